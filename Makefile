@@ -1,0 +1,47 @@
+# make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make bench, make clean.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
+CXX_FILES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
+
+.PHONY: demo test test-slow lint format bench clean
+
+demo: $(VENV)/runtime
+	$(BIN)/python -m benchmarks.demo
+
+test: $(VENV)/development
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/development
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/development
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+
+format: $(VENV)/development
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(CXX_FILES)
+
+bench: $(VENV)/development
+	$(BIN)/python -m benchmarks.ops
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastsr needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+
+# The extension is built in place, so the same checkout serves demo and tests.
+$(VENV)/runtime: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/development: $(BIN)/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
+	@touch $@ $(VENV)/runtime
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info fastsr/*.so
