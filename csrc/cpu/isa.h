@@ -1,0 +1,19 @@
+// Which instruction set the kernels use: the best that the machine has, or the one that FASTSR_ISA names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tiles.h"
+
+namespace fastsr::cpu {
+
+// Names this build can run here, slowest first ("portable" is always there).
+std::vector<std::string> available_isas();
+
+// The one in use. Throws std::runtime_error when FASTSR_ISA names one that is not available.
+std::string active_isa();
+
+const TileKernels& tile_kernels();
+
+}  // namespace fastsr::cpu

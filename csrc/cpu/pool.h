@@ -1,0 +1,17 @@
+// A persistent pool of threads shared by every kernel of the process.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+namespace fastsr::cpu {
+
+// Threads that parallel_for uses, the caller included: FASTSR_NUM_THREADS, never more than the affinity mask allows.
+int thread_count();
+
+// Calls body(begin, end) over disjoint ranges that cover 0..count, on the caller and on idle pool threads; returns when
+// all are done and rethrows the first exception. Ranges hold at least `grain` items. Safe from several threads at once
+// and after fork(); a caller never waits for a thread that has not started its range.
+void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+
+}  // namespace fastsr::cpu

@@ -1,0 +1,28 @@
+"""What every test may use."""
+
+import os
+
+import pytest
+
+# The machine's cores are shared with whatever else runs on it; torch's default would oversubscribe them.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+def pytest_collection_modifyitems(config, items):
+    """GPU tests skip, with the reason, where there is no GPU; FASTSR_REQUIRE_GPU=1 makes that a failure instead."""
+    if os.environ.get("FASTSR_REQUIRE_GPU") == "1":
+        return
+    reason = _no_gpu()
+    if reason is not None:
+        for item in items:
+            if "gpu" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _no_gpu():
+    try:
+        from fastsr import _cuda
+    except ImportError as error:
+        return f"the CUDA module was not built ({error})"
+    devices, reason = _cuda.devices()
+    return None if devices else f"no NVIDIA GPU: {reason}"

@@ -1,0 +1,66 @@
+"""Plain NumPy twins of the kernels: short, slow, obviously right."""
+
+import numpy as np
+
+
+def pixel_shuffle(x, factor, layout="NCHW"):
+    if layout == "NHWC":
+        return pixel_shuffle(x.transpose(0, 3, 1, 2), factor).transpose(0, 2, 3, 1)
+    n, deep, h, w = x.shape
+    c = deep // factor**2
+    return x.reshape(n, c, factor, factor, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(n, c, h * factor, w * factor)
+
+
+def full_scale(dtype):
+    return np.float32(1) if dtype == np.float32 else np.float32(np.iinfo(dtype).max)
+
+
+def to_network(pixels):
+    return pixels.astype(np.float32) / full_scale(pixels.dtype)
+
+
+def to_pixels(values, dtype):
+    clamped = np.clip(np.nan_to_num(values * full_scale(dtype), nan=0.0), 0, full_scale(dtype))
+    return clamped if dtype == np.float32 else np.rint(clamped).astype(dtype)
+
+
+def tile_gather(frame, origins, tile, dtype=np.float32):
+    height, width, _ = frame.shape
+    tiles = []
+    for top, left in origins:
+        before = max(0, -top), max(0, -left)
+        after = max(0, top + tile[0] - height), max(0, left + tile[1] - width)
+        padded = np.pad(frame, ((before[0], after[0]), (before[1], after[1]), (0, 0)), mode="reflect")
+        y, x = top + before[0], left + before[1]
+        tiles.append(to_network(padded[y : y + tile[0], x : x + tile[1]]).transpose(2, 0, 1))
+    return np.stack(tiles).astype(dtype)
+
+
+def enlarge_nearest(low, factor):
+    return to_network(low).repeat(factor, 0).repeat(factor, 1)
+
+
+def enlarge_bilinear(low, factor):
+    values = to_network(low)
+    for axis in (1, 0):
+        n = values.shape[axis]
+        position = (np.arange(n * factor, dtype=np.float32) + np.float32(0.5)) / np.float32(factor) - np.float32(0.5)
+        first = np.floor(position).astype(int)
+        weight = (position - first.astype(np.float32)).reshape([-1 if a == axis else 1 for a in range(3)])
+        lower = np.take(values, np.clip(first, 0, n - 1), axis)
+        upper = np.take(values, np.clip(first + 1, 0, n - 1), axis)
+        values = lower * (np.float32(1) - weight) + upper * weight
+    return values
+
+
+def tile_scatter(batch, windows, frame, factor=1, residual="none", low=None):
+    added = {"none": lambda: None, "nearest": lambda: enlarge_nearest(low, factor)}
+    added["bilinear"] = lambda: enlarge_bilinear(low, factor)
+    base = added[residual]()
+    for tile, (top, left, core_top, core_left, core_bottom, core_right) in zip(batch, windows, strict=True):
+        shuffled = pixel_shuffle(tile[None].astype(np.float32), factor)[0].transpose(1, 2, 0)
+        y0, y1, x0, x1 = (v * factor for v in (core_top, core_bottom, core_left, core_right))
+        kept = shuffled[y0 - top * factor : y1 - top * factor, x0 - left * factor : x1 - left * factor]
+        if base is not None:
+            kept = kept + base[y0:y1, x0:x1]
+        frame[y0:y1, x0:x1] = to_pixels(kept, frame.dtype)
