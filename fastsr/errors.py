@@ -1,0 +1,19 @@
+"""Errors a user can cause; each message names the file or argument and the remedy."""
+
+from __future__ import annotations
+
+
+class FastsrError(ValueError):
+    """Base of every error that fastsr raises on purpose."""
+
+
+class ImageError(FastsrError):
+    """An image that cannot be read, converted or written."""
+
+
+class ModelError(FastsrError):
+    """A model that is unknown, unreadable or cannot be run."""
+
+
+class EngineError(FastsrError):
+    """An engine, device or precision that this machine cannot serve."""

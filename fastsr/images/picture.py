@@ -1,0 +1,137 @@
+"""What was read: frames of pixels, and what must be kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastsr.errors import ImageError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Pixels of one image.
+
+    Attributes:
+        color: H x W x C, C = 1 (gray) or 3 (RGB), uint8, uint16 or float32 in 0..1, C-contiguous.
+        alpha: H x W x 1, dtype of `color`, straight (not premultiplied); None = opaque.
+        black: H x W x 1, the K plane of CMYK as 255 - K (`color` is then 255 - C, M, Y: white paper is white);
+            None = not CMYK.
+
+    """
+
+    color: Array
+    alpha: Array | None = None
+    black: Array | None = None
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says of its image beside the pixels."""
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    xmp: bytes | None = None
+    comment: bytes | None = None
+    text: dict[str, str] = field(default_factory=dict)
+
+    def icc_for(self, space: bytes) -> bytes | None:
+        """The ICC profile if it describes pixels of this colour space (b"RGB ", b"GRAY" or b"CMYK")."""
+        known = (b"RGB ", b"GRAY", b"CMYK", b"Lab ")
+        # a profile too odd to tell is kept
+        return self.icc if self.icc and (self.icc[16:20] == space or self.icc[16:20] not in known) else None
+
+    def info(self) -> dict[str, Any]:
+        """As Pillow keeps it in `Image.info`."""
+        known = {"icc_profile": self.icc, "exif": self.exif, "dpi": self.dpi, "xmp": self.xmp, "comment": self.comment}
+        return {**self.text, **{key: value for key, value in known.items() if value is not None}}
+
+
+@dataclass(frozen=True)
+class Animation:
+    """Timing and background of an animation.
+
+    Attributes:
+        durations: of each frame, in milliseconds.
+        plays: how often it plays; 0 = for ever.
+        loop: the count as Pillow read it: its meaning differs from format to format.
+        background: RGBA.
+
+    """
+
+    durations: tuple[float, ...]
+    plays: int
+    loop: int | None
+    background: tuple[int, int, int, int] | None
+
+    def info(self, index: int) -> dict[str, Any]:
+        """Of one frame, as Pillow keeps it in `Image.info`."""
+        duration = self.durations[index]
+        info: dict[str, Any] = {"duration": int(duration) if duration == int(duration) else duration}
+        if self.loop is not None:
+            info["loop"] = self.loop
+        if self.background is not None:
+            info["background"] = self.background
+        return info
+
+    def durations_in(self, unit: int) -> list[int]:
+        """Durations in whole units of so many milliseconds; every frame's end is the nearest to its true time."""
+        ends = [round(end / unit) for end in accumulate(self.durations, initial=0.0)]
+        return [end - start for start, end in pairwise(ends)]
+
+
+class Layout(Protocol):
+    """The kind of thing that was handed in, to give frames back as."""
+
+    def restore(self, frames: Sequence[Frame], picture: Picture) -> Any:
+        """Frames as what `picture` was read from."""
+        ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image as `read` gives it.
+
+    Attributes:
+        frames: one; or all of an animation, of a TIFF with several pages, or of an N x C x H x W tensor.
+        name: the path, or "image", for messages.
+        layout: how `restore` gives frames back.
+        metadata: one for each frame.
+        animation: None = the frames are no animation.
+
+    """
+
+    frames: list[Frame]
+    name: str
+    layout: Layout = field(repr=False)
+    metadata: tuple[Metadata, ...] = field(repr=False)
+    animation: Animation | None = field(default=None, repr=False)
+
+    def restore(self, frames: list[Frame]) -> Any:
+        """Give frames (as many as were read, of any size) back as what was handed to `read`.
+
+        Returns:
+            For an array or tensor one of the same layout, dtype and device. For a Pillow image, a path or a file
+            a Pillow image of the mode it had, its `info` with ICC profile, EXIF, dpi, text, XMP and comment; for
+            several frames (animation, pages) a `list` of them, for animations each with `info["duration"]` in
+            milliseconds. Mode "1" comes back as "L", palettes as "RGB" or "RGBA", a colour key as "LA" or "RGBA".
+            Pillow has no mode for 16-bit colour: it comes back in 8 bits here, while `write` keeps 16.
+
+        Raises:
+            ImageError: the number of frames differs from what was read.
+
+        """
+        self.check_count(frames)
+        return self.layout.restore(frames, self)
+
+    def check_count(self, frames: Sequence[Frame]) -> None:
+        """ImageError unless there are as many frames as were read."""
+        if len(frames) != len(self.frames):
+            raise ImageError(f"{self.name}: {len(frames)} frames given for {len(self.frames)} read; give as many")

@@ -1,0 +1,70 @@
+"""JPEG, WebP, AVIF and BMP by Pillow's own encoders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from fastsr.images.exif import for_size_of
+from fastsr.images.picture import Frame, Metadata, Picture
+from fastsr.images.pillow import metadata_without_black, to_pillow, without_black
+from fastsr.images.samples import to_depth
+
+_DEFAULT_QUALITY = {"JPEG": 95, "WebP": 90, "AVIF": 80}
+_JPEG_MARKER_BYTES = 65500
+
+
+def encode_with_pillow(
+    file: BinaryIO, picture: Picture, frames: Sequence[Frame], kind: str, quality: int | None
+) -> None:
+    """Write frames as JPEG, WebP, AVIF or BMP; quality None = the default of the format."""
+    metadata = picture.metadata[0]
+    if kind == "JPEG":
+        plain = list(frames)
+        metadata = for_size_of(frames[0], metadata)
+    else:
+        plain = [without_black(frame) for frame in frames]
+        metadata = metadata_without_black(frames[0], metadata)
+    if kind in ("JPEG", "BMP"):
+        plain = [_on_white(frame) for frame in plain]
+    images = [to_pillow(frame) for frame in plain]
+    options = _metadata_options(metadata, images[0].mode, kind)
+    if kind in _DEFAULT_QUALITY:
+        options["quality"] = quality or _DEFAULT_QUALITY[kind]
+    if kind == "JPEG":
+        options["subsampling"] = "4:4:4"
+    if len(images) > 1 and picture.animation is not None:
+        options |= {"save_all": True, "append_images": images[1:], "loop": picture.animation.plays}
+        options["duration"] = picture.animation.durations_in(1)
+        if picture.animation.background is not None:
+            options["background"] = picture.animation.background
+    images[0].save(file, kind.upper(), **options)
+
+
+def _on_white(frame: Frame) -> Frame:
+    """8-bit colour as seen on white paper."""
+    color = to_depth(frame.color, np.uint8)
+    if frame.alpha is None:
+        return Frame(color, black=frame.black)
+    alpha = to_depth(frame.alpha, np.uint8).astype(np.uint32)
+    return Frame(((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8))
+
+
+def _metadata_options(metadata: Metadata, mode: str, kind: str) -> dict[str, Any]:
+    """Arguments of Pillow's save; JPEG markers too long for it are left out."""
+    space = b"CMYK" if mode == "CMYK" else b"GRAY" if mode in ("L", "LA") and kind != "WebP" else b"RGB "
+    options: dict[str, Any] = {"icc_profile": metadata.icc_for(space), "exif": metadata.exif, "xmp": metadata.xmp}
+    if kind == "JPEG":
+        options["comment"] = metadata.comment
+        # Pillow splits long profiles over several markers
+        options = {key: value for key, value in options.items() if key == "icc_profile" or _fits_marker(value)}
+    elif options["exif"]:
+        options["exif"] = options["exif"].removeprefix(b"Exif\0\0")
+    options["dpi"] = metadata.dpi
+    return {key: value for key, value in options.items() if value}
+
+
+def _fits_marker(value: bytes | None) -> bool:
+    return value is not None and len(value) <= _JPEG_MARKER_BYTES

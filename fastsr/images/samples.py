@@ -1,0 +1,78 @@
+"""Samples of pixels: their depth, their range, and the planes of a frame joined and split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fastsr.errors import ImageError
+from fastsr.images.picture import Array, Frame
+
+_RANGES = {"u1": 255, "u2": 65535}
+
+
+def to_depth(samples: Array, dtype: Any) -> Array:
+    """Samples in another depth (uint8, uint16 or float32 in 0..1), rounded to the nearest."""
+    wanted = np.dtype(dtype)
+    if samples.dtype == wanted:
+        return samples
+    if samples.dtype.kind == "f" and wanted.kind == "f":
+        return samples.astype(wanted)
+    if samples.dtype.kind == "f":
+        top = _RANGES[wanted.str[1:]]
+        scaled = np.clip(np.nan_to_num(samples.astype(np.float64)), 0, 1) * top
+        return np.floor(scaled + 0.5).astype(wanted)
+    if wanted.kind == "f":
+        return (samples.astype(np.float64) / _RANGES[samples.dtype.str[1:]]).astype(wanted)
+    if samples.itemsize == 2 and wanted.itemsize == 1:
+        return ((samples.astype(np.uint32) * 255 + 32767) // 65535).astype(wanted)
+    return samples.astype(wanted) * (257 if samples.itemsize < wanted.itemsize else 1)
+
+
+def stored_depth(frame: Frame) -> type[np.generic]:
+    """The depth in which formats of up to 16 bits keep a frame."""
+    return np.uint16 if frame.color.dtype == np.uint16 else np.uint8
+
+
+def color_space(channels: int) -> bytes:
+    """The colour space of joined samples, by the name ICC profiles give it."""
+    return b"RGB " if channels >= 3 else b"GRAY"
+
+
+def joined(frame: Frame, dtype: Any) -> Array:
+    """Colour and alpha, H x W x (C or C + 1)."""
+    planes = [frame.color] if frame.alpha is None else [frame.color, frame.alpha]
+    return np.ascontiguousarray(np.concatenate([to_depth(plane, dtype) for plane in planes], axis=2))
+
+
+def split(samples: Array) -> Frame:
+    """Colour and alpha of H x W x (1, 2, 3 or 4) samples; copies, so that the caller's pixels stay free."""
+    colors = 3 if samples.shape[2] >= 3 else 1
+    color = np.array(samples[..., :colors], order="C")
+    return Frame(color, np.array(samples[..., colors:], order="C") if samples.shape[2] > colors else None)
+
+
+def keyed_alpha(color: Array, key: Any) -> Array:
+    """Alpha of an image one of whose colours counts as transparent."""
+    hidden = (color == np.asarray(key).reshape(-1)).all(axis=2, keepdims=True)
+    return np.where(hidden, 0, np.iinfo(color.dtype).max).astype(color.dtype)
+
+
+def checked_floats(values: Array, name: str) -> Array:
+    """Floats as float32 in 0..1; ImageError for what is no image."""
+    if not np.isfinite(values).all():
+        raise ImageError(f"{name}: holds NaN or infinite values; replace them, e.g. with numpy.nan_to_num")
+    low, high = float(values.min()), float(values.max())
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise ImageError(
+            f"{name}: float values reach from {low:g} to {high:g}, expected 0..1; divide by 255 (8-bit data) "
+            "or 65535 (16-bit data), or clip"
+        )
+    return np.clip(values.astype(np.float32), 0, 1)
+
+
+def check_sides(width: int, height: int, name: str) -> None:
+    """ImageError for an image without pixels."""
+    if width < 1 or height < 1:
+        raise ImageError(f"{name}: is {width} x {height}, without pixels; hand in an image of at least 1 x 1")

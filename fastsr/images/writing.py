@@ -1,0 +1,106 @@
+"""`write`: frames of a picture -> a file, whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from fastsr.errors import ImageError
+from fastsr.images.formats import check_fits, named_format, output_format
+from fastsr.images.picture import Frame, Picture
+
+
+def write(
+    picture: Picture,
+    frames: list[Frame],
+    path: str | os.PathLike[str],
+    *,
+    format: str | None = None,
+    quality: int | None = None,
+) -> None:
+    """Write frames of a picture into a file, whole or not at all.
+
+    Keeps EXIF, ICC profile, dpi, text and animation as far as the format can hold them. PNG and TIFF keep 16 bits;
+    other depths become 8. Transparency is laid on white for JPEG and BMP. CMYK stays in JPEG and TIFF and becomes
+    RGB, without its profile, elsewhere.
+
+    Args:
+        picture: what `read` gave.
+        frames: as many as were read, of any size.
+        path: the file to write; one that exists is replaced.
+        format: PNG, JPEG, WebP, TIFF, AVIF, BMP or GIF; None: by the suffix of `path`.
+        quality: 1..100 for JPEG (default 95), WebP (90) and AVIF (80).
+
+    Raises:
+        ImageError: the format cannot hold the picture or the file cannot be written; no file is left behind.
+
+    """
+    target = Path(path)
+    kind = output_format(path) if format is None else named_format(format)
+    if quality is not None and (isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100):
+        raise ImageError(f"{target}: quality {quality!r}; give a whole number from 1 to 100")
+    picture.check_count(frames)
+    check_fits(picture, frames, kind, target)
+    encoded = io.BytesIO()
+    try:
+        _encode(encoded, picture, frames, kind, quality)
+    except ImageError:
+        raise
+    except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
+        raise ImageError(f"{target}: cannot be written as {kind} ({error}); choose PNG or TIFF") from error
+    _replace_file(target, encoded.getbuffer())
+
+
+def _encode(file: BinaryIO, picture: Picture, frames: Sequence[Frame], kind: str, quality: int | None) -> None:
+    # the encoders bring Pillow and its plugins along, which only those who write should wait for
+    if kind == "PNG":
+        from fastsr.images.png import encode_png
+
+        encode_png(file, picture, frames)
+    elif kind == "TIFF":
+        from fastsr.images.tiff import encode_tiff
+
+        encode_tiff(file, picture, frames)
+    elif kind == "GIF":
+        from fastsr.images.gif import encode_gif
+
+        encode_gif(file, picture, frames)
+    else:
+        from fastsr.images.pillow_encoder import encode_with_pillow
+
+        encode_with_pillow(file, picture, frames, kind, quality)
+
+
+def _replace_file(path: Path, data: memoryview) -> None:
+    """Write a file beside its target and put it into place, so that the target is whole at any time."""
+    # through a link the file that it points to is replaced, not the link
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        raise ImageError(f"{path}: is not a plain file; choose another name")
+    temporary = target.parent / f".fastsr-{os.getpid()}-{os.urandom(6).hex()}.tmp"
+    try:
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise ImageError(_write_failure(path, error)) from error
+
+
+def _write_failure(path: Path, error: OSError) -> str:
+    folder = path.parent
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{path}: no space left on {folder}; free some or choose another folder"
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return f"{path}: the folder {folder} does not exist; create it or choose another"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{path}: no permission to write into {folder}; change its mode or choose another folder"
+    return f"{path}: cannot be written ({error}); choose another folder"
