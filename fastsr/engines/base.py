@@ -1,0 +1,129 @@
+"""The Engine protocol, the registry of engines, and the choice that "auto" stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsr.errors import EngineError
+
+if TYPE_CHECKING:
+    from fastsr.graph import Graph
+
+Pixels = npt.NDArray[Any]
+Progress = Callable[[int, int], None]  # (tiles done, tiles in all)
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
+DEVICES = ("auto", "cpu", "cuda")
+
+# Largest mean error against fp32, in levels of 255, that a precision may show on the probe.
+PROBE_BOUNDS = {"fp16": 0.5, "bf16": 1.0, "int8": 2.0}
+
+
+class Engine(Protocol):
+    """Built for one Graph at one precision; safe to call from several threads."""
+
+    name: str
+    precision: str
+
+    def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        """H x W x C pixels (C-contiguous; uint8, uint16 or float32 in 0..1) to `scale` times as high and wide."""
+        ...
+
+
+Build = Callable[["Graph", str, str, "int | None"], Engine]  # (graph, device, precision, tile) -> engine
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A registered engine: where its code is, what it can be asked for. Its runtime is imported when it is chosen."""
+
+    name: str
+    module: str
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]  # the first is its "auto"
+    requirement: str  # the module it cannot do without
+    install: str  # what gets it
+
+    def builder(self) -> Build:
+        """Import the engine. Raises EngineError, saying what to install, when its runtime is missing."""
+        try:
+            importlib.import_module(self.requirement)
+        except ImportError as error:
+            raise EngineError(f"engine {self.name!r} needs {self.requirement} ({error}); {self.install}") from None
+        build: Build = importlib.import_module(self.module).build
+        return build
+
+
+REGISTRY: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("onnx", "fastsr.engines.onnx", ("cpu",), ("fp32",), "onnxruntime", "run: pip install onnxruntime"),
+        Kind(
+            "torch",
+            "fastsr.engines.torch",
+            ("cpu", "cuda"),
+            ("fp32", "bf16", "fp16"),
+            "torch",
+            'run: pip install "fastsr[torch]"',
+        ),
+    )
+}
+
+
+def build(graph: Graph, device: str, precision: str, engine: str, tile: int | None) -> Engine:
+    """The engine that was asked for, or for "auto" the first that serves the device, probed when below fp32.
+
+    Raises EngineError for an unknown or unavailable engine, device or precision, naming what there is.
+    """
+    _known("device", device, DEVICES)
+    _known("precision", precision, PRECISIONS)
+    if engine == "auto":
+        kind = REGISTRY["torch" if device == "cuda" or precision in ("bf16", "fp16") else "onnx"]
+    else:
+        _known("engine", engine, tuple(REGISTRY))
+        kind = REGISTRY[engine]
+    where = kind.devices[0] if device == "auto" else device
+    if where not in kind.devices:
+        raise EngineError(f"engine {kind.name!r} does not run on {where!r}; it runs on: {', '.join(kind.devices)}")
+    chosen = kind.precisions[0] if precision == "auto" else precision
+    if chosen not in kind.precisions:
+        raise EngineError(
+            f"engine {kind.name!r} does not offer precision {chosen!r}; it offers: {', '.join(kind.precisions)}"
+        )
+    make = kind.builder()
+    made = make(graph, where, chosen, tile)
+    if chosen == "fp32":
+        return made
+    fault = probe(made, make(graph, where, "fp32", tile), graph)
+    if fault is None:
+        return made
+    warnings.warn(f"{graph.name}: {chosen} on {kind.name} {fault}; using fp32 instead", RuntimeWarning, stacklevel=3)
+    return make(graph, where, "fp32", tile)
+
+
+def probe(engine: Engine, exact: Engine, graph: Graph) -> str | None:
+    """What is wrong with `engine` on a small fixed picture, or None: NaN or black, or too far from the fp32 engine."""
+    side = max(32, graph.alignment * 8)
+    y, x = np.mgrid[0:side, 0:side] / side
+    waves = [0.5 + 0.5 * np.sin(a * x + b * y) for a, b in ((9, 2), (3, 17), (25, 11))]
+    picture = np.stack(waves[: graph.channels], axis=-1).astype(np.float32)
+    made, expected = engine.run(picture), exact.run(picture)
+    error = float(np.abs(made - expected).mean()) * 255
+    bound = PROBE_BOUNDS[engine.precision]
+    if np.isfinite(error) and error <= bound:
+        return None
+    if not made.any() and expected.any():
+        return "gives a black picture"
+    return f"is {error:.2f} levels of 255 away from fp32 (at most {bound})"
+
+
+def _known(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise EngineError(f"unknown {what} {value!r}; known: {', '.join(known)}")

@@ -1,0 +1,133 @@
+"""Small generators with random weights, written as ONNX."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+SAMPLE = Path(__file__).parent.parent / "benchmarks" / "assets" / "photo.jpg"
+
+
+class Builder:
+    """Adds operators to a chain that starts at "input"."""
+
+    def __init__(self, channels=3, seed=0):
+        self.random = np.random.default_rng(seed)
+        self.nodes, self.weights = [], []
+        self.x, self.deep, self.inputs = "input", channels, channels
+
+    def add(self, op, *inputs, **attributes):
+        name = f"{op}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, [self.x, *inputs], [name], **attributes))
+        self.x = name
+        return self
+
+    def weight(self, value):
+        name = f"w{len(self.weights)}"
+        self.weights.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def conv(self, out, kernel=3, dilation=1, stride=1, group=1):
+        fan = self.deep // group * kernel**2
+        weight = self.random.standard_normal((out, self.deep // group, kernel, kernel)).astype(np.float32) / fan**0.5
+        bias = self.random.standard_normal(out).astype(np.float32) * 0.1
+        pad = dilation * (kernel - 1) // 2
+        rules = {"pads": [pad] * 4, "dilations": [dilation] * 2, "strides": [stride] * 2, "group": group}
+        self.deep = out
+        return self.add("Conv", self.weight(weight), self.weight(bias), kernel_shape=[kernel] * 2, **rules)
+
+    def transposed(self, out, kernel=4, stride=2):
+        weight = self.random.standard_normal((self.deep, out, kernel, kernel)).astype(np.float32) / (self.deep * kernel)
+        self.deep = out
+        pad = (kernel - stride) // 2
+        return self.add(
+            "ConvTranspose", self.weight(weight), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4
+        )
+
+    def prelu(self):
+        slope = self.random.random((self.deep, 1, 1)).astype(np.float32)
+        return self.add("PRelu", self.weight(slope))
+
+    def shuffle(self, factor, mode="CRD"):
+        self.deep //= factor**2
+        return self.add("DepthToSpace", blocksize=factor, mode=mode)
+
+    def unshuffle(self, factor):
+        self.deep *= factor**2
+        return self.add("SpaceToDepth", blocksize=factor)
+
+    def resize(self, factor, mode="nearest", **rules):
+        if mode == "nearest":
+            rules = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", **rules}
+        return self.add("Resize", "", self.weight(np.array([1, 1, factor, factor], np.float32)), mode=mode, **rules)
+
+    def residual(self, factor):
+        """Add the input, repeated."""
+        made, self.x = self.x, "input"
+        self.resize(factor)
+        return self.add("Add", made)
+
+    def model(self, height="H", width="W", metadata=None, opset=17):
+        self.nodes[-1].output[0] = "output"
+        graph = helper.make_graph(
+            self.nodes,
+            "small",
+            [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", self.inputs, height, width])],
+            [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["N", self.deep, None, None])],
+            self.weights,
+        )
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+        helper.set_model_props(made, metadata or {})
+        return made
+
+    def save(self, path, **options):
+        onnx.save_model(self.model(**options), str(path))
+        return path
+
+
+def compact(scale=2, channels=8, depth=2, seed=0, inputs=3):
+    """The network that ships, small."""
+    b = Builder(inputs, seed).conv(channels).prelu()
+    for _ in range(depth):
+        b.conv(channels).prelu()
+    return b.conv(inputs * scale**2).shuffle(scale).residual(scale)
+
+
+def srresnet(scale=4, channels=8, seed=0):
+    """9x9 head and tail, a residual block, sub-pixel upsamplers."""
+    b = Builder(3, seed).conv(channels, 9).prelu()
+    trunk = b.x
+    b.conv(channels).prelu().conv(channels).add("Add", trunk)
+    for _ in range({2: 1, 4: 2}[scale]):
+        b.conv(channels * 4).shuffle(2).prelu()
+    return b.conv(3, 9)
+
+
+def mixed(seed=0):
+    """Dilation, 1x1 and 5x5 kernels, groups, LeakyRelu, Clip, resize + convolution, bilinear resize."""
+    b = Builder(3, seed).conv(8, 5).add("LeakyRelu", alpha=0.2).conv(8, 3, dilation=2).add("Relu").conv(8, 1)
+    b.conv(8, 3, group=2).resize(2).conv(8).prelu()
+    b.resize(2, "linear", coordinate_transformation_mode="half_pixel").conv(3)
+    return b.add("Clip", b.weight(np.float32(0)), b.weight(np.float32(1)))
+
+
+def deconvolved(seed=0):
+    """A generator with transposed convolutions."""
+    return Builder(3, seed).conv(8).prelu().transposed(8).prelu().transposed(3)
+
+
+def downsampling(seed=0):
+    """Works at half the input's resolution inside, so windows must start at even pixels."""
+    return Builder(3, seed).unshuffle(2).conv(16).prelu().conv(3 * 16).shuffle(4)
+
+
+MODELS = {
+    "compact-x2": lambda seed=0: compact(2, seed=seed),
+    "compact-x3": lambda seed=0: compact(3, seed=seed),
+    "compact-x4": lambda seed=0: compact(4, seed=seed),
+    "srresnet-x4": lambda seed=0: srresnet(4, seed=seed),
+    "mixed-x4": mixed,
+    "deconvolved-x4": deconvolved,
+    "downsampling-x2": downsampling,
+}

@@ -1,0 +1,273 @@
+"""Engines: exact tiling, agreement with each other, choice, probing, refusals."""
+
+import ast
+import importlib
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_models import MODELS, Builder, compact
+
+import fastsr
+from fastsr import graph
+from fastsr.engines import base
+from fastsr.engines.onnx import OnnxEngine
+from fastsr.errors import EngineError, ModelError
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    return {name: graph.read(make().save(folder / f"{name}.onnx")) for name, make in MODELS.items()}
+
+
+@pytest.fixture(scope="module")
+def whole(networks):
+    """One engine a model that runs any test frame in one window."""
+    return {name: OnnxEngine(network, "fp32", None) for name, network in networks.items()}
+
+
+def frame_of(seed, height, width, channels=3, dtype=np.uint8):
+    random = np.random.default_rng(seed)
+    if dtype == np.float32:
+        return random.random((height, width, channels), dtype=np.float32)
+    return random.integers(0, np.iinfo(dtype).max + 1, (height, width, channels), dtype=dtype)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(MODELS)),
+    height=st.integers(1, 130),
+    width=st.integers(1, 130),
+    extra=st.integers(0, 60),
+    seed=st.integers(0, 1000),
+)
+def test_tiled_equals_whole_bit_for_bit(networks, whole, name, height, width, extra, seed):
+    network = networks[name]
+    smallest = 2 * -(-network.radius // network.alignment) * network.alignment + network.alignment
+    tiled = OnnxEngine(network, "fp32", smallest + extra)
+    frame = frame_of(seed, height, width)
+    assert len(whole[name].plan(height, width)) == 1
+    np.testing.assert_array_equal(tiled.run(frame), whole[name].run(frame))
+
+
+def test_a_halo_one_pixel_smaller_shows_a_seam(networks):
+    """The exact-tiling test can fail: with less than the radius the result differs."""
+    import dataclasses
+
+    network = networks["srresnet-x4"]
+    short = dataclasses.replace(network, radius=network.radius - 1)
+    frame = frame_of(3, 150, 150, dtype=np.float32)
+    seamless, seamed = OnnxEngine(network, "fp32", 60), OnnxEngine(short, "fp32", 60)
+    expected = OnnxEngine(network, "fp32", None).run(frame)
+    np.testing.assert_array_equal(seamless.run(frame), expected)
+    assert (seamed.run(frame) != expected).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("name", MODELS)
+def test_pixels_in_pixels_out(networks, whole, name, dtype):
+    frame = frame_of(1, 19, 23, dtype=dtype)
+    scale = networks[name].scale
+    made = whole[name].run(frame)
+    assert made.shape == (19 * scale, 23 * scale, 3)
+    assert made.dtype == dtype
+    x = frame.astype(np.float32) / (1 if dtype == np.float32 else np.iinfo(dtype).max)
+    network = networks[name]
+    if network.alignment == 1:
+        (expected,) = whole[name]._session.run(None, {"input": x.transpose(2, 0, 1)[None]})
+        expected = np.clip(expected[0].transpose(1, 2, 0), 0, 1)
+        level = 1e-6 if dtype == np.float32 else 0.51 / np.iinfo(dtype).max
+        full = 1 if dtype == np.float32 else np.iinfo(dtype).max
+        assert np.abs(made.astype(np.float64) / full - expected).max() <= level
+
+
+@pytest.mark.parametrize("name", [n for n in MODELS if n != "downsampling-x2"])
+def test_torch_agrees_with_onnx(networks, whole, name):
+    pytest.importorskip("torch")
+    from fastsr.engines.torch import TorchEngine
+
+    engine = TorchEngine(networks[name], "cpu", "fp32", None)
+    frame = frame_of(2, 37, 29, dtype=np.float32)
+    assert np.abs(engine.run(frame) - whole[name].run(frame)).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["compact-x4", "srresnet-x4"])
+def test_torch_tiles_to_its_own_rounding(networks, name):
+    """PyTorch sums in an order that depends on the picture's shape, so a sample may round to the other side."""
+    pytest.importorskip("torch")
+    from fastsr.engines.torch import TorchEngine
+
+    frame = frame_of(5, 120, 90)
+    tile = 2 * networks[name].radius + 30
+    made, expected = (TorchEngine(networks[name], "cpu", "fp32", t).run(frame) for t in (tile, None))
+    difference = np.abs(made.astype(int) - expected.astype(int))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-4
+
+
+def test_progress_counts_to_the_end(networks):
+    seen = []
+    OnnxEngine(networks["compact-x2"], "fp32", 30).run(
+        frame_of(0, 70, 70), lambda done, total: seen.append((done, total))
+    )
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert {total for _, total in seen} == {len(seen)}
+    assert len(seen) > 1
+
+
+def test_one_engine_from_many_threads(networks, whole):
+    engine = OnnxEngine(networks["compact-x4"], "fp32", 40)
+    frames = [frame_of(i, 50 + i, 60) for i in range(6)]
+    made = [None] * 6
+
+    def work(i):
+        made[i] = engine.run(frames[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    for frame, result in zip(frames, made, strict=True):
+        np.testing.assert_array_equal(result, whole["compact-x4"].run(frame))
+
+
+def test_fixed_size_models_run_in_their_size(tmp_path):
+    network = graph.read(compact(2).save(tmp_path / "m.onnx", height=32, width=48))
+    free = OnnxEngine(graph.read(compact(2).save(tmp_path / "f.onnx")), "fp32", None)
+    engine = OnnxEngine(network, "fp32", None)
+    frame = frame_of(0, 75, 60)
+    np.testing.assert_array_equal(engine.run(frame), free.run(frame))
+    assert engine.run(frame_of(0, 5, 7)).shape == (10, 14, 3)
+
+
+def test_half_precision_models_run(tmp_path):
+    import onnx
+    from onnx import TensorProto, numpy_helper
+
+    model = compact(2).model()
+    for tensor in model.graph.initializer:
+        if tensor.dims != [4]:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save_model(model, str(tmp_path / "half.onnx"))
+    made = fastsr.load(tmp_path / "half.onnx").upscale(frame_of(0, 20, 20))
+    expected = fastsr.load(compact(2).save(tmp_path / "single.onnx")).upscale(frame_of(0, 20, 20))
+    assert np.abs(made.astype(int) - expected.astype(int)).max() <= 2
+
+
+def test_tile_too_small_names_the_smallest(tmp_path):
+    path = compact(2, depth=2).save(tmp_path / "m.onnx")
+    with pytest.raises(EngineError, match="use at least 9"):
+        fastsr.load(path, tile=8)
+    fastsr.load(path, tile=9)
+
+
+def test_networks_that_see_everything_refuse_tiles(tmp_path):
+    b = compact()
+    b.add("GlobalAveragePool")
+    pooled, b.x = b.x, "input"
+    path = b.resize(2).add("Add", pooled).save(tmp_path / "m.onnx")
+    with pytest.raises(EngineError, match="leave tile out"):
+        fastsr.load(path, tile=64)
+    assert fastsr.load(path).upscale(frame_of(0, 40, 30)).shape == (80, 60, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"device": "tpu"}, "unknown device 'tpu'; known: auto, cpu, cuda"),
+        ({"precision": "fp8"}, "unknown precision 'fp8'"),
+        ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: onnx, torch"),
+        ({"engine": "onnx", "device": "cuda"}, "does not run on 'cuda'; it runs on: cpu"),
+        ({"engine": "onnx", "precision": "int8"}, "does not offer precision 'int8'; it offers: fp32"),
+    ],
+)
+def test_unknown_choices_are_named(tmp_path, options, message):
+    with pytest.raises(EngineError, match=message):
+        fastsr.load(compact().save(tmp_path / "m.onnx"), **options)
+
+
+def test_a_missing_runtime_says_what_to_install(tmp_path, monkeypatch):
+    path = compact().save(tmp_path / "m.onnx")
+    real = importlib.import_module
+
+    def without(name, *rest):
+        if name in ("torch", "onnxruntime"):
+            raise ModuleNotFoundError(f"No module named {name!r}")
+        return real(name, *rest)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    with pytest.raises(EngineError, match=r'pip install "fastsr\[torch\]"'):
+        fastsr.load(path, engine="torch")
+    with pytest.raises(EngineError, match="pip install onnxruntime"):
+        fastsr.load(path)
+
+
+def test_unsupported_operator_names_the_other_engine(tmp_path):
+    pytest.importorskip("torch")
+    path = Builder().conv(12).add("Softplus").shuffle(2).save(tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match="no Softplus; use engine='onnx'"):
+        fastsr.load(path, engine="torch")
+
+
+def test_bf16_passes_its_probe(tmp_path):
+    pytest.importorskip("torch")
+    up = fastsr.load(compact(channels=4).save(tmp_path / "m.onnx"), engine="torch", precision="bf16")
+    assert up.precision == "bf16"
+    exact = fastsr.load(tmp_path / "m.onnx", engine="torch")
+    frame = frame_of(0, 16, 16)
+    assert np.abs(up.upscale(frame).astype(int) - exact.upscale(frame).astype(int)).max() <= 6
+
+
+class _Broken:
+    name, precision = "broken", "bf16"
+
+    def __init__(self, value):
+        self.value = value
+
+    def run(self, pixels, progress=None):
+        return np.full_like(pixels, self.value)
+
+
+@pytest.mark.parametrize(("value", "message"), [(np.nan, "nan"), (0.0, "black"), (1.0, "away from fp32")])
+def test_probe_tells_what_is_wrong(networks, value, message):
+    exact = _Broken(0.5)
+    assert message in base.probe(_Broken(value), exact, networks["compact-x2"])
+    assert base.probe(exact, exact, networks["compact-x2"]) is None
+
+
+def test_a_precision_that_fails_its_probe_falls_back(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(base, "probe", lambda *_: "gives a black picture")
+    with pytest.warns(RuntimeWarning, match="bf16 on torch gives a black picture; using fp32"):
+        up = fastsr.load(compact().save(tmp_path / "m.onnx"), engine="torch", precision="bf16")
+    assert up.precision == "fp32"
+
+
+def test_import_pulls_in_no_runtime():
+    runtimes = "'torch', 'onnxruntime', 'onnx', 'tensorrt', 'av', 'training'"
+    code = f"import sys, fastsr; print(sorted({{{runtimes}}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_fastsr_never_imports_training():
+    for path in Path(fastsr.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] in ("training", "benchmarks") for name in names), path
+
+
+def test_cuda_module_imports_without_a_driver():
+    cuda = pytest.importorskip("fastsr._cuda")
+    devices, reason = cuda.devices()
+    assert cuda.runtime_version() >= 12000
+    assert devices or reason
+    assert all(set(d) == {"index", "name", "compute_capability", "memory"} for d in devices)
