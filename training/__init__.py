@@ -1,0 +1,1 @@
+"""Makes the generators that `fastsr` runs: data, degradation, training, evaluation, ONNX export."""

@@ -1,0 +1,134 @@
+"""Packed images: a folder of photographs decoded once, then cropped at random where they lie (host or GPU memory)."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from training.files import replacing
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
+
+
+class DataError(ValueError):
+    """A data set that cannot be used; the message says which and what to do."""
+
+
+def find_images(sources: Iterable[Path]) -> list[Path]:
+    """Image files under `sources` (files or folders, searched recursively), sorted by path."""
+    found: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            found += [p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES]
+        elif source.is_file():
+            found.append(source)
+        else:
+            raise DataError(f"{source}: no such file or folder")
+    if not found:
+        raise DataError(f"no images under {', '.join(map(str, sources))} (looked for {' '.join(sorted(SUFFIXES))})")
+    return sorted(found)
+
+
+def pack(sources: Iterable[Path], target: Path, min_side: int = 128) -> int:
+    """Decode every image under `sources` into one safetensors file; returns how many were packed.
+
+    The file holds `pixels` (uint8, P x 3: all images in row order, one after the other) and `sizes` (int64, N x 2:
+    height, width). Images with a side below `min_side` or that cannot be decoded are skipped, and said.
+    """
+    files = find_images(list(sources))
+    sizes: list[tuple[int, int]] = []
+    names: list[str] = []
+    skipped: list[str] = []
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=target.parent) as spool:
+        for path in tqdm(files, desc="decode", unit="image"):
+            try:
+                with Image.open(path) as image:
+                    pixels = np.asarray(image.convert("RGB"))
+            except (OSError, ValueError) as error:
+                skipped.append(f"{path}: {error}")
+                continue
+            if min(pixels.shape[:2]) < min_side:
+                skipped.append(f"{path}: {pixels.shape[1]}x{pixels.shape[0]} is smaller than {min_side}")
+                continue
+            spool.write(pixels.tobytes())
+            sizes.append((pixels.shape[0], pixels.shape[1]))
+            names.append(path.name)
+        if not sizes:
+            raise DataError(f"none of {len(files)} files could be packed; first: {skipped[0]}")
+        spool.flush()
+        count = sum(h * w for h, w in sizes)
+        flat = np.memmap(spool, dtype=np.uint8, mode="r", shape=(count, 3))
+        arrays: dict[str, np.ndarray[Any, Any]] = {"pixels": flat, "sizes": np.array(sizes, dtype=np.int64)}
+        with replacing(target) as temporary:
+            save_file(arrays, temporary, metadata={"names": json.dumps(names)})
+    for line in skipped:
+        tqdm.write(f"skipped {line}")
+    return len(sizes)
+
+
+class PackedImages:
+    """Images resident on one device; draws augmented random crops with index arithmetic, without touching the host."""
+
+    def __init__(self, path: Path, device: torch.device | str = "cpu", holdout: int = 0) -> None:
+        """Load `path` (see `pack`). The last `holdout` images of a fixed shuffle are kept out of `crops`."""
+        if not path.is_file():
+            raise DataError(f"{path}: no packed data here; make it with: python -m training prepare FOLDER -o {path}")
+        with safe_open(str(path), framework="pt", device=str(device)) as file:
+            self.pixels: Tensor = file.get_tensor("pixels")
+            sizes = file.get_tensor("sizes").cpu()
+        if holdout >= len(sizes):
+            raise DataError(f"{path}: cannot hold out {holdout} of {len(sizes)} images")
+        areas = sizes.prod(1)
+        offsets = areas.cumsum(0) - areas
+        shuffle = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(0))
+        kept, self._held = shuffle[: len(sizes) - holdout], shuffle[len(sizes) - holdout :]
+        self._sizes, self._offsets = sizes, offsets
+        self.device = self.pixels.device
+        self._kept_sizes = sizes[kept].to(self.device)
+        self._kept_offsets = offsets[kept].to(self.device)
+        self._ends = areas[kept].cumsum(0).to(self.device)
+        self.min_side = int(sizes.min())
+        self.count = len(kept)
+
+    def crops(self, batch: int, side: int, generator: torch.Generator) -> Tensor:
+        """`batch` random crops as uint8 NCHW, flipped and transposed at random; images are drawn by their area."""
+        if side > self.min_side:
+            raise DataError(f"crops of {side} pixels do not fit images of {self.min_side}: lower data.crop or repack")
+        draw = torch.rand(4, batch, generator=generator, device=self.device, dtype=torch.float64)
+        image = torch.searchsorted(self._ends, (draw[0] * self._ends[-1]).long(), right=True)
+        height, width = self._kept_sizes[image].unbind(1)
+        top = (draw[1] * (height - side + 1)).long()
+        left = (draw[2] * (width - side + 1)).long()
+        symmetry = (draw[3] * 8).long()  # one of the square's eight symmetries: flip y, flip x, transpose
+        ramp = torch.arange(side, device=self.device)
+        rows = torch.where((symmetry & 1).bool()[:, None], side - 1 - ramp, ramp)
+        columns = torch.where((symmetry & 2).bool()[:, None], side - 1 - ramp, ramp)
+        turned = (symmetry & 4).bool()[:, None, None]
+        y = torch.where(turned, rows[:, None, :], rows[:, :, None])
+        x = torch.where(turned, columns[:, :, None], columns[:, None, :])
+        start = self._kept_offsets[image] + top * width + left
+        index = start[:, None, None] + y * width[:, None, None] + x
+        return self.pixels[index].permute(0, 3, 1, 2)
+
+    def held_out(self, side: int) -> list[Tensor]:
+        """Centre crops (at most `side` wide and high) of the held-out images, uint8 1x3xHxW."""
+        out = []
+        for i in self._held.tolist():
+            h, w = self._sizes[i].tolist()
+            image = self.pixels[self._offsets[i] : self._offsets[i] + h * w].view(h, w, 3)
+            ch, cw = min(side, h), min(side, w)
+            top, left = (h - ch) // 2, (w - cw) // 2
+            out.append(image[top : top + ch, left : left + cw].permute(2, 0, 1)[None].contiguous())
+        return out
