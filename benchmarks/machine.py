@@ -1,0 +1,47 @@
+"""What machine and which versions a measurement was made with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from fastsr import _core
+
+PACKAGES = ("fastsr", "numpy", "pillow", "onnx", "onnxruntime", "torch", "opencv-python-headless")
+
+
+def describe() -> dict[str, Any]:
+    """Processor, cores in use, versions and commit, for the JSON of a benchmark."""
+    return {
+        "processor": _processor(),
+        "threads": _core.thread_count(),
+        "isa": _core.active_isa(),
+        "python": platform.python_version(),
+        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "commit": _commit(),
+    }
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]} ({len(os.sched_getaffinity(0))} cores)" if names else platform.processor()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
