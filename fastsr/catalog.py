@@ -1,0 +1,74 @@
+"""The trained generators that ship with fastsr, and their cards (models/models.toml)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from fastsr.errors import ModelError
+from fastsr.resample import METHODS
+
+INTERPOLATIONS = METHODS
+FOLDER = Path(__file__).parent / "models"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A shipped generator's card: what it is, how it was trained, what it scores, under which licence."""
+
+    name: str
+    scale: int
+    path: Path
+    summary: str
+    training: str
+    licence: str
+    scores: dict[str, dict[str, float]]  # data set -> measure -> value
+    precision_cost: dict[str, float]  # precision -> PSNR lost against fp32, dB
+
+
+@functools.cache
+def models() -> dict[str, Model]:
+    """The shipped generators by name, in the order of models.toml."""
+    table: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "models.toml").read_text())
+    return {
+        name: Model(
+            name=name,
+            scale=card["scale"],
+            path=FOLDER / f"{name}.onnx",
+            summary=card["summary"],
+            training=card["training"],
+            licence=card["licence"],
+            scores=card.get("scores", {}),
+            precision_cost=card.get("precision_cost", {}),
+        )
+        for name, card in table.items()
+    }
+
+
+def default(scale: float) -> str:
+    """The model for enlarging `scale` times: the one with the smallest sufficient factor, else the largest factor."""
+    known = sorted(models().values(), key=lambda m: m.scale)
+    if not known:
+        raise ModelError("this installation has no trained models; name an .onnx file or an interpolation")
+    return next((m.name for m in known if m.scale >= scale), known[-1].name)
+
+
+def find(model: str | os.PathLike[str]) -> Path:
+    """Path of a shipped model's ONNX file, or of the user's own. Raises ModelError, with near names, when unknown."""
+    text = os.fspath(model)
+    if text in models():
+        return models()[text].path
+    path = Path(text)
+    if path.suffix.lower() == ".onnx" or path.is_file():
+        if not path.is_file():
+            raise ModelError(f"{path}: no such model file; shipped models are: {', '.join(models())}")
+        return path
+    names = [*models(), *INTERPOLATIONS]
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise ModelError(f"unknown model {text!r}: {hint}Known: {', '.join(names)}; or the path of an .onnx file")

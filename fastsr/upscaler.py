@@ -1,0 +1,232 @@
+"""Upscaler: one generator on one device at one precision."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from fastsr import catalog, images, resample
+from fastsr.alpha import bleed
+from fastsr.engines import base
+from fastsr.engines.base import Pixels, Progress
+from fastsr.errors import FastsrError
+from fastsr.images import Frame, Picture
+
+if TYPE_CHECKING:
+    from fastsr.graph import Graph
+
+
+class Enlarger(Protocol):
+    """Turns pixels into pixels of a wanted size (width, height) and of the same dtype."""
+
+    scale: int
+
+    def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
+        """H x W x 1|3 pixels to size[1] x size[0] x 1|3."""
+        ...
+
+
+class _Generator:
+    """A trained network; other sizes than its own are resampled from it once, in float."""
+
+    def __init__(self, network: Graph, engine: base.Engine) -> None:
+        self.network, self.engine, self.scale = network, engine, network.scale
+
+    def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
+        height, width = pixels.shape[:2]
+        if size == (width * self.scale, height * self.scale):
+            return self._run(pixels, progress)
+        made = self._run(resample.to_float(pixels), progress)
+        return resample.to_dtype(resample.resize(made, size), pixels.dtype)
+
+    def _run(self, pixels: Pixels, progress: Progress | None) -> Pixels:
+        given, wanted = pixels.shape[2], self.network.channels
+        if given == wanted:
+            return self.engine.run(np.ascontiguousarray(pixels), progress)
+        if given == 1:
+            made = self.engine.run(np.repeat(pixels, 3, axis=2), progress)
+            # Gray is the mean of the three channels that a colour network makes of a gray picture.
+            mean = resample.to_float(made).mean(axis=2, keepdims=True)
+            return resample.to_dtype(mean, pixels.dtype)
+        planes = [self.engine.run(np.ascontiguousarray(pixels[..., c : c + 1]), progress) for c in range(given)]
+        return np.concatenate(planes, axis=2)
+
+
+class _Interpolation:
+    """One of the classic filters; makes any size directly."""
+
+    scale = 4  # when nothing else is asked for
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
+        made = resample.resize(resample.to_float(pixels), size, self.method)
+        if progress is not None:
+            progress(1, 1)
+        return resample.to_dtype(made, pixels.dtype)
+
+
+class Upscaler:
+    """A loaded generator (or interpolation); made by `fastsr.load`, used from any number of threads."""
+
+    def __init__(self, name: str, enlarger: Enlarger, engine: str, precision: str) -> None:
+        self.name = name  #: model name
+        self.scale = enlarger.scale  #: factor along each axis when neither scale nor size is given
+        self.engine = engine  #: engine in use
+        self.precision = precision  #: precision in use, after any fallback
+        self._enlarger = enlarger
+
+    def __repr__(self) -> str:
+        return f"<Upscaler {self.name} x{self.scale} on {self.engine} at {self.precision}>"
+
+    def upscale(
+        self,
+        image: Any,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        progress: Progress | None = None,
+        allow_huge: bool = False,
+    ) -> Any:
+        """Enlarge an image `scale` times, or to `size` (width, height); by default by the model's own factor.
+
+        `image`: a PIL image, an H x W, H x W x 1, 3 or 4 array (uint8, uint16 or float in 0..1), a CHW or NCHW torch
+        tensor (uint8 or float in 0..1), a path or a binary file object. Returns the same kind (paths and files: a PIL
+        image; animations: a list of them). Any other size than the model's own is resampled from its output, once, in
+        float. `progress` is called with (tiles done, tiles in all). `allow_huge` lifts Pillow's bomb limit.
+        Raises ImageError for an image that cannot be used and FastsrError for a bad scale or size.
+        """
+        picture = images.read(image, allow_huge=allow_huge)
+        return picture.restore(self.enlarge(picture, scale, size, progress))
+
+    def stream(
+        self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
+    ) -> Iterator[Any]:
+        """Enlarge frames one after the other, each as `upscale` does; lazy, in order."""
+        for frame in frames:
+            yield self.upscale(frame, scale, size)
+
+    def enlarge(
+        self,
+        picture: Picture,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        progress: Progress | None = None,
+    ) -> list[Frame]:
+        """Every frame of `picture` enlarged; for `images.write` or `Picture.restore`."""
+        planes = sum(1 + _transparent(f) + (f.black is not None) for f in picture.frames)
+        report = _counted(progress, planes)
+        out = []
+        for frame in picture.frames:
+            height, width = frame.color.shape[:2]
+            target = output_size(width, height, scale, size, self.scale)
+            out.append(self._frame(frame, target, report))
+        return out
+
+    def _frame(self, frame: Frame, size: tuple[int, int], report: Iterator[Progress | None]) -> Frame:
+        def enlarge(pixels: Pixels) -> Pixels:
+            return self._enlarger.enlarge(pixels, size, next(report))
+
+        black = None if frame.black is None else enlarge(frame.black)
+        if frame.alpha is None:
+            return Frame(enlarge(frame.color), None, black)
+        if not _transparent(frame):
+            color = enlarge(frame.color)
+            return Frame(color, np.full((*color.shape[:2], 1), frame.alpha.flat[0]), black)
+        filled = bleed(resample.to_float(frame.color), resample.to_float(frame.alpha))
+        return Frame(enlarge(resample.to_dtype(filled, frame.color.dtype)), enlarge(frame.alpha), black)
+
+
+def _transparent(frame: Frame) -> bool:
+    return frame.alpha is not None and not bool((resample.to_float(frame.alpha) == 1).all())
+
+
+def _counted(progress: Progress | None, runs: int) -> Iterator[Progress | None]:
+    """One callback per engine run; together they count to the end of all `runs`."""
+    for run in range(runs):
+        if progress is None:
+            yield None
+        else:
+            yield lambda done, total, run=run: progress(run * total + done, runs * total)  # type: ignore[misc]
+
+
+def output_size(
+    width: int, height: int, scale: float | None, size: tuple[int, int] | None, own: float
+) -> tuple[int, int]:
+    """Width and height that `scale` or `size` ask for; FastsrError for both at once or values that make no image."""
+    if scale is not None and size is not None:
+        raise FastsrError("scale and size were both given; give one of them")
+    if size is not None:
+        if len(size) != 2 or any(int(side) != side or side < 1 for side in size):
+            raise FastsrError(f"size {size!r} is not a width and a height of at least 1 pixel")
+        return int(size[0]), int(size[1])
+    factor = own if scale is None else scale
+    if not isinstance(factor, (int, float, np.number)) or not math.isfinite(factor) or factor <= 0:
+        raise FastsrError(f"scale {scale!r} must be a number above 0, such as 2 or 1.5")
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def default_model(width: int, height: int, scale: float | None, size: tuple[int, int] | None) -> str:
+    """The shipped model for an image of this size when none is named: the one that fits, four times by default."""
+    wanted = output_size(width, height, scale, size, 4)
+    return catalog.default(max(wanted[0] / width, wanted[1] / height))
+
+
+def load(
+    model: str | os.PathLike[str] = "fast-x4",
+    device: str = "auto",
+    precision: str = "auto",
+    engine: str = "auto",
+    tile: int | None = None,
+) -> Upscaler:
+    """Load a generator once for many calls.
+
+    `model`: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1), or "nearest",
+    "bilinear", "bicubic", "lanczos". `device`: "auto", "cpu" or "cuda". `precision`: "auto", "fp32", "bf16", "fp16" or
+    "int8". `engine`: "auto", "onnx" or "torch". `tile`: side of the windows that large frames are cut into, halo
+    included, in input pixels; the result does not depend on it. Raises ModelError or EngineError, saying what there is.
+    """
+    if os.fspath(model) in catalog.INTERPOLATIONS:
+        return Upscaler(os.fspath(model), _Interpolation(os.fspath(model)), "pillow", "fp32")
+    from fastsr import graph  # onnx takes a while to import
+
+    network = graph.read(catalog.find(model))
+    made = base.build(network, device, precision, engine, tile)
+    return Upscaler(network.name, _Generator(network, made), made.name, made.precision)
+
+
+_loading = threading.Lock()
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(model: str, device: str, precision: str) -> Upscaler:
+    return load(model, device, precision)
+
+
+def upscale(
+    image: Any,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Any:
+    """Enlarge an image: `fastsr.upscale("photo.jpg").save("large.png")`.
+
+    As `Upscaler.upscale`, with the model loaded on first use and kept. Without `model`, the shipped one that fits the
+    scale is chosen; without `scale` and `size`, the picture becomes four times as wide and high.
+    """
+    picture = images.read(image)
+    if model is None:
+        height, width = picture.frames[0].color.shape[:2]
+        model = default_model(width, height, scale, size)
+    with _loading:
+        loaded = _loaded(os.fspath(model), device, precision)
+    return picture.restore(loaded.enlarge(picture, scale, size))

@@ -1,0 +1,314 @@
+"""fastsr.upscale and Upscaler: kinds in and out, sizes, gray, alpha, choice of model, bad values."""
+
+import io
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_models import SAMPLE, compact
+
+import fastsr
+from fastsr import catalog, resample
+from fastsr.alpha import bleed
+from fastsr.errors import FastsrError, ImageError, ModelError
+from fastsr.upscaler import output_size
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return compact(2, seed=3).save(tmp_path_factory.mktemp("models") / "small-x2.onnx")
+
+
+@pytest.fixture(scope="module")
+def up(model):
+    return fastsr.load(model)
+
+
+@pytest.fixture
+def photo():
+    y, x = np.mgrid[0:30, 0:44]
+    waves = [127 + 100 * np.sin(x / a + y / b) for a, b in ((3, 7), (5, 4), (9, 2))]
+    return np.stack(waves, axis=-1).astype(np.uint8)
+
+
+def test_pil_array_path_and_file_agree(up, photo, tmp_path):
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    expected = up.upscale(photo)
+    assert expected.shape == (60, 88, 3)
+    assert expected.dtype == np.uint8
+    made = up.upscale(Image.fromarray(photo))
+    assert isinstance(made, Image.Image)
+    with (tmp_path / "photo.png").open("rb") as file:
+        others = [made, up.upscale(tmp_path / "photo.png"), up.upscale(str(tmp_path / "photo.png")), up.upscale(file)]
+    for other in others:
+        np.testing.assert_array_equal(np.asarray(other), expected)
+
+
+def test_tensor_agrees_with_array(up, photo):
+    torch = pytest.importorskip("torch")
+    tensor = torch.from_numpy(photo).permute(2, 0, 1)
+    made = up.upscale(tensor)
+    np.testing.assert_array_equal(made.permute(1, 2, 0).numpy(), up.upscale(photo))
+    batch = up.upscale(torch.stack([tensor, tensor.flip(-1)]).float() / 255)
+    assert batch.shape == (2, 3, 60, 88)
+    assert batch.dtype == torch.float32
+    np.testing.assert_allclose(batch[0].numpy() * 255, made.numpy(), atol=0.5001)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_depths_agree(up, photo, dtype):
+    full = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    given = (photo / 255 * full).astype(dtype)
+    made = up.upscale(given)
+    assert made.dtype == dtype
+    np.testing.assert_allclose(made / full, up.upscale(photo) / 255, atol=1.1 / 255)
+
+
+def test_gray_stays_gray(up, photo):
+    gray = photo[..., 0]
+    assert up.upscale(gray).shape == (60, 88)
+    assert up.upscale(gray[..., None]).shape == (60, 88, 1)
+    made = up.upscale(Image.fromarray(gray))
+    assert made.mode == "L"
+    colour = up.upscale(np.repeat(gray[..., None], 3, axis=2).astype(np.float32) / 255)
+    np.testing.assert_allclose(np.asarray(made) / 255, colour.mean(axis=2), atol=1.01 / 255)
+
+
+def test_colour_through_a_gray_model(tmp_path, photo):
+    up = fastsr.load(compact(2, inputs=1).save(tmp_path / "gray.onnx"))
+    made = up.upscale(photo)
+    for c in range(3):
+        np.testing.assert_array_equal(made[..., c], up.upscale(photo[..., c]))
+
+
+@pytest.mark.parametrize("scale", [0.5, 1, 1.5, 2, 2.37, 3, 5])
+def test_any_scale(up, photo, scale):
+    made = up.upscale(photo, scale=scale)
+    assert made.shape == (round(30 * scale), round(44 * scale), 3)
+    native = up.upscale(photo.astype(np.float32) / 255)
+    expected = resample.resize(native, (round(44 * scale), round(30 * scale)))
+    np.testing.assert_allclose(made / 255, np.clip(expected, 0, 1), atol=0.51 / 255)
+
+
+def test_any_size(up, photo):
+    assert up.upscale(Image.fromarray(photo), size=(101, 33)).size == (101, 33)
+    assert up.upscale(photo, size=(1, 1)).shape == (1, 1, 3)
+
+
+def test_the_models_own_size_is_not_resampled(up, photo):
+    np.testing.assert_array_equal(up.upscale(photo, scale=2), up.upscale(photo))
+    np.testing.assert_array_equal(up.upscale(photo, size=(88, 60)), up.upscale(photo))
+
+
+def test_one_pixel(up):
+    assert up.upscale(np.full((1, 1, 3), 90, np.uint8)).shape == (2, 2, 3)
+
+
+def test_strided_arrays(up, photo):
+    np.testing.assert_array_equal(up.upscale(photo[::-1, ::2]), up.upscale(photo[::-1, ::2].copy()))
+
+
+@pytest.mark.parametrize("scale", [0, -1, float("nan"), float("inf"), "big"])
+def test_bad_scales(up, photo, scale):
+    with pytest.raises(FastsrError, match="must be a number above 0"):
+        up.upscale(photo, scale=scale)
+
+
+def test_bad_sizes(up, photo):
+    for size in ((0, 5), (5, -1), (1.5, 2), (1, 2, 3)):
+        with pytest.raises(FastsrError, match="not a width and a height"):
+            up.upscale(photo, size=size)
+    with pytest.raises(FastsrError, match="give one of them"):
+        up.upscale(photo, scale=2, size=(4, 4))
+
+
+def test_bad_images(up, photo):
+    with pytest.raises(ImageError, match="NaN"):
+        up.upscale(np.full((4, 4, 3), np.nan, np.float32))
+    with pytest.raises(ImageError, match="int32"):
+        up.upscale(photo.astype(np.int32))
+    with pytest.raises(ImageError, match="2"):
+        up.upscale(photo[..., :2])
+    with pytest.raises(ImageError):
+        up.upscale(photo[:0])
+
+
+def test_output_size_rounds_and_never_vanishes():
+    assert output_size(3, 5, 1.5, None, 4) == (4, 8)
+    assert output_size(3, 5, 0.01, None, 4) == (1, 1)
+    assert output_size(3, 5, None, None, 4) == (12, 20)
+
+
+def test_stream_is_lazy_and_in_order(up, photo):
+    taken = []
+
+    def frames():
+        for i in range(5):
+            taken.append(i)
+            yield photo + np.uint8(i)
+
+    stream = up.stream(frames())
+    np.testing.assert_array_equal(next(stream), up.upscale(photo))
+    assert taken == [0]
+    assert [f.shape for f in stream] == [(60, 88, 3)] * 4
+
+
+def test_one_upscaler_from_many_threads(up, photo):
+    expected = up.upscale(photo)
+    made = []
+    threads = [threading.Thread(target=lambda: made.append(up.upscale(photo))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 6
+    for each in made:
+        np.testing.assert_array_equal(each, expected)
+
+
+@pytest.mark.parametrize("opaque", [True, False])
+def test_progress_ends_at_its_total(model, photo, opaque):
+    seen = []
+    rgba = np.dstack([photo, np.full_like(photo[..., 0], 255) if opaque else photo[..., 0]])
+    fastsr.load(model, tile=20).upscale(rgba, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(i + 1, len(seen)) for i in range(len(seen))]
+
+
+@pytest.mark.parametrize("method", catalog.INTERPOLATIONS)
+def test_interpolations_are_models(photo, method):
+    up = fastsr.load(method)
+    made = up.upscale(Image.fromarray(photo), scale=3)
+    expected = Image.fromarray(photo).resize((132, 90), Image.Resampling[method.upper()])
+    assert np.abs(np.asarray(made).astype(int) - np.asarray(expected).astype(int)).max() <= 1
+    assert up.upscale(photo).shape == (120, 176, 3)
+
+
+# ---- alpha ----------------------------------------------------------------------------------------------------------
+
+SPRITE_COLOUR = (230, 60, 20)
+
+
+def sprite(hidden):
+    """A disc with a hard edge on nothing; transparent pixels hold a colour that must never be seen."""
+    y, x = np.mgrid[0:48, 0:48]
+    inside = (y - 24) ** 2 + (x - 23) ** 2 < 15**2
+    out = np.zeros((48, 48, 4), np.uint8)
+    out[...] = (*hidden, 0)
+    out[inside] = (*SPRITE_COLOUR, 255)
+    return out
+
+
+@pytest.mark.parametrize("hidden", [(0, 0, 0), (255, 255, 255), (0, 255, 0)])
+@pytest.mark.parametrize("name", ["bicubic", *catalog.models()])
+def test_alpha_has_no_fringe(name, hidden):
+    made = fastsr.load(name).upscale(sprite(hidden)).astype(float)
+    alpha = made[..., 3:] / 255
+    assert alpha.max() > 0.99
+    assert alpha.min() == 0
+    # On a backdrop of its own colour a sprite without a fringe disappears.
+    backdrop = np.array(SPRITE_COLOUR, float)
+    shown = made[..., :3] * alpha + backdrop * (1 - alpha)
+    assert np.abs(shown - backdrop).max() <= 2
+    # What was hidden stays hidden: the result does not depend on it.
+    np.testing.assert_array_equal(made, fastsr.load(name).upscale(sprite((9, 9, 9))).astype(float))
+
+
+def test_bleed_keeps_what_is_visible_and_ignores_what_is_not():
+    random = np.random.default_rng(0)
+    color = random.random((37, 50, 3), dtype=np.float32)
+    alpha = (random.random((37, 50, 1)) < 0.3).astype(np.float32)
+    filled = bleed(color, alpha)
+    np.testing.assert_array_equal(np.where(alpha == 1, filled, 0), np.where(alpha == 1, color, 0))
+    np.testing.assert_array_equal(bleed(np.where(alpha == 1, color, 0.123).astype(np.float32), alpha), filled)
+    visible = color[alpha[..., 0] == 1]
+    assert filled.min() >= visible.min() - 1e-5
+    assert filled.max() <= visible.max() + 1e-5
+    assert not bleed(color, np.zeros_like(alpha)).any()
+
+
+def test_bleed_takes_the_nearest_colours():
+    """Left half red, right half blue, with a transparent band: each side of the band takes its neighbour's colour."""
+    color = np.zeros((16, 32, 3), np.float32)
+    color[:, :16, 0], color[:, 16:, 2] = 1, 1
+    alpha = np.ones((16, 32, 1), np.float32)
+    alpha[:, 12:20] = 0
+    filled = bleed(color, alpha)
+    assert filled[8, 12, 0] > 0.7
+    assert filled[8, 19, 2] > 0.7
+    assert bleed(np.ones((1, 1, 1), np.float32), np.full((1, 1, 1), 0.25, np.float32)).item() == 1
+
+
+def test_opaque_alpha_changes_nothing(up, photo):
+    rgba = np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)])
+    made = up.upscale(rgba)
+    np.testing.assert_array_equal(made[..., :3], up.upscale(photo))
+    assert (made[..., 3] == 255).all()
+
+
+# ---- the shipped models ---------------------------------------------------------------------------------------------
+
+
+def test_unknown_model_suggests_near_names(photo):
+    with pytest.raises(ModelError, match=r"unknown model 'bicubc': did you mean bicubic"):
+        fastsr.upscale(photo, model="bicubc")
+    with pytest.raises(ModelError, match=r"did you mean fast-x4"):
+        fastsr.load("fast_x4")
+    with pytest.raises(ModelError, match="no such model file"):
+        fastsr.load("nowhere/own.onnx")
+
+
+@pytest.mark.parametrize(
+    ("scale", "name"), [(1.5, "fast-x2"), (2, "fast-x2"), (2.1, "fast-x4"), (4, "fast-x4"), (9, "fast-x4")]
+)
+def test_the_default_model_fits_the_scale(photo, scale, name):
+    assert catalog.default(scale) == name
+    made = fastsr.upscale(photo, scale=scale)
+    np.testing.assert_array_equal(made, fastsr.load(name).upscale(photo, scale=scale))
+
+
+def test_upscale_makes_four_times_by_default(photo):
+    assert fastsr.upscale(photo).shape == (120, 176, 3)
+    assert fastsr.upscale(Image.fromarray(photo), size=(50, 50)).size == (50, 50)
+
+
+def test_upscale_reads_bytes(photo):
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "PNG")
+    file.seek(0)
+    np.testing.assert_array_equal(np.asarray(fastsr.upscale(file)), fastsr.upscale(photo))
+
+
+@pytest.mark.parametrize("name", catalog.models())
+def test_shipped_models_keep_colour_and_beat_bicubic(name):
+    """A known picture, down and up again: closer to the truth than bicubic, and no colour cast."""
+    card = catalog.models()[name]
+    with Image.open(SAMPLE) as image:
+        high = image.convert("RGB").crop((0, 0, image.width // 4 * 4, image.height // 4 * 4))
+    low = high.resize((high.width // card.scale, high.height // card.scale), Image.Resampling.BICUBIC)
+    made = fastsr.load(name).upscale(low)
+
+    def error(image):
+        return float(((np.asarray(image, float) - np.asarray(high, float)) ** 2).mean())
+
+    assert error(made) < 0.9 * error(low.resize(high.size, Image.Resampling.BICUBIC))
+    drift = np.asarray(made, float).mean(axis=(0, 1)) - np.asarray(low, float).mean(axis=(0, 1))
+    assert np.abs(drift).max() < 0.5
+
+
+@pytest.mark.parametrize("name", catalog.models())
+def test_cards_are_complete_and_match_the_file(name):
+    from fastsr import graph
+
+    card = catalog.models()[name]
+    network = graph.read(card.path)
+    assert network.scale == card.scale
+    assert network.metadata["training"] == card.training
+    assert card.licence
+    assert card.summary
+    for values in card.scores.values():
+        assert values["psnr"] > 25
+
+
+def test_models_lists_what_ships():
+    assert list(fastsr.models()) == ["fast-x4", "fast-x2"]
