@@ -1,11 +1,12 @@
-# make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make bench, make clean.
+# make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make bench,
+# make gpu-check, make clean.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
 CXX_FILES := $(shell find csrc -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow lint format bench gpu-check clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m benchmarks.demo
@@ -42,6 +43,11 @@ $(VENV)/runtime: $(BIN)/python $(SOURCES)
 $(VENV)/development: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
 	@touch $@ $(VENV)/runtime
+
+# On a machine with an NVIDIA GPU, its toolkit and PyTorch: build and test there, no skips allowed.
+gpu-check:
+	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
+	FASTSR_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu tests/gpu
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info fastsr/*.so

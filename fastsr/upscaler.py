@@ -217,13 +217,15 @@ def upscale(
     model: str | os.PathLike[str] | None = None,
     device: str = "auto",
     precision: str = "auto",
+    *,
+    allow_huge: bool = False,
 ) -> Any:
     """Enlarge an image: `fastsr.upscale("photo.jpg").save("large.png")`.
 
     As `Upscaler.upscale`, with the model loaded on first use and kept. Without `model`, the shipped one that fits the
     scale is chosen; without `scale` and `size`, the picture becomes four times as wide and high.
     """
-    picture = images.read(image)
+    picture = images.read(image, allow_huge=allow_huge)
     if model is None:
         height, width = picture.frames[0].color.shape[:2]
         model = default_model(width, height, scale, size)

@@ -1,0 +1,99 @@
+"""README's tables and picture, from what was measured: `python -m benchmarks.report` (`--check` only compares).
+
+A table stands between `<!-- name -->` and `<!-- /name -->` and is made from benchmarks/results/*.json alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+README = ROOT / "README.md"
+PICTURE = ROOT / "docs" / "assets" / "side-by-side.png"
+
+
+def quality() -> str:
+    """A row per model: PSNR / SSIM per test set."""
+    content = _read("quality.json")
+    sets = list(dict.fromkeys(row["set"] for row in content["rows"]))
+    lines = ["| model | " + " | ".join(f"{s}, PSNR / SSIM" for s in sets) + " |", "|---|" + "---|" * len(sets)]
+    for model, scale in dict.fromkeys((row["model"], row["scale"]) for row in content["rows"]):
+        mine = {r["set"]: r for r in content["rows"] if (r["model"], r["scale"]) == (model, scale)}
+        cells = [f"{mine[s]['psnr']:.2f} / {mine[s]['ssim']:.4f}" for s in sets]
+        name = f"`{model}` x{scale}" if model == "bicubic" else f"`{model}`"
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", "Measured through `fastsr.upscale` at fp32, luma channel. " + _where(content)])
+
+
+def ops() -> str:
+    """A row per kernel: milliseconds and ratios."""
+    content = _read("ops.json")
+    lines = ["| 1080p frames | fastsr, ms | vs NumPy | vs PyTorch |", "|---|---|---|---|"]
+    for case, ms in content["milliseconds"].items():
+        ratios = " | ".join(f"{ms[peer] / ms['fastsr']:.1f}x" for peer in ("numpy", "torch"))
+        lines.append(f"| {case} | {ms['fastsr']:.2f} | {ratios} |")
+    return "\n".join([*lines, "", f"Medians of {content['rounds']} interleaved rounds. " + _where(content)])
+
+
+def _read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((RESULTS / name).read_text())
+    return content
+
+
+def _where(content: dict[str, Any]) -> str:
+    m = content["machine"]
+    packages = ", ".join(f"{k} {v}" for k, v in m["packages"].items() if k in ("onnxruntime", "torch", "numpy"))
+    return f"Machine: {m['processor']}, {m['threads']} threads, {m['isa']}; Python {m['python']}, {packages}."
+
+
+TABLES = {"quality": quality, "ops": ops}
+
+
+def rendered(text: str) -> str:
+    """`text` with every table made anew."""
+    for name, make in TABLES.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise SystemExit(f"README.md has no place for the table {name!r}")
+        block = make()
+        text = pattern.sub(lambda m, block=block: f"{m[1]}{block}\n{m[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def picture() -> None:
+    """The demo's comparison, for README."""
+    from PIL import Image
+
+    import fastsr
+    from benchmarks.demo import PHOTO, side_by_side
+
+    with Image.open(PHOTO) as image:
+        low = image.convert("RGB")
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    side_by_side(low, fastsr.upscale(low, scale=4), 0.35, 0.35).save(PICTURE, optimize=True)
+
+
+def main() -> int:
+    """Write README's tables and picture, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="exit 1 when README differs from the results")
+    check = parser.parse_args().check
+    text = README.read_text()
+    made = rendered(text)
+    if check:
+        if made != text:
+            print("README.md differs from benchmarks/results; run: python -m benchmarks.report", file=sys.stderr)
+        return int(made != text)
+    README.write_text(made)
+    picture()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
