@@ -1,4 +1,4 @@
-"""PSNR and SSIM of the shipped models beside bicubic: `python -m benchmarks.quality FOLDER...` (such as Set5 and BSD100).
+"""PSNR and SSIM of the shipped models beside bicubic: `python -m benchmarks.quality FOLDER...` (Set5, BSD100, ...).
 
 Each folder holds high-resolution images. Writes benchmarks/results/quality.json.
 """

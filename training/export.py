@@ -105,11 +105,12 @@ def check(model: onnx.ModelProto, network: nn.Module) -> float:
 
 
 def describe(about: dict[str, Any]) -> str:
-    """One sentence on how a checkpoint was trained."""
+    """How a checkpoint was trained, stage by stage, in a line."""
     recipe = about["recipe"]
+    before = f"{describe(about['start'])}; then " if about.get("start") else ""
     side = recipe["data"]["crop"]
     optimizer = "Muon" if recipe["optimizer"]["kind"] == "muon" else "Adam"
-    return (
+    return before + (
         f"{about['step']} steps of {recipe['data']['batch']} crops of {side}x{side} "
         f"from {about['images']} photographs, {recipe['loss']['pixel'].upper()} loss, {optimizer}, "
         f"bicubic x{recipe['generator']['scale']}, {about['seconds'] / 3600:.1f} hours on {about['device']}"

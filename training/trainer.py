@@ -49,8 +49,9 @@ class Trainer:
         self.data = PackedImages(run.data, self.fabric.device, recipe.data.holdout)
         torch.manual_seed(recipe.seed)
         network = generators.build(recipe.generator)
+        self.start: dict[str, Any] | None = None  # how the generator it starts from was trained
         if recipe.start:
-            _start_from(network, run.checkpoint(recipe.start))
+            self.start = _start_from(network, run.checkpoint(recipe.start))
         network = network.to(self.fabric.device)
         self.optimizers = optimizer.build(network, recipe.optimizer)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.ema))  # type: ignore[no-untyped-call]
@@ -133,6 +134,7 @@ class Trainer:
             "seconds": self.seconds,
             "recipe": dataclasses.asdict(self.recipe),
             "images": self.data.count,
+            "start": self.start,
             "device": str(self.fabric.device),
         }
         checkpoint.save(self.path, groups, about)
@@ -149,7 +151,7 @@ class Trainer:
         for i, o in enumerate(self.optimizers):
             checkpoint.restore_optimizer(o, groups.get(f"optimizer{i}", {}))
         self.random.set_state(groups["random"]["state"])
-        self.step, self.seconds = about["step"], about["seconds"]
+        self.step, self.seconds, self.start = about["step"], about["seconds"], about.get("start")
 
 
 def averaged(path: Path) -> tuple[generators.Compact, dict[str, Any]]:
@@ -161,9 +163,9 @@ def averaged(path: Path) -> tuple[generators.Compact, dict[str, Any]]:
     return network.plain(), about
 
 
-def _start_from(network: generators.Compact, path: Path) -> None:
-    """Copy every averaged tensor of the checkpoint at `path` whose name and shape fit (all but the tail)."""
-    groups, _ = checkpoint.load(path)
+def _start_from(network: generators.Compact, path: Path) -> dict[str, Any]:
+    """Copy the averaged tensors of the checkpoint at `path` whose name and shape fit; returns its description."""
+    groups, about = checkpoint.load(path)
     state = network.state_dict()
     fitting = {
         name: value
@@ -171,3 +173,4 @@ def _start_from(network: generators.Compact, path: Path) -> None:
         if (name := key.removeprefix("module.")) in state and state[name].shape == value.shape
     }
     network.load_state_dict({**state, **fitting})
+    return about

@@ -110,6 +110,10 @@ def test_a_recipe_starts_from_another(packed, tmp_path):
     groups, _ = checkpoint.load(tmp_path / "tiny" / "state.safetensors")
     assert torch.equal(made.network.body[1].project, groups["average"]["module.body.1.project"])
     assert made.network.tail.project.shape[0] == 48
+    made.train()
+    line = export.describe(checkpoint.load(tmp_path / "second" / "state.safetensors")[1])
+    assert line.startswith("24 steps of 4 crops of 32x32 from 3 photographs, L1 loss, Muon, bicubic x2")
+    assert "; then 24 steps" in line
 
 
 def test_checkpoints_of_another_generator_are_refused(packed, tmp_path):
