@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <unistd.h>
 
 #include <stdexcept>
 #include <string>
@@ -19,9 +20,34 @@ namespace {
 
 using cpu::Type;
 
-constexpr int64_t kMaxPlanes = 64;  // factor * channels that scatter converts at a time (cpu/tiles.cpp)
+constexpr int64_t kMaxPlanes = 64;    // factor * channels that scatter converts at a time (cpu/tiles.cpp)
+constexpr int64_t kMaxFactor = 1024;  // its square times any size of an array fits 64 bits
+constexpr int64_t kFar = 1LL << 40;   // of an origin from the frame
+
+// Without the GIL as long as it lives. While the interpreter shuts down, CPython before 3.14 unwinds a daemon thread
+// that asks for the GIL, which must not leave a destructor: such a thread sleeps until the process ends.
+class WithoutGil {
+ public:
+  WithoutGil() : state_(PyEval_SaveThread()) {}
+  WithoutGil(const WithoutGil&) = delete;
+  WithoutGil& operator=(const WithoutGil&) = delete;
+  ~WithoutGil() {
+    try {
+      PyEval_RestoreThread(state_);
+    } catch (...) {
+      for (;;) pause();
+    }
+  }
+
+ private:
+  PyThreadState* state_;
+};
 
 Type type_of(const py::array& array, const char* name) {
+  if (!array.dtype().attr("isnative").cast<bool>()) {
+    throw py::value_error(std::string(name) +
+                          " has its bytes swapped; hand in array.astype(array.dtype.newbyteorder('='))");
+  }
   const char kind = array.dtype().kind();
   const auto size = array.itemsize();
   if (kind == 'u' && size == 1) return Type::u8;
@@ -36,8 +62,11 @@ void require(bool condition, const std::string& message) {
   if (!condition) throw py::value_error(message);
 }
 
+bool near(int64_t origin) { return origin > -kFar && origin < kFar; }
+
 void require_contiguous(const py::array& array, const char* name) {
   require((array.flags() & py::array::c_style) != 0, std::string(name) + " must be C-contiguous");
+  require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0, std::string(name) + " must be aligned");
 }
 
 FrameShape frame_shape(const py::array& frame, const char* name) {
@@ -57,7 +86,10 @@ py::array tile_gather(const py::array& frame, const Integers& origins, int64_t h
   const int64_t tiles = origins.shape(0);
   std::vector<Window> windows;
   const auto at = origins.unchecked<2>();
-  for (int64_t i = 0; i < tiles; ++i) windows.push_back(Window{at(i, 0), at(i, 1), 0, 0, 0, 0});
+  for (int64_t i = 0; i < tiles; ++i) {
+    windows.push_back(Window{at(i, 0), at(i, 1), 0, 0, 0, 0});
+    require(near(at(i, 0)) && near(at(i, 1)), "origins are too far from the frame");
+  }
   const py::dtype dtype(half ? "float16" : "float32");
   py::array batch(dtype, std::vector<py::ssize_t>{tiles, shape.channels, height, width});
   const cpu::GatherArgs args{
@@ -65,13 +97,14 @@ py::array tile_gather(const py::array& frame, const Integers& origins, int64_t h
       batch.mutable_data(), half ? Type::f16 : Type::f32};
   const auto& kernels = cpu::tile_kernels();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     kernels.gather(args);
   }
   return batch;
 }
 
 void check_window(const Window& w, int64_t height, int64_t width, const FrameShape& covered) {
+  require(near(w.top) && near(w.left), "a tile is too far from the frame");
   const bool in_tile =
       w.core_top >= w.top && w.core_left >= w.left && w.core_bottom <= w.top + height && w.core_right <= w.left + width;
   const bool in_frame =
@@ -88,7 +121,7 @@ void tile_scatter(const py::array& batch, const Integers& windows, py::array& fr
   require_contiguous(batch, "batch");
   const Type batch_type = type_of(batch, "batch");
   require(batch_type == Type::f32 || batch_type == Type::f16, "batch must be float32 or float16");
-  require(factor >= 1 && shape.height % factor == 0 && shape.width % factor == 0,
+  require(factor >= 1 && factor <= kMaxFactor && shape.height % factor == 0 && shape.width % factor == 0,
           "the frame's sides must be multiples of the factor");
   require(batch.shape(1) == shape.channels * factor * factor, "batch must have channels x factor^2 channels");
   require(shape.channels * factor <= kMaxPlanes, "channels x factor must not exceed 64");
@@ -126,14 +159,15 @@ void tile_scatter(const py::array& batch, const Integers& windows, py::array& fr
                               static_cast<Residual>(residual),
                               low_data};
   const auto& kernels = cpu::tile_kernels();
-  const py::gil_scoped_release release;
+  const WithoutGil released;
   kernels.scatter(args);
 }
 
 py::array pixel_shuffle(const py::array& input, int64_t factor, bool channels_last) {
   require(input.ndim() == 4, "input must have four dimensions");
   require_contiguous(input, "input");
-  require(factor >= 1, "factor must be at least 1");
+  require(factor >= 1 && factor <= kMaxFactor, "factor must be at least 1 and at most 1024");
+  require(!input.dtype().attr("hasobject").cast<bool>(), "elements must be numbers, not Python objects");
   const int64_t item = input.itemsize();
   require(item == 1 || item == 2 || item == 4 || item == 8, "elements must be 1, 2, 4 or 8 bytes wide");
   const int64_t batch = input.shape(0), deep = input.shape(channels_last ? 3 : 1);
@@ -149,7 +183,7 @@ py::array pixel_shuffle(const py::array& input, int64_t factor, bool channels_la
                               factor,       channels_last};
   const auto& kernels = cpu::tile_kernels();
   {
-    const py::gil_scoped_release release;
+    const WithoutGil released;
     kernels.shuffle(args);
   }
   return output;

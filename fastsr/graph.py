@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,14 @@ from onnx import numpy_helper
 from fastsr.errors import ModelError
 
 MIN_OPSET = 11
+MAX_SCALE = 64
+MAX_ALIGNMENT = 1024
+MAX_PHASES = 4096  # of the output that the radius is derived from; beyond, it counts as unknown
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """One operator: names of what it reads and makes, and its attributes as Python values."""
+    """One operator (foreign ones as "domain.name"): what it reads and makes, and its attributes as Python values."""
 
     op: str
     inputs: tuple[str, ...]
@@ -73,8 +76,9 @@ def read(path: str | Path) -> Graph:
     nodes = tuple(_node(n) for n in model.graph.node)
     weights = {t.name: _array(t) for t in model.graph.initializer}
     for node in nodes:
-        if node.op == "Constant" and "value" in node.attributes:
-            weights[node.outputs[0]] = np.asarray(node.attributes["value"])
+        kinds = {"value", "value_float", "value_floats", "value_int", "value_ints"} & node.attributes.keys()
+        if node.op == "Constant" and kinds:
+            weights[node.outputs[0]] = np.asarray(node.attributes[kinds.pop()])
     inputs = [i for i in model.graph.input if i.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise ModelError(
@@ -82,10 +86,18 @@ def read(path: str | Path) -> Graph:
             "a generator has one picture in and one out"
         )
     batch, channels, height, width = _input_shape(path, inputs[0])
-    walk = _Walk(path, nodes, weights, inputs[0].name, channels)
+    if model.graph.output[0].type.tensor_type.elem_type not in _FLOATS:
+        raise ModelError(f"{path}: its output is not float; export a float32 model with pixels in 0..1")
     output = model.graph.output[0].name
-    scale = walk.scale(output)
-    if walk.channels.get(output, channels) != channels:
+    try:
+        walk = _Walk(path, nodes, weights, inputs[0].name, channels)
+        scale, alignment = walk.scale(output), walk.alignment()
+        radius = walk.radius(output, scale)
+    except ModelError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # strides of 0, one pad for two axes ...
+        raise ModelError(f"{path}: not a valid ONNX model: an operator's attributes make no sense ({error})") from None
+    if walk.channels.get(output, channels) != channels and not walk.opaque:
         raise ModelError(
             f"{path}: {channels} channels in, {walk.channels[output]} out; fastsr needs as many as came in"
         )
@@ -101,8 +113,8 @@ def read(path: str | Path) -> Graph:
         fixed_size=(height, width) if height and width else None,
         fixed_batch=batch,
         scale=scale,
-        radius=walk.radius(output, scale),
-        alignment=walk.alignment(),
+        radius=radius,
+        alignment=alignment,
         cost=walk.cost(),
         metadata={p.key: p.value for p in model.metadata_props},
         serialized=model.SerializeToString(),
@@ -114,13 +126,6 @@ def _load(path: Path) -> onnx.ModelProto:
         raise ModelError(f"{path}: no such model file")
     try:
         model = onnx.load_model(str(path), load_external_data=False)
-        onnx.checker.check_model(model)
-    except ModelError:
-        raise
-    except onnx.checker.ValidationError as error:
-        if not _external(onnx.load_model(str(path), load_external_data=False)):
-            raise ModelError(f"{path}: not a valid ONNX model: {str(error).splitlines()[0]}") from None
-        model = onnx.load_model(str(path), load_external_data=False)
     except Exception:  # protobuf's parsers differ in what they raise
         raise ModelError(f"{path}: not an ONNX model; export one with: python -m training export") from None
     if not model.graph.node or not model.opset_import:
@@ -129,13 +134,32 @@ def _load(path: Path) -> onnx.ModelProto:
     if opset < MIN_OPSET:
         raise ModelError(f"{path}: opset {opset} is too old; export it with opset 17 or newer")
     _load_external(path, model)
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:  # its own, and protobuf's for models that are too large
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path}: not a valid ONNX model: {reason}") from None
     return model
 
 
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor stored in a graph and in the graphs inside its operators."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    yield from _attached(graph.node)
+
+
+def _attached(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in (a for n in nodes for a in n.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
+
+
 def _external(model: onnx.ModelProto) -> list[onnx.TensorProto]:
-    tensors = list(model.graph.initializer)
-    tensors += [a.t for n in model.graph.node for a in n.attribute if a.HasField("t")]
-    return [t for t in tensors if t.data_location == onnx.TensorProto.EXTERNAL]
+    stored = [*_tensors(model.graph), *(t for f in model.functions for t in _attached(f.node))]
+    return [t for t in stored if t.data_location == onnx.TensorProto.EXTERNAL]
 
 
 def _load_external(path: Path, model: onnx.ModelProto) -> None:
@@ -165,24 +189,32 @@ def _node(proto: onnx.NodeProto) -> Node:
         if isinstance(value, onnx.TensorProto):
             value = _array(value)
         elif isinstance(value, bytes):
-            value = value.decode()
+            value = value.decode(errors="replace")
         elif isinstance(value, list):
             value = tuple(value)
         attributes[a.name] = value
-    return Node(proto.op_type, tuple(proto.input), tuple(proto.output), attributes)
+    op = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+    return Node(op, tuple(proto.input), tuple(proto.output), attributes)
 
 
 def _array(tensor: onnx.TensorProto) -> npt.NDArray[Any]:
     return np.asarray(numpy_helper.to_array(tensor))
 
 
+_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+
+
 def _input_shape(path: Path, value: onnx.ValueInfoProto) -> tuple[int | None, int, int | None, int | None]:
     kind = value.type.tensor_type
-    if kind.elem_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
+    if kind.elem_type not in _FLOATS:
         raise ModelError(f"{path}: its input is not float; export a float32 model with pixels in 0..1")
-    sides = [d.dim_value or None for d in kind.shape.dim]
+    sides = [d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim]
     if len(sides) != 4 or sides[1] not in (1, 3):
         raise ModelError(f"{path}: its input is {sides}; fastsr needs N x 3 x H x W (or 1 channel)")
+    if sides[0] not in (None, 1):
+        raise ModelError(f"{path}: takes {sides[0]} pictures at once; export it with a batch of 1 or a free one")
+    if (sides[2] is None) != (sides[3] is None):
+        raise ModelError(f"{path}: fixes only one of height and width; export it with both free")
     return sides[0], sides[1], sides[2], sides[3]
 
 
@@ -191,8 +223,10 @@ def _input_shape(path: Path, value: onnx.ValueInfoProto) -> tuple[int | None, in
 _POINTWISE = frozenset((
     "PRelu", "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Gelu", "Mish", "HardSwish",
     "HardSigmoid", "Erf", "Add", "Sub", "Mul", "Div", "Sqrt", "Pow", "Exp", "Neg", "Abs", "Min", "Max", "Identity",
-    "Cast", "Dropout", "BatchNormalization", "QuantizeLinear", "DequantizeLinear", "Concat", "Split",
+    "Cast", "Dropout", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 ))
+_SUBGRAPHS = frozenset(("If", "Loop", "Scan", "SequenceMap"))  # these may read any tensor without naming it as input
+_SAME_SHAPE = frozenset(("Identity", "Cast", "QuantizeLinear", "DequantizeLinear"))  # how weights are wrapped
 # fmt: on
 
 Interval = tuple[int, int]  # first and last index along one axis
@@ -210,6 +244,7 @@ class _Walk:
         self, path: Path, nodes: tuple[Node, ...], weights: dict[str, npt.NDArray[Any]], start: str, channels: int
     ) -> None:
         self.path, self.nodes, self.weights, self.start = path, nodes, weights, start
+        self.shapes = {name: value.shape for name, value in weights.items()}
         self.resolution: dict[str, Fraction] = {start: Fraction(1)}  # pixels per input pixel
         self.channels: dict[str, int] = {start: channels}
         self.opaque: list[str] = []  # operators whose reach is not known
@@ -221,48 +256,99 @@ class _Walk:
 
     def _forward(self, node: Node) -> None:
         pictures = self._pictures(node)
+        if node.op in _SUBGRAPHS:
+            pictures = pictures or [self.start]
         if not pictures:
+            if node.op in _SAME_SHAPE and node.inputs[0] in self.shapes:
+                self.shapes[node.outputs[0]] = self.shapes[node.inputs[0]]
             return
-        ratio, channels = self.resolution[pictures[0]], self.channels[pictures[0]]
+        if not self._known(node, pictures):
+            self.opaque.append(node.op)
+        ratio, channels = self.resolution[pictures[0]], max(self.channels[name] for name in pictures)
+        stride = node.attributes.get("strides", (1, 1))[0]
+        made = [channels] * len(node.outputs)
         if node.op in ("Conv", "ConvTranspose"):
-            kernel = self.weights.get(node.inputs[1])
-            if kernel is None:
-                self.opaque.append(f"{node.op} with computed weights")
-            else:
-                channels = kernel.shape[0] if node.op == "Conv" else kernel.shape[1] * node.attributes.get("group", 1)
-            stride = node.attributes.get("strides", (1, 1))[0]
+            kernel = self.shapes.get(node.inputs[1])
+            if kernel is not None:
+                made = [kernel[0] if node.op == "Conv" else kernel[1] * node.attributes.get("group", 1)]
             ratio = ratio / stride if node.op == "Conv" else ratio * stride
         elif node.op in ("MaxPool", "AveragePool"):
-            ratio /= node.attributes.get("strides", (1, 1))[0]
+            ratio /= stride
         elif node.op in ("DepthToSpace", "SpaceToDepth"):
             block = node.attributes["blocksize"]
             deep = node.op == "SpaceToDepth"
             ratio = ratio / block if deep else ratio * block
-            channels = channels * block**2 if deep else channels // block**2
+            made = [channels * block**2 if deep else channels // block**2]
         elif node.op in ("Resize", "Upsample"):
-            factor = self._resize_factor(node)
-            if factor is None:
-                self.opaque.append(f"{node.op} to a computed size")
-                factor = Fraction(1)
-            ratio *= factor
+            ratio *= self._resize_factor(node) or 1
         elif node.op == "Concat":
-            if node.attributes.get("axis") not in (1, -3):
-                self.opaque.append("Concat along an axis other than channels")
-            channels = sum(self.channels[name] for name in pictures)
+            made = [sum(self.channels[name] for name in pictures)]
         elif node.op == "Split":
-            channels //= len(node.outputs)
-        elif node.op not in _POINTWISE and node.op != "Pad":
-            self.opaque.append(node.op)
-        else:
-            channels = max(self.channels[name] for name in pictures)
-        for name in node.outputs:
-            self.resolution[name], self.channels[name] = ratio, channels
+            made = self._parts(node, channels)
+        for name, deep_as in zip(node.outputs, made, strict=True):
+            if name:
+                self.resolution[name], self.channels[name] = ratio, deep_as
+
+    def _known(self, node: Node, pictures: list[str]) -> bool:
+        """Whether an output sample depends on a neighbourhood that the operator tells, the same at every place."""
+        a = node.attributes
+        if node.op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
+            if len(set(a.get("strides", (1,)))) != 1 or len([name for name in node.outputs if name]) != 1:
+                return False
+            if node.op == "ConvTranspose" and ("output_shape" in a or a.get("auto_pad", "NOTSET").startswith("SAME")):
+                return False
+            return node.op in ("MaxPool", "AveragePool") or (pictures == [node.inputs[0]] and self._has_kernel(node))
+        if node.op in ("Resize", "Upsample"):
+            return self._known_resize(node)
+        if node.op == "Pad":
+            return self._pad_amounts(node) is not None and a.get("mode", "constant") != "wrap"
+        if node.op == "Concat":
+            return a.get("axis") in (1, -3) and len(pictures) == len(node.inputs)
+        if node.op == "Split":
+            return a.get("axis", 0) in (1, -3)
+        if node.op in _POINTWISE:
+            level = len({self.resolution[name] for name in pictures}) == 1
+            return level and all(self._even(node, name) for name in node.inputs if name and name not in pictures)
+        return node.op in ("DepthToSpace", "SpaceToDepth")
+
+    def _has_kernel(self, node: Node) -> bool:
+        return len(self.shapes.get(node.inputs[1], ())) == 4
+
+    def _even(self, node: Node, name: str) -> bool:
+        """Whether an operand is the same for every pixel."""
+        shape = self.shapes.get(name)
+        if shape is None or len(shape) > 4:
+            return False
+        if node.op == "BatchNormalization":
+            return bool(node.attributes.get("training_mode", 0) == 0)
+        if node.op in ("QuantizeLinear", "DequantizeLinear"):
+            return math.prod(shape) == 1 or (len(shape) == 1 and node.attributes.get("axis", 1) in (1, -3))
+        return all(side == 1 for side in shape[-2:])
+
+    def _known_resize(self, node: Node) -> bool:
+        a = node.attributes
+        factor = self._resize_factor(node)
+        if factor is None or a.get("coordinate_transformation_mode", "half_pixel") not in _COORDINATES:
+            return False  # corner-aligned sampling, for one, changes with the frame's size
+        scale = self.weights[node.inputs[2 if node.op == "Resize" else 1]][2]
+        if a.get("mode", "nearest") == "nearest":
+            return factor == Fraction(float(scale))  # a rounded factor may miss a pixel far from the corner
+        # With other factors, the rounding of weights changes with the place, which shows in the last bits.
+        return factor == Fraction(float(scale)) and factor.numerator.bit_count() == 1
+
+    def _parts(self, node: Node, channels: int) -> list[int]:
+        sizes = node.attributes.get("split")
+        if sizes is None and len(node.inputs) > 1 and node.inputs[1] in self.weights:
+            sizes = self.weights[node.inputs[1]].tolist()
+        return list(sizes) if sizes else [-(-channels // len(node.outputs))] * len(node.outputs)
 
     def _resize_factor(self, node: Node) -> Fraction | None:
-        scales = self.weights.get(node.inputs[2 if node.op == "Resize" else 1]) if len(node.inputs) > 1 else None
-        if scales is None or scales.size != 4 or scales[2] != scales[3]:
+        index = 2 if node.op == "Resize" else 1
+        scales = self.weights.get(node.inputs[index]) if len(node.inputs) > index else None
+        if scales is None or scales.shape != (4,) or scales[0] != 1 or scales[1] != 1 or scales[2] != scales[3]:
             return None
-        return Fraction(float(scales[2])).limit_denominator(64)
+        factor = Fraction(float(scales[2])).limit_denominator(64)
+        return factor if factor > 0 and abs(factor / Fraction(float(scales[2])) - 1) < 1e-5 else None
 
     def scale(self, output: str) -> int:
         """Output pixels per input pixel along each axis."""
@@ -273,11 +359,18 @@ class _Walk:
             raise ModelError(
                 f"{self.path}: makes pictures {float(ratio):g} times as large; fastsr needs 1, 2, 3, 4 ..."
             )
+        if ratio > MAX_SCALE:
+            raise ModelError(f"{self.path}: makes pictures {ratio} times as large; fastsr takes at most {MAX_SCALE}")
         return int(ratio)
 
     def alignment(self) -> int:
         """Input sides must be multiples of this for every tensor to have whole sides."""
-        return math.lcm(*(ratio.denominator for ratio in self.resolution.values()))
+        multiple = math.lcm(*(ratio.denominator for ratio in self.resolution.values()))
+        if multiple > MAX_ALIGNMENT:
+            raise ModelError(
+                f"{self.path}: needs sides in steps of {multiple} pixels; fastsr takes at most {MAX_ALIGNMENT}"
+            )
+        return multiple
 
     def cost(self) -> float:
         """Floats per input pixel that the widest operator reads and writes."""
@@ -294,6 +387,8 @@ class _Walk:
         reach = 0
         # Output pixels inside one input pixel differ in what they need; so do input pixels inside an aligned block.
         step = self.alignment()
+        if scale * step > MAX_PHASES:
+            return None
         for phase in range(scale * step):
             needed = self._needed(output, (phase, phase))
             if needed is not None:
@@ -317,10 +412,10 @@ class _Walk:
         low, high = interval
         a = node.attributes
         if node.op in ("Conv", "MaxPool", "AveragePool", "ConvTranspose"):
-            size = a["kernel_shape"] if "kernel_shape" in a else self.weights[node.inputs[1]].shape[2:]
+            size = a["kernel_shape"] if "kernel_shape" in a else self.shapes[node.inputs[1]][2:]
             stride = a.get("strides", (1, 1))
             dilation = a.get("dilations", (1, 1))
-            pads = self._pads(a, size, dilation)
+            pads = self._pads(a, size, dilation, stride)
             # Both axes are followed as one: the wider reach counts.
             spans = []
             for axis in (0, 1):
@@ -337,30 +432,36 @@ class _Walk:
         if node.op in ("Resize", "Upsample"):
             return self._through_resize(node, interval)
         if node.op == "Pad":
-            pads = self._pad_amounts(node)
-            return _joined([(low - before, high - before) for before in pads])
+            return _joined([(low - before, high - before) for before in self._pad_amounts(node) or ()])
         return interval
 
-    def _pads(self, attributes: dict[str, Any], size: Any, dilation: Any) -> tuple[int, int]:
-        if attributes.get("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER"):
-            lower = attributes["auto_pad"] == "SAME_LOWER"
-            totals = [(k - 1) * d for k, d in zip(size, dilation, strict=True)]
-            return tuple((t + lower) // 2 for t in totals)  # type: ignore[return-value]
+    def _pads(self, attributes: dict[str, Any], size: Any, dilation: Any, stride: Any) -> tuple[int, int]:
+        rule = attributes.get("auto_pad", "NOTSET")
+        if rule in ("SAME_UPPER", "SAME_LOWER"):
+            totals = [max(0, (k - 1) * d + 1 - s) for k, d, s in zip(size, dilation, stride, strict=True)]
+            return tuple((t + (rule == "SAME_LOWER")) // 2 for t in totals)  # type: ignore[return-value]
+        if rule == "VALID":
+            return 0, 0
         return tuple(attributes.get("pads", (0, 0, 0, 0))[:2])  # type: ignore[return-value]
 
-    def _pad_amounts(self, node: Node) -> tuple[int, int]:
-        amounts = self.weights.get(node.inputs[1]) if len(node.inputs) > 1 else None
-        if amounts is None:
-            amounts = np.asarray(node.attributes.get("pads", [0] * 8))
-        return int(amounts[-6]), int(amounts[-5])
+    def _pad_amounts(self, node: Node) -> tuple[int, int] | None:
+        """Rows above and columns to the left; None where not known or where other axes are padded too."""
+        amounts, axes = self.weights.get(node.inputs[1]), list(range(4))
+        if len(node.inputs) > 3 and node.inputs[3]:
+            if node.inputs[3] not in self.weights:
+                return None
+            axes = [int(axis) % 4 for axis in self.weights[node.inputs[3]]]
+        if amounts is None or amounts.shape != (2 * len(axes),):
+            return None
+        before = dict.fromkeys(range(4), 0) | {axis: int(n) for axis, n in zip(axes, amounts, strict=False)}
+        after = {axis: int(n) for axis, n in zip(axes, amounts[len(axes) :], strict=True)}
+        return (before[2], before[3]) if not any((before[0], before[1], after.get(0), after.get(1))) else None
 
     def _through_resize(self, node: Node, interval: Interval) -> Interval:
         factor = self._resize_factor(node) or Fraction(1)
         mode = node.attributes.get("mode", "nearest")
-        place = _COORDINATES.get(node.attributes.get("coordinate_transformation_mode", "half_pixel"))
-        if place is None:  # corner-aligned sampling drifts with the frame's size: allow one pixel more
-            place = _COORDINATES["half_pixel"]
-        reach = {"nearest": Fraction(1, 2), "linear": Fraction(1), "cubic": Fraction(2)}.get(mode, Fraction(2))
+        place = _COORDINATES[node.attributes.get("coordinate_transformation_mode", "half_pixel")]
+        reach = Fraction(1 if mode == "linear" else 2)
         low, high = place(interval[0], factor), place(interval[1], factor)
         if mode == "nearest":
             rounding = _ROUNDING.get(node.attributes.get("nearest_mode", "round_prefer_floor"), math.floor)
@@ -373,6 +474,7 @@ class _Walk:
 _COORDINATES: dict[str, Callable[[int, Fraction], Fraction]] = {
     "asymmetric": lambda i, factor: i / factor,
     "half_pixel": lambda i, factor: (i + Fraction(1, 2)) / factor - Fraction(1, 2),
+    "half_pixel_symmetric": lambda i, factor: (i + Fraction(1, 2)) / factor - Fraction(1, 2),
     "pytorch_half_pixel": lambda i, factor: (i + Fraction(1, 2)) / factor - Fraction(1, 2),
 }
 _ROUNDING: dict[str, Callable[[Fraction], int]] = {

@@ -18,6 +18,10 @@ Array = npt.NDArray[Any]
 RESIDUALS = ("none", "nearest", "bilinear")
 
 
+def _ready(array: Array) -> Array:
+    return np.require(array, requirements=("C", "A"))
+
+
 def pixel_shuffle(x: Array, factor: int, layout: str = "NCHW") -> Array:
     """Depth to space: `factor`^2 channels become `factor` x `factor` pixels (Shi et al. 2016; torch.nn.PixelShuffle).
 
@@ -26,7 +30,7 @@ def pixel_shuffle(x: Array, factor: int, layout: str = "NCHW") -> Array:
     """
     if layout not in ("NCHW", "NHWC"):
         raise ValueError(f"layout {layout!r} is not known; use 'NCHW' or 'NHWC'")
-    return _core.pixel_shuffle(np.ascontiguousarray(x), factor, layout == "NHWC")
+    return _core.pixel_shuffle(_ready(x), factor, layout == "NHWC")
 
 
 def tile_gather(
@@ -41,7 +45,7 @@ def tile_gather(
     if kind not in (np.dtype(np.float32), np.dtype(np.float16)):
         raise ValueError(f"dtype {kind} is not supported for a batch; use float32 or float16")
     starts = np.asarray(origins, dtype=np.int64).reshape(-1, 2)
-    return _core.tile_gather(np.ascontiguousarray(frame), starts, tile[0], tile[1], kind == np.float16)
+    return _core.tile_gather(_ready(frame), starts, tile[0], tile[1], kind == np.float16)
 
 
 def tile_scatter(
@@ -62,5 +66,5 @@ def tile_scatter(
     if residual not in RESIDUALS:
         raise ValueError(f"residual {residual!r} is not known; use one of {', '.join(RESIDUALS)}")
     places = np.asarray(windows, dtype=np.int64).reshape(-1, 6)
-    lower = None if low is None else np.ascontiguousarray(low)
-    _core.tile_scatter(np.ascontiguousarray(batch), places, frame, factor, RESIDUALS.index(residual), lower)
+    lower = None if low is None else _ready(low)
+    _core.tile_scatter(_ready(batch), places, frame, factor, RESIDUALS.index(residual), lower)

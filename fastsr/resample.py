@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+BAND = 256  # rows converted at a time, which bounds the memory
 METHODS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
@@ -15,23 +16,37 @@ def resize(pixels: npt.NDArray[np.float32], size: tuple[int, int], method: str =
     from PIL import Image  # takes a while to import
 
     chosen = Image.Resampling[method.upper()]
-    planes = [
-        np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, chosen))
-        for c in range(pixels.shape[-1])
-    ]
-    return np.stack(planes, axis=-1).astype(np.float32, copy=False)
+    out = np.empty((size[1], size[0], pixels.shape[-1]), np.float32)
+    for c in range(pixels.shape[-1]):
+        out[..., c] = np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, chosen))
+    return out
+
+
+def resize_to(
+    pixels: npt.NDArray[np.float32], size: tuple[int, int], dtype: np.dtype[Any], method: str = "bicubic"
+) -> npt.NDArray[Any]:
+    """As `resize`, clamped to 0..1 and in `dtype`; plane by plane, so that less is held at once."""
+    out = np.empty((size[1], size[0], pixels.shape[-1]), dtype)
+    for c in range(pixels.shape[-1]):
+        out[..., c : c + 1] = to_dtype(resize(pixels[..., c : c + 1], size, method), dtype)
+    return out
 
 
 def to_float(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """uint8 or uint16 pixels to float32 in 0..1; float32 as it is."""
     if pixels.dtype == np.float32:
         return pixels
-    return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    made = pixels.astype(np.float32)
+    made /= np.float32(np.iinfo(pixels.dtype).max)
+    return made
 
 
 def to_dtype(pixels: npt.NDArray[np.float32], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     """Float32 clamped to 0..1 and, for integer dtypes, scaled and rounded half to even."""
-    clamped = np.clip(pixels, 0.0, 1.0)
     if dtype == np.float32:
-        return clamped
-    return np.asarray(np.rint(clamped * np.float32(np.iinfo(dtype).max)).astype(dtype))
+        return np.clip(pixels, 0.0, 1.0)
+    out = np.empty(pixels.shape, dtype)
+    for top in range(0, len(pixels), BAND):
+        clamped = np.clip(pixels[top : top + BAND], 0.0, 1.0)
+        out[top : top + BAND] = np.rint(clamped * np.float32(np.iinfo(dtype).max))
+    return out

@@ -6,7 +6,8 @@ import functools
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,6 +21,8 @@ from fastsr.images import Frame, Picture
 
 if TYPE_CHECKING:
     from fastsr.graph import Graph
+
+MAX_SIDE = 1 << 28  # pixels of a result; Pillow takes hardly more
 
 
 class Enlarger(Protocol):
@@ -43,7 +46,7 @@ class _Generator:
         if size == (width * self.scale, height * self.scale):
             return self._run(pixels, progress)
         made = self._run(resample.to_float(pixels), progress)
-        return resample.to_dtype(resample.resize(made, size), pixels.dtype)
+        return resample.resize_to(made, size, pixels.dtype)
 
     def _run(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         given, wanted = pixels.shape[2], self.network.channels
@@ -52,10 +55,13 @@ class _Generator:
         if given == 1:
             made = self.engine.run(np.repeat(pixels, 3, axis=2), progress)
             # Gray is the mean of the three channels that a colour network makes of a gray picture.
-            mean = resample.to_float(made).mean(axis=2, keepdims=True)
-            return resample.to_dtype(mean, pixels.dtype)
-        planes = [self.engine.run(np.ascontiguousarray(pixels[..., c : c + 1]), progress) for c in range(given)]
-        return np.concatenate(planes, axis=2)
+            gray = np.empty((*made.shape[:2], 1), made.dtype)
+            for top in range(0, len(made), resample.BAND):
+                rows = slice(top, top + resample.BAND)
+                gray[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
+            return gray
+        planes = zip(np.moveaxis(pixels, 2, 0), _counted(progress, given), strict=True)
+        return np.stack([self.engine.run(np.ascontiguousarray(p[..., None]), r)[..., 0] for p, r in planes], axis=2)
 
 
 class _Interpolation:
@@ -67,10 +73,10 @@ class _Interpolation:
         self.method = method
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
-        made = resample.resize(resample.to_float(pixels), size, self.method)
+        made = resample.resize_to(resample.to_float(pixels), size, pixels.dtype, self.method)
         if progress is not None:
             progress(1, 1)
-        return resample.to_dtype(made, pixels.dtype)
+        return made
 
 
 class Upscaler:
@@ -164,13 +170,20 @@ def output_size(
     if scale is not None and size is not None:
         raise FastsrError("scale and size were both given; give one of them")
     if size is not None:
-        if len(size) != 2 or any(int(side) != side or side < 1 for side in size):
+        sides = tuple(size) if isinstance(size, Sequence | np.ndarray) else ()
+        if len(sides) != 2 or not all(isinstance(s, (int, float, np.number)) and s >= 1 and s % 1 == 0 for s in sides):
             raise FastsrError(f"size {size!r} is not a width and a height of at least 1 pixel")
-        return int(size[0]), int(size[1])
+        return _possible(sides[0], sides[1])
     factor = own if scale is None else scale
     if not isinstance(factor, (int, float, np.number)) or not math.isfinite(factor) or factor <= 0:
         raise FastsrError(f"scale {scale!r} must be a number above 0, such as 2 or 1.5")
-    return max(1, round(width * factor)), max(1, round(height * factor))
+    return _possible(max(1.0, width * factor), max(1.0, height * factor))
+
+
+def _possible(width: float, height: float) -> tuple[int, int]:
+    if max(width, height) > MAX_SIDE:
+        raise FastsrError(f"{width:g}x{height:g} pixels are too many; a side may have up to {MAX_SIDE}")
+    return round(width), round(height)
 
 
 def default_model(width: int, height: int, scale: float | None, size: tuple[int, int] | None) -> str:
@@ -206,7 +219,8 @@ _loading = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(model: str, device: str, precision: str) -> Upscaler:
+def _loaded(model: str, changed: int, device: str, precision: str) -> Upscaler:
+    """`changed`, a file's time of change, makes a model that was exported anew a different one."""
     return load(model, device, precision)
 
 
@@ -229,6 +243,10 @@ def upscale(
     if model is None:
         height, width = picture.frames[0].color.shape[:2]
         model = default_model(width, height, scale, size)
+    name, changed = os.fspath(model), 0
+    if name not in catalog.INTERPOLATIONS:
+        name = str(catalog.find(model).resolve())
+        changed = Path(name).stat().st_mtime_ns
     with _loading:
-        loaded = _loaded(os.fspath(model), device, precision)
+        loaded = _loaded(name, changed, device, precision)
     return picture.restore(loaded.enlarge(picture, scale, size))

@@ -213,6 +213,54 @@ def test_a_missing_runtime_says_what_to_install(tmp_path, monkeypatch):
         fastsr.load(path)
 
 
+def test_torch_dilates_transposed_convolutions(tmp_path):
+    pytest.importorskip("torch")
+    b = Builder().conv(4)
+    kernel = b.weight(b.random.standard_normal((4, 3, 3, 3)).astype(np.float32))
+    b.deep = 3
+    path = b.add("ConvTranspose", kernel, pads=[2] * 4, dilations=[2, 2]).save(tmp_path / "m.onnx")
+    frame = frame_of(0, 20, 30, dtype=np.float32)
+    made, expected = (fastsr.load(path, engine=name).upscale(frame) for name in ("torch", "onnx"))
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
+def test_torch_refuses_resizing_that_it_would_do_differently(tmp_path):
+    pytest.importorskip("torch")
+    b = Builder().conv(3).resize(2, "cubic", cubic_coeff_a=-0.5)
+    with pytest.raises(ModelError, match="use engine='onnx'"):
+        fastsr.load(b.save(tmp_path / "m.onnx"), engine="torch").upscale(frame_of(0, 9, 9))
+
+
+def test_torch_frees_what_no_later_operator_reads(networks):
+    pytest.importorskip("torch")
+    from fastsr.engines.torch import TorchEngine
+
+    engine = TorchEngine(networks["srresnet-x4"], "cpu", "fp32", None)
+    made = [name for node in engine._nodes for name in node.outputs]
+    freed = [name for names in engine._finished for name in names]
+    assert sorted(freed) == sorted({"input", *made} - {"output"})
+
+
+def test_models_that_change_the_size_otherwise_say_so(tmp_path):
+    b = Builder()
+    b.add("Conv", b.weight(np.zeros((3, 3, 3, 3), np.float32)))
+    with pytest.raises(EngineError, match=r"m\.onnx: made .* keep the size"):
+        fastsr.load(b.save(tmp_path / "m.onnx")).upscale(frame_of(0, 9, 9))
+
+
+def test_a_runtime_that_fails_names_the_model(tmp_path):
+    b = Builder().conv(3)
+    b.add("Reshape", b.weight(np.array([1, 3, 4, 4])))
+    with pytest.raises(EngineError, match=r"m\.onnx: ONNX Runtime failed on 1x3x9x9"):
+        fastsr.load(b.save(tmp_path / "m.onnx")).upscale(frame_of(0, 9, 9))
+
+
+def test_fixed_sizes_must_fit_the_operators(tmp_path):
+    path = MODELS["downsampling-x2"]().save(tmp_path / "m.onnx", height=33, width=32)
+    with pytest.raises(EngineError, match="multiples of 2"):
+        fastsr.load(path)
+
+
 def test_unsupported_operator_names_the_other_engine(tmp_path):
     pytest.importorskip("torch")
     path = Builder().conv(12).add("Softplus").shuffle(2).save(tmp_path / "m.onnx")

@@ -161,3 +161,156 @@ def test_old_opset_is_named(tmp_path):
     picture = ["N", 3, "H", "W"]
     with pytest.raises(ModelError, match="opset 9 is too old"):
         graph.read(_save(tmp_path, nodes, [_value("a", picture)], [_value("b", picture)], opset=9))
+
+
+def _convolved(b, out, kernel=3, **rules):
+    """A convolution without the padding that Builder.conv gives."""
+    weight = b.random.standard_normal((out, b.deep, kernel, kernel)).astype(np.float32) / (b.deep * kernel**2) ** 0.5
+    b.deep = out
+    return b.add("Conv", b.weight(weight), kernel_shape=[kernel] * 2, **rules)
+
+
+def _padded_on_one_side():
+    """Same-padding with a stride pads less than without; a one-sided convolution after it shows by how much."""
+    b = _convolved(Builder(), 12, strides=[2, 2], auto_pad="SAME_UPPER")
+    return _convolved(b, 12, pads=[0, 0, 2, 2]).shuffle(2)
+
+
+def _padded_along_axes():
+    b = Builder().conv(3)
+    b.add("Pad", b.weight(np.array([2, 0, 0, 2])), "", b.weight(np.array([2, -1])), mode="edge")
+    return _convolved(b, 3)
+
+
+def _split_unevenly():
+    b = Builder().conv(8)
+    b.nodes.append(helper.make_node("Split", [b.x, b.weight(np.array([3, 5]))], ["s0", "s1"], axis=1))
+    b.x, b.deep = "s0", 3
+    return b.add("Relu")
+
+
+def _quantized():
+    b = Builder()
+    for out in (8, 12):
+        weight = b.random.integers(-50, 50, (out, b.deep, 3, 3)).astype(np.int8)
+        names = [b.weight(weight), b.weight(np.float32(0.01)), b.weight(np.int8(0))]
+        b.nodes.append(helper.make_node("DequantizeLinear", names, [f"kernel{out}"]))
+        b.add("Conv", f"kernel{out}", pads=[1] * 4)
+        b.deep = out
+    return b.shuffle(2)
+
+
+@pytest.mark.parametrize("make", [_padded_on_one_side, _padded_along_axes, _split_unevenly, _quantized])
+def test_radius_of_unusual_operators(make, tmp_path):
+    network = graph.read(make().save(tmp_path / "m.onnx", opset=19))
+    session = onnxruntime.InferenceSession(network.serialized)
+    assert network.radius == measured_radius(session, network.scale, network.alignment)
+
+
+def _resized(factor, mode, **rules):
+    return lambda: Builder().conv(3).resize(factor, mode, **rules)
+
+
+def _wrapped():
+    b = Builder().conv(3)
+    return _convolved(b.add("Pad", b.weight(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="wrap"), 3)
+
+
+def _split_across():
+    b = Builder().conv(3)
+    b.nodes.append(helper.make_node("Split", [b.x], ["s0", "s1"], axis=3))
+    b.x = "s0"
+    return b.add("Relu")
+
+
+def _branching():
+    """An If whose branches read the picture without naming it as an input."""
+    b = Builder().conv(3)
+    branches = [
+        helper.make_graph([helper.make_node(op, ["input"], [op])], op, [], [helper.make_tensor_value_info(op, 1, None)])
+        for op in ("GlobalAveragePool", "GlobalMaxPool")
+    ]
+    inputs = [b.weight(np.array(True))]
+    b.nodes.append(helper.make_node("If", inputs, ["chosen"], then_branch=branches[0], else_branch=branches[1]))
+    return b.add("Add", "chosen")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        _wrapped,
+        _split_across,
+        _branching,
+        _resized(2, "linear", coordinate_transformation_mode="align_corners"),
+        _resized(3, "linear", coordinate_transformation_mode="half_pixel"),
+    ],
+)
+def test_reach_that_operators_do_not_tell_is_unknown(make, tmp_path):
+    assert graph.read(make().save(tmp_path / "m.onnx", opset=19)).radius is None
+
+
+def test_operands_that_differ_from_pixel_to_pixel_have_no_radius(tmp_path):
+    b = Builder().conv(3)
+    b.add("Add", b.weight(b.random.random((1, 3, 32, 32)).astype(np.float32)))
+    assert graph.read(b.save(tmp_path / "m.onnx", height=32, width=32)).radius is None
+    b = Builder().conv(3)
+    b.add("Add", b.weight(b.random.random((1, 3, 1, 1)).astype(np.float32)))
+    assert graph.read(b.save(tmp_path / "m.onnx")).radius == 1
+
+
+def test_an_operator_of_the_models_own_is_not_taken_for_a_standard_one(tmp_path):
+    model = Builder().conv(3).add("Relu").conv(3).model()
+    model.graph.node[1].domain = "own"
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    body = [helper.make_node("GlobalAveragePool", ["x"], ["p"]), helper.make_node("Add", ["x", "p"], ["y"])]
+    model.functions.append(helper.make_function("own", "Relu", ["x"], ["y"], body, [helper.make_opsetid("", 17)]))
+    onnx.save_model(model, str(tmp_path / "m.onnx"))
+    assert graph.read(tmp_path / "m.onnx").radius is None
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (lambda: _convolved(Builder(), 3, strides=[0, 0]), {}, "attributes make no sense"),
+        (lambda: Builder().conv(3).add("DepthToSpace", blocksize=0), {}, "attributes make no sense"),
+        (lambda: Builder().transposed(3, kernel=100, stride=100), {}, "100 times as large; fastsr takes at most 64"),
+        (lambda: Builder().conv(3), {"height": 32}, "fixes only one of height and width"),
+        (lambda: Builder().conv(3).add("Cast", to=TensorProto.UINT8), {}, "its output is not float"),
+    ],
+)
+def test_odd_models_are_named(make, options, message, tmp_path):
+    model = make().model(**options)
+    if "not float" in message:
+        model.graph.output[0].type.tensor_type.elem_type = TensorProto.UINT8
+    onnx.save_model(model, str(tmp_path / "odd.onnx"))
+    with pytest.raises(ModelError, match=rf"odd\.onnx.*{message}"):
+        graph.read(tmp_path / "odd.onnx")
+
+
+def test_fixed_batches_are_refused(tmp_path):
+    model = compact().model()
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    onnx.save_model(model, str(tmp_path / "m.onnx"))
+    with pytest.raises(ModelError, match="takes 4 pictures at once"):
+        graph.read(tmp_path / "m.onnx")
+
+
+def test_external_data_does_not_switch_the_checks_off(tmp_path):
+    _, path = _external(tmp_path, "weights.bin")
+    model = onnx.load_model(str(path), load_external_data=False)
+    model.graph.node.add().CopyFrom(model.graph.node[0])
+    del model.graph.node[0]
+    onnx.save_model(model, str(path))
+    with pytest.raises(ModelError, match=r"split\.onnx: not a valid ONNX model"):
+        graph.read(path)
+
+
+def test_external_data_inside_branches_is_refused_too(tmp_path):
+    model = _branching().model()
+    branch = model.graph.node[1].attribute[0].g
+    tensor = branch.initializer.add(name="secret", dims=[1], data_type=TensorProto.FLOAT)
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../secret.bin")
+    onnx.save_model(model, str(tmp_path / "m.onnx"))
+    with pytest.raises(ModelError, match="outside its folder"):
+        graph.read(tmp_path / "m.onnx")

@@ -54,6 +54,7 @@ def test_pixel_shuffle_takes_strided_arrays():
         ((1, 3, 4, 4), 2, "not a multiple of factor"),
         ((3, 4, 4), 1, "four dimensions"),
         ((1, 4, 4, 4), 0, "at least 1"),
+        ((1, 4, 4, 4), 1 << 32, "at most 1024"),
     ],
 )
 def test_pixel_shuffle_refuses(shape, factor, message):
@@ -66,6 +67,8 @@ def test_pixel_shuffle_refuses_layout_and_wide_elements():
         ops.pixel_shuffle(np.zeros((1, 4, 2, 2), np.float32), 2, "CHWN")
     with pytest.raises(ValueError, match="bytes wide"):
         ops.pixel_shuffle(np.zeros((1, 4, 2, 2), np.complex128), 2)
+    with pytest.raises(ValueError, match="not Python objects"):
+        ops.pixel_shuffle(np.zeros((1, 4, 2, 2), object), 2)
 
 
 @settings(max_examples=60, deadline=None)
@@ -195,6 +198,22 @@ def test_gather_refuses_shapes():
         ops.tile_gather(np.zeros((4, 4, 3), np.uint8), [(0, 0)], (2, 2), np.float64)
 
 
+def test_swapped_bytes_are_refused():
+    with pytest.raises(ValueError, match="bytes swapped"):
+        ops.tile_gather(np.full((2, 2, 1), 256, ">u2"), [(0, 0)], (2, 2))
+
+
+def test_unaligned_arrays():
+    x = np.arange(256, dtype=np.float32)
+    unaligned = np.frombuffer(b"x" + x.tobytes(), np.float32, offset=1).reshape(1, 16, 4, 4)
+    assert_array_equal(ops.pixel_shuffle(unaligned, 2), reference.pixel_shuffle(unaligned, 2))
+
+
+def test_origins_beyond_reason_are_refused():
+    with pytest.raises(ValueError, match="too far"):
+        ops.tile_gather(np.zeros((2, 2, 1), np.uint8), [(0, -(1 << 63))], (2, 2))
+
+
 def test_many_threads_at_once():
     rng = np.random.default_rng(1)
     x = rng.random((1, 48, 120, 200), dtype=np.float32)
@@ -242,6 +261,34 @@ if child == 0:
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert _python(code).stdout.strip() == "7"
+
+
+def test_pool_does_without_threads_that_cannot_start():
+    code = """
+import resource, numpy as np
+from fastsr import ops
+x = np.zeros((1, 48, 120, 120), np.float32)
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, ((pages * resource.getpagesize() + (7 << 20)),) * 2)
+print(ops.pixel_shuffle(x, 4).shape)
+"""
+    assert _python(code).stdout.strip() == "(1, 3, 480, 480)"
+
+
+def test_daemon_threads_end_with_the_interpreter():
+    code = """
+import threading, time, numpy as np
+from fastsr import ops
+x = np.zeros((1, 48, 300, 300), np.float32)
+def work():
+    while True:
+        ops.pixel_shuffle(x, 4)
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.2)
+"""
+    done = _python(code)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_unknown_isa_is_named():

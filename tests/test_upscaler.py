@@ -82,6 +82,12 @@ def test_colour_through_a_gray_model(tmp_path, photo):
         np.testing.assert_array_equal(made[..., c], up.upscale(photo[..., c]))
 
 
+def test_progress_through_a_gray_model_counts_to_the_end(tmp_path, photo):
+    up, seen = fastsr.load(compact(2, inputs=1).save(tmp_path / "gray.onnx")), []
+    up.upscale(photo, progress=lambda *count: seen.append(count))
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
 @pytest.mark.parametrize("scale", [0.5, 1, 1.5, 2, 2.37, 3, 5])
 def test_any_scale(up, photo, scale):
     made = up.upscale(photo, scale=scale)
@@ -116,11 +122,17 @@ def test_bad_scales(up, photo, scale):
 
 
 def test_bad_sizes(up, photo):
-    for size in ((0, 5), (5, -1), (1.5, 2), (1, 2, 3)):
+    for size in ((0, 5), (5, -1), (1.5, 2), (1, 2, 3), (float("nan"), 2), (float("inf"), 2), ("a", 2), 5):
         with pytest.raises(FastsrError, match="not a width and a height"):
             up.upscale(photo, size=size)
     with pytest.raises(FastsrError, match="give one of them"):
         up.upscale(photo, scale=2, size=(4, 4))
+
+
+@pytest.mark.parametrize("wanted", [{"scale": 1e308}, {"scale": 1e12}, {"size": (1 << 40, 2)}])
+def test_impossible_sizes(up, photo, wanted):
+    with pytest.raises(FastsrError, match="too many"):
+        up.upscale(photo, **wanted)
 
 
 def test_bad_images(up, photo):
@@ -270,6 +282,15 @@ def test_the_default_model_fits_the_scale(photo, scale, name):
 def test_upscale_makes_four_times_by_default(photo):
     assert fastsr.upscale(photo).shape == (120, 176, 3)
     assert fastsr.upscale(Image.fromarray(photo), size=(50, 50)).size == (50, 50)
+
+
+def test_a_model_exported_anew_is_loaded_anew(photo, tmp_path):
+    path = compact(2, seed=1).save(tmp_path / "own.onnx")
+    first = fastsr.upscale(photo, model=path)
+    np.testing.assert_array_equal(first, fastsr.upscale(photo, model=path))
+    compact(2, seed=2).save(path)
+    np.testing.assert_array_equal(fastsr.upscale(photo, model=path), fastsr.load(path).upscale(photo))
+    assert (fastsr.upscale(photo, model=path) != first).any()
 
 
 def test_upscale_reads_bytes(photo):

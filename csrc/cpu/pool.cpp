@@ -12,6 +12,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -66,8 +67,12 @@ int configured_threads() {
 
 class Pool {
  public:
-  Pool() : threads_(configured_threads()) {
-    for (int i = 1; i < threads_; ++i) std::thread([this] { serve(); }).detach();
+  Pool() {
+    const int wanted = configured_threads();
+    try {
+      for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
+    } catch (const std::system_error&) {  // a limit on threads or memory: the ones that started, and callers, suffice
+    }
   }
 
   int threads() const { return threads_; }
@@ -104,7 +109,7 @@ class Pool {
     return nullptr;
   }
 
-  const int threads_;
+  int threads_ = 1;  // the caller included
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<std::shared_ptr<Job>> jobs_;

@@ -10,7 +10,7 @@ import onnxruntime
 
 from fastsr import _core
 from fastsr.engines.tiled import TiledEngine
-from fastsr.errors import ModelError
+from fastsr.errors import EngineError, ModelError
 from fastsr.graph import Graph
 
 
@@ -34,7 +34,14 @@ class OnnxEngine(TiledEngine):
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """See `TiledEngine.forward`."""
         feed = batch.astype(self.graph.dtype, copy=False)
-        (made,) = self._session.run([self.graph.output], {self.graph.input: feed})
+        try:
+            (made,) = self._session.run([self.graph.output], {self.graph.input: feed})
+        except Exception as error:
+            shape = "x".join(map(str, feed.shape))
+            raise EngineError(
+                f"{self.graph.path}: ONNX Runtime failed on {shape} samples; "
+                f"if memory ran out, try a smaller tile: {error}"
+            ) from None
         return np.asarray(made)
 
 

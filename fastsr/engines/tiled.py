@@ -31,6 +31,11 @@ class TiledEngine(ABC):
     def _tile(self, asked: int | None) -> tuple[int, int]:
         graph = self.graph
         if graph.fixed_size is not None:
+            if any(side % graph.alignment for side in graph.fixed_size):
+                raise EngineError(
+                    f"{graph.path}: takes {graph.fixed_size[1]}x{graph.fixed_size[0]} pixels, which its operators "
+                    f"cannot halve evenly; export it with sides that are multiples of {graph.alignment}"
+                )
             return graph.fixed_size
         if graph.radius is None:
             if asked is not None:
@@ -80,7 +85,10 @@ class TiledEngine(ABC):
             made = self.forward(batch)
             expected = (1, channels, plan.window[0] * scale, plan.window[1] * scale)
             if made.shape != expected:
-                raise EngineError(f"{self.graph.path}: made {made.shape} where {expected} was expected")
+                raise EngineError(
+                    f"{self.graph.path}: made {made.shape} where {expected} was expected; "
+                    "export it with convolutions that keep the size and with a constant scale"
+                )
             ops.tile_scatter(made, window[None] * scale, out)
             if progress is not None:
                 progress(done + 1, len(windows))

@@ -39,7 +39,10 @@ def _conv_transpose(node: Node, x: Inputs) -> Tensor:
     a = node.attributes
     bias = x[2] if len(x) > 2 else None
     strides, extra = a.get("strides", (1, 1)), a.get("output_padding", (0, 0))
-    return F.conv_transpose2d(x[0], x[1], bias, strides, _pads(node), extra, a.get("group", 1))
+    if "output_shape" in a:
+        raise ModelError("ConvTranspose to a given size is not supported by the torch engine; use engine='onnx'")
+    dilations = a.get("dilations", (1, 1))
+    return F.conv_transpose2d(x[0], x[1], bias, strides, _pads(node), extra, a.get("group", 1), dilations)
 
 
 def _prelu(node: Node, x: Inputs) -> Tensor:
@@ -71,7 +74,8 @@ def _resize(node: Node, x: Inputs) -> Tensor:
         if mode == "nearest"
         else place in ("half_pixel", "pytorch_half_pixel")
     )
-    if not supported:
+    plain = not a.get("antialias") and not a.get("exclude_outside") and a.get("cubic_coeff_a", -0.75) == -0.75
+    if not supported or not plain or len(x) < 3 or x[2] is None:
         raise ModelError(f"Resize {mode} with {place} is not supported by the torch engine; use engine='onnx'")
     factors = [float(v) for v in x[2][2:]]
     return F.interpolate(x[0], scale_factor=factors, mode=_RESIZE_MODES[mode])
@@ -113,6 +117,9 @@ class TorchEngine(TiledEngine):
         self.dtype = _DTYPES[precision]
         self._weights = {name: self._placed(value) for name, value in graph.weights.items()}
         self._nodes = [n for n in graph.nodes if n.op != "Constant"]
+        last = {name: i for i, n in enumerate(self._nodes) for name in n.inputs if name not in self._weights}
+        last.pop(graph.output, None)
+        self._finished = [tuple(name for name in last if last[name] == i) for i in range(len(self._nodes))]
 
     def _placed(self, value: npt.NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(np.array(value))
@@ -126,9 +133,11 @@ class TorchEngine(TiledEngine):
         """See `TiledEngine.forward`."""
         x = torch.from_numpy(batch).to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
         values: dict[str, Any] = {**self._weights, self.graph.input: x}
-        for node in self._nodes:
+        for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
             values[node.outputs[0]] = _OPERATORS[node.op](node, inputs)
+            for name in filter(None, finished):  # frees what no later operator reads
+                del values[name]
         made: Tensor = values[self.graph.output]
         return made.float().contiguous().cpu().numpy()
 

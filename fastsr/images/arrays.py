@@ -24,7 +24,7 @@ class ArrayLayout:
     def restore(self, frames: Sequence[Frame], picture: Picture) -> Array:
         """The one frame as array."""
         depth = np.dtype(np.float32) if self.dtype.kind == "f" else self.dtype.newbyteorder("=")
-        samples = joined(frames[0], depth).astype(self.dtype)
+        samples = joined(frames[0], depth).astype(self.dtype, copy=False)
         return samples[..., 0] if self.ndim == 2 else samples
 
 

@@ -42,8 +42,9 @@ def color_space(channels: int) -> bytes:
 
 def joined(frame: Frame, dtype: Any) -> Array:
     """Colour and alpha, H x W x (C or C + 1)."""
-    planes = [frame.color] if frame.alpha is None else [frame.color, frame.alpha]
-    return np.ascontiguousarray(np.concatenate([to_depth(plane, dtype) for plane in planes], axis=2))
+    if frame.alpha is None:
+        return np.ascontiguousarray(to_depth(frame.color, dtype))
+    return np.concatenate([to_depth(frame.color, dtype), to_depth(frame.alpha, dtype)], axis=2)
 
 
 def split(samples: Array) -> Frame:
