@@ -92,6 +92,7 @@ class Recipe:
     precision: str = "32-true"
     compile: bool = False
     start: str = ""  # recipe whose trained body this one starts from
+    revive: bool = False  # initialise its dead channels anew (training/revive.py)
     data: Data = dataclasses.field(default_factory=Data)
     loss: Loss = dataclasses.field(default_factory=Loss)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)

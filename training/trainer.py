@@ -19,6 +19,7 @@ from training import checkpoint, degrade, generators, metrics, optimizer
 from training.data import PackedImages
 from training.losses import PIXEL_LOSSES
 from training.recipe import Generator, Recipe
+from training.revive import revive
 
 VALIDATION_SIDE = 256
 
@@ -52,6 +53,8 @@ class Trainer:
         self.start: dict[str, Any] | None = None  # how the generator it starts from was trained
         if recipe.start:
             self.start = _start_from(network, run.checkpoint(recipe.start))
+        if recipe.revive:
+            self._revive(network)
         network = network.to(self.fabric.device)
         self.optimizers = optimizer.build(network, recipe.optimizer)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.ema))  # type: ignore[no-untyped-call]
@@ -62,6 +65,13 @@ class Trainer:
             self._resume()
         compiled = torch.compile(network) if recipe.compile else network
         self.forward, *_ = self.fabric.setup(compiled, *self.optimizers)
+
+    def _revive(self, network: generators.Compact) -> None:
+        random = torch.Generator(self.fabric.device).manual_seed(self.recipe.seed)
+        high = self.data.crops(16, 32 * self.recipe.generator.scale, random).float().div(255)
+        low = degrade.bicubic(high, self.recipe.generator.scale).cpu()
+        counts = revive(network, low, torch.Generator().manual_seed(self.recipe.seed))
+        tqdm.write(f"{self.recipe.name}: dead channels initialised anew, layer by layer: {counts}")
 
     def train(self) -> None:
         """Run to the recipe's last step (or `run.stop_after`), saving as it goes."""
