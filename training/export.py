@@ -110,10 +110,15 @@ def describe(about: dict[str, Any]) -> str:
     before = f"{describe(about['start'])}; then " if about.get("start") else ""
     side = recipe["data"]["crop"]
     optimizer = "Muon" if recipe["optimizer"]["kind"] == "muon" else "Adam"
-    return before + (
-        f"{about['step']} steps of {recipe['data']['batch']} crops of {side}x{side} "
-        f"from {about['images']} photographs, {recipe['loss']['pixel'].upper()} loss, {optimizer}, "
-        f"bicubic x{recipe['generator']['scale']}, {about['seconds'] / 3600:.1f} hours on {about['device']}"
+    revived = "dead channels initialised anew, " if recipe.get("revive") else ""
+    return (
+        before
+        + revived
+        + (
+            f"{about['step']} steps of {recipe['data']['batch']} crops of {side}x{side} "
+            f"from {about['images']} photographs, {recipe['loss']['pixel'].upper()} loss, {optimizer}, "
+            f"bicubic x{recipe['generator']['scale']}, {about['seconds'] / 3600:.1f} hours on {about['device']}"
+        )
     )
 
 
