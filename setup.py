@@ -1,6 +1,7 @@
 """Builds the C++ and CUDA modules with CMake; everything else about the package stands in pyproject.toml."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,10 @@ class CMakeBuild(build_ext):
                 options.append(f"-D{name}={os.environ[name]}")
         subprocess.run(["cmake", "--fresh", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja", *options], check=True)
         subprocess.run(["cmake", "--build", str(folder)], check=True)
+        if self.inplace or self.editable_mode:  # setuptools copies only the module that it knows of
+            for module in target.glob("_*.so"):
+                if module.parent != ROOT / "fastsr":
+                    shutil.copy2(module, ROOT / "fastsr")
 
 
 setup(ext_modules=[Extension("fastsr._core", sources=[])], cmdclass={"build_ext": CMakeBuild})

@@ -790,7 +790,8 @@ def on_terminal(*arguments):
     return shown.decode()
 
 
-def test_progress_on_a_terminal_only(model):
+def test_progress_on_a_terminal_only(model, monkeypatch):
+    monkeypatch.setenv("TQDM_MININTERVAL", "0")  # every tile is shown, however fast the machine
     picture("photos/first.png", 400, 300)
     picture("photos/second.png", 400, 300)
     shown = on_terminal("upscale", "photos", "-o", "out", "--model", model, "--tile", "32")
