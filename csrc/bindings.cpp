@@ -20,7 +20,6 @@ namespace {
 
 using cpu::Type;
 
-constexpr int64_t kMaxPlanes = 64;    // factor * channels that scatter converts at a time (cpu/tiles.cpp)
 constexpr int64_t kMaxFactor = 1024;  // its square times any size of an array fits 64 bits
 constexpr int64_t kFar = 1LL << 40;   // of an origin from the frame
 
@@ -124,7 +123,7 @@ void tile_scatter(const py::array& batch, const Integers& windows, py::array& fr
   require(factor >= 1 && factor <= kMaxFactor && shape.height % factor == 0 && shape.width % factor == 0,
           "the frame's sides must be multiples of the factor");
   require(batch.shape(1) == shape.channels * factor * factor, "batch must have channels x factor^2 channels");
-  require(shape.channels * factor <= kMaxPlanes, "channels x factor must not exceed 64");
+  require(shape.channels * factor <= cpu::kMaxPlanes, "channels x factor must not exceed 64");
   require(windows.ndim() == 2 && windows.shape(1) == 6 && windows.shape(0) == batch.shape(0),
           "windows must be N x 6 (top, left, core top, core left, core bottom, core right), one per tile");
   const FrameShape covered{shape.height / factor, shape.width / factor, shape.channels};

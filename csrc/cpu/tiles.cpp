@@ -114,8 +114,6 @@ void interleave_any(const T (*block)[kBlock], int64_t planes, int64_t count, T* 
   }
 }
 
-constexpr int64_t kMaxPlanes = 64;  // factor * channels; bindings.cpp refuses more
-
 template <typename I, typename T>
 void scatter_row(const ScatterArgs& a, int64_t tile, int64_t y, int64_t dy) {
   const Window& window = a.windows[tile];

@@ -43,6 +43,8 @@ struct ShuffleArgs {
   bool channels_last;
 };
 
+constexpr int64_t kMaxPlanes = 64;  // factor * channels that scatter converts at a time; callers must not ask for more
+
 struct TileKernels {
   void (*gather)(const GatherArgs&);
   void (*scatter)(const ScatterArgs&);
