@@ -1,0 +1,41 @@
+"""A page of sample degradations, to be looked at."""
+
+from __future__ import annotations
+
+import random
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from training import degrade
+from training.data import PackedImages
+
+DEGRADED = 5  # pictures per row besides the clean one
+SIDE = 320  # of each picture as drawn, pixels
+GAP = 4
+
+
+def render(data: PackedImages, settings: degrade.Degradation, scale: int, rows: int, seed: int) -> Image.Image:
+    """A page of `rows` crops: at its left the clean bicubic picture, then several degraded as `settings` say.
+
+    All are low-resolution pictures enlarged `scale` times without interpolation; a seed always draws the same page.
+    """
+    degraded = degrade.build(settings, scale)
+    generator = torch.Generator(data.device).manual_seed(seed)
+    choices = random.Random(seed)
+    side = min(SIDE, data.min_side) // scale * scale
+    pitch = side + GAP
+    page = Image.new("RGB", ((DEGRADED + 1) * pitch - GAP, rows * pitch - GAP), "white")
+    for row, crop in enumerate(data.crops(rows, side, generator)):
+        high = crop[None].float() / 255
+        # One call each: what is chosen per batch differs along the row too.
+        made = [degrade.bicubic(high, scale), *(degraded(high, generator, choices) for _ in range(DEGRADED))]
+        for column, low in enumerate(made):
+            page.paste(_image(low, scale), (column * pitch, row * pitch))
+    return page
+
+
+def _image(low: Tensor, scale: int) -> Image.Image:
+    image = Image.fromarray(low[0].mul(255).round().byte().permute(1, 2, 0).cpu().numpy())
+    return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
