@@ -1,14 +1,24 @@
-"""What the generator is asked to minimise; each takes (made, target) as NCHW float in 0..1 and returns a scalar."""
+"""What the generator and the discriminator are asked to minimise, each a scalar.
+
+Pixel and content losses take (made, target) as NCHW float in 0..1. Adversarial ones take a discriminator's logits for
+real and for made pictures, in any shape: one a picture, or one a pixel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from training.features import Features
 
 CHARBONNIER_EPSILON = 1e-3
+
+
+class LossError(ValueError):
+    """A loss that does not exist; the message lists those that do."""
 
 
 def charbonnier(made: Tensor, target: Tensor) -> Tensor:
@@ -21,3 +31,78 @@ PIXEL_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": F.mse_loss,
     "charbonnier": charbonnier,
 }
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": F.l1_loss, "mse": F.mse_loss}
+
+
+class Content(nn.Module):
+    """Weighted sum of the distances between a classifier's features, layer by layer (Johnson et al. 2016).
+
+    SRGAN takes the mse of VGG19's last layer (Ledig et al. 2017), ESRGAN the l1 before ReLU (Wang et al. 2018).
+    """
+
+    def __init__(self, features: Features, layers: Mapping[str, float], distance: str) -> None:
+        super().__init__()
+        if distance not in DISTANCES:
+            raise LossError(f"distance of features {distance!r} is not known; it must be {' or '.join(DISTANCES)}")
+        features.check(list(layers))
+        self.features, self.layers, self.distance = features, dict(layers), DISTANCES[distance]
+
+    def forward(self, made: Tensor, target: Tensor) -> Tensor:
+        """The scalar; its gradient reaches `made` only."""
+        names = list(self.layers)
+        with torch.no_grad():
+            wanted = self.features(target, names)
+        total = made.new_zeros((), dtype=torch.float32)
+        for weight, a, b in zip(self.layers.values(), self.features(made, names), wanted, strict=True):
+            total = total + weight * self.distance(a.float(), b.float())
+        return total
+
+
+ADVERSARIAL_LOSSES = ("standard", "relativistic")
+
+
+def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Binary cross-entropy of taking real for real and fake for fake, added up.
+
+    "standard" judges each picture by itself (Goodfellow et al. 2014), "relativistic" by how much more real it is than
+    the mean of the other kind (Jolicoeur-Martineau 2018, RaGAN).
+    """
+    real, fake = _judged(kind, real_logits, fake_logits)
+    return _real_loss(real) + _fake_loss(fake)
+
+
+def generator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """What the generator minimises so that fake is taken for real; `real_logits` matter only if "relativistic".
+
+    "standard" is the non-saturating form; "relativistic" also asks that real be taken for fake.
+    """
+    real, fake = _judged(kind, real_logits, fake_logits)
+    if kind == "standard":
+        return _real_loss(fake)
+    return _real_loss(fake) + _fake_loss(real)
+
+
+def accuracy(kind: str, real_logits: Tensor, fake_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of real judged real and of fake judged fake, 0-d in 0..1, as the loss of this kind judges; for curves."""
+    real, fake = _judged(kind, real_logits, fake_logits)
+    return (real > 0).float().mean(), (fake < 0).float().mean()
+
+
+def _judged(kind: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits in float32 as this kind of loss reads them: above 0 is real."""
+    real, fake = real.float(), fake.float()
+    if kind == "standard":
+        return real, fake
+    if kind == "relativistic":
+        return real - fake.mean(), fake - real.mean()
+    raise LossError(f"adversarial loss {kind!r} is not known; it must be {' or '.join(ADVERSARIAL_LOSSES)}")
+
+
+def _real_loss(logits: Tensor) -> Tensor:
+    """Mean of -log sigmoid(logits): cross-entropy where the answer should be real."""
+    return F.softplus(-logits).mean()
+
+
+def _fake_loss(logits: Tensor) -> Tensor:
+    """Mean of -log(1 - sigmoid(logits)): cross-entropy where the answer should be fake."""
+    return F.softplus(logits).mean()

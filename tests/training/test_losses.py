@@ -1,0 +1,113 @@
+"""Content and adversarial losses against values worked out in NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from training import features, losses
+from training.losses import LossError
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.asarray(x, np.float64)))
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """AlexNet with random weights."""
+    folder, random = tmp_path_factory.mktemp("weights"), torch.Generator().manual_seed(0)
+    tensors = {}
+    for x in features.ALEXNET:
+        shape = (x.outputs, x.inputs, x.kernel, x.kernel)
+        tensors[f"features.{x.number}.weight"] = torch.randn(shape, generator=random) / (x.inputs * x.kernel**2) ** 0.5
+        tensors[f"features.{x.number}.bias"] = torch.zeros(x.outputs)
+    save_file(tensors, folder / "alexnet.safetensors")
+    return features.alexnet(folder)
+
+
+@pytest.mark.parametrize(("distance", "power"), [("l1", 1), ("mse", 2)])
+def test_content_is_the_weighted_distance_of_features(network, distance, power):
+    made, target = torch.rand(2, 2, 3, 35, 35, generator=torch.Generator().manual_seed(1)).unbind()
+    expected = 0.0
+    for name, weight in {"conv2": 0.5, "conv1": 3.0}.items():
+        a, b = (network(image, [name])[0].numpy().astype(np.float64) for image in (made, target))
+        expected += weight * (np.abs(a - b) ** power).mean()
+    content = losses.Content(network, {"conv2": 0.5, "conv1": 3.0}, distance)
+    assert content(made, target).item() == pytest.approx(expected, rel=1e-5)
+    assert content(made, made).item() == 0
+
+
+def test_content_teaches_the_made_picture_only(network):
+    made, target = (torch.rand(1, 3, 35, 35).requires_grad_() for _ in range(2))
+    losses.Content(network, {"conv2": 1.0}, "mse")(made, target).backward()
+    assert made.grad.abs().max() > 0
+    assert target.grad is None
+    assert all(p.grad is None for p in network.parameters())
+
+
+def test_content_is_float32_under_autocast(network):
+    made, target = torch.rand(2, 1, 3, 35, 35).unbind()
+    content = losses.Content(network, {"conv2": 1.0}, "mse")
+    with torch.autocast("cpu", torch.bfloat16):
+        half = content(made, target)
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(content(made, target).item(), rel=0.02)
+
+
+def test_content_refuses_what_it_does_not_know(network):
+    with pytest.raises(LossError, match="'l3' is not known; it must be l1 or mse"):
+        losses.Content(network, {"conv1": 1.0}, "l3")
+    with pytest.raises(features.FeaturesError, match="name one or more of conv1"):
+        losses.Content(network, {"conv5_4": 1.0}, "l1")
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (2, 1, 3, 5)], ids=["one a picture", "one a pixel"])
+def test_adversarial_losses_are_their_formulas(shape):
+    random = np.random.default_rng(0)
+    real, fake = random.normal(1, 2, shape), random.normal(-1, 2, shape)
+    logits = [torch.from_numpy(x).float() for x in (real, fake)]
+
+    expected = -np.log(sigmoid(real)).mean() - np.log(1 - sigmoid(fake)).mean()
+    assert losses.discriminator_loss("standard", *logits).item() == pytest.approx(expected, rel=1e-5)
+    expected = -np.log(sigmoid(fake)).mean()
+    assert losses.generator_loss("standard", *logits).item() == pytest.approx(expected, rel=1e-5)
+
+    more_real, more_fake = sigmoid(real - fake.mean()), sigmoid(fake - real.mean())
+    expected = -np.log(more_real).mean() - np.log(1 - more_fake).mean()
+    assert losses.discriminator_loss("relativistic", *logits).item() == pytest.approx(expected, rel=1e-5)
+    expected = -np.log(1 - more_real).mean() - np.log(more_fake).mean()
+    assert losses.generator_loss("relativistic", *logits).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", losses.ADVERSARIAL_LOSSES)
+def test_the_two_pull_fake_logits_apart(kind):
+    real, fake = torch.full((3, 1), 0.5), torch.zeros(3, 1, requires_grad=True)
+    (up,) = torch.autograd.grad(losses.generator_loss(kind, real, fake), fake)
+    (down,) = torch.autograd.grad(losses.discriminator_loss(kind, real, fake), fake)
+    assert (up < 0).all()
+    assert (down > 0).all()
+
+
+@pytest.mark.parametrize("kind", losses.ADVERSARIAL_LOSSES)
+def test_a_sure_discriminator_still_teaches(kind):
+    """Far out on the sigmoid nothing overflows, and the generator's gradient does not vanish."""
+    real, fake = torch.full((2, 1), 500.0), torch.full((2, 1), -500.0, requires_grad=True)
+    loss = losses.generator_loss(kind, real, fake)
+    loss.backward()
+    assert loss.isfinite()
+    assert losses.discriminator_loss(kind, real, fake).item() == 0
+    assert fake.grad.sum().item() < -0.9
+
+
+def test_accuracy_counts_as_the_loss_judges():
+    real, fake = torch.tensor([[3.0], [1.0], [5.0], [2.0]]), torch.tensor([[2.0], [-2.0], [0.5], [-1.0]])
+    assert [x.item() for x in losses.accuracy("standard", real, fake)] == [1.0, 0.5]
+    moved = [x.item() for x in losses.accuracy("relativistic", real + 7, fake + 7)]  # only differences count
+    assert moved == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("function", [losses.generator_loss, losses.discriminator_loss, losses.accuracy])
+def test_unknown_kinds_list_the_known(function):
+    with pytest.raises(LossError, match="'hinge' is not known; it must be standard or relativistic"):
+        function("hinge", torch.zeros(1), torch.zeros(1))
