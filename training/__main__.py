@@ -1,4 +1,4 @@
-"""python -m training prepare | train | evaluate | export | card."""
+"""python -m training prepare | samples | train | curves | export | quantize | evaluate | card."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 
 from training import data, recipe
+
+FINE_TUNING_STEPS = 3000
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -20,29 +22,56 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--min-side", type=int, default=128, help="skip smaller images (pixels)")
 
     train = commands.add_parser("train", help="train a recipe; goes on where an earlier run stopped")
-    train.add_argument("recipe", help="name of a shipped recipe or path of a .toml file")
-    train.add_argument("--data", type=Path, default=Path("data/train.safetensors"))
+    train.add_argument("recipe", nargs="?", help="name of a shipped recipe or path of a .toml file")
+    train.add_argument("--from", dest="start", metavar="MODEL", help="fine-tune a shipped model or an exported .onnx")
+    train.add_argument("--name", help="what the fine-tuned model is called (default: MODEL-tuned)")
+    train.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file, or a folder")
     train.add_argument("--out", type=Path, default=Path("runs"))
+    train.add_argument("--weights", type=Path, help="folder of VGG19 / AlexNet weights, for content losses")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    train.add_argument("--devices", type=int, default=1, help="processes on this machine, one per device")
+    train.add_argument("--nodes", type=int, default=1, help="machines; start the same command on each")
     train.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
-    train.add_argument("--steps", type=int, help="override the recipe's number of steps")
+    train.add_argument("--steps", type=int, help="override the number of steps")
 
     export = commands.add_parser("export", help="write a trained generator as ONNX")
-    export.add_argument("recipe")
+    export.add_argument("recipe", help="name of the run, or its .toml file")
     export.add_argument("--runs", type=Path, default=Path("runs"))
     export.add_argument("-o", "--out", type=Path, help="default: RECIPE.onnx")
 
-    evaluate = commands.add_parser("evaluate", help="PSNR and SSIM of models through the fastsr runtime")
+    evaluate = commands.add_parser("evaluate", help="PSNR, SSIM, LPIPS of models through the fastsr runtime")
     evaluate.add_argument("models", nargs="+", help="model names, .onnx files, or bicubic, lanczos, ...")
     evaluate.add_argument("--data", nargs="+", type=Path, required=True, help="folders of high-resolution images")
     evaluate.add_argument("--scale", type=int, help="default: each model's own")
     evaluate.add_argument("--engine", default="auto")
+    evaluate.add_argument("--precision", default="auto")
+    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
+    evaluate.add_argument("--damage", help="what the input suffers: jpeg=50,noise=5,blur=1.0")
     evaluate.add_argument("--json", type=Path, help="also write the numbers here")
     evaluate.add_argument("--strips", type=Path, help="write LR | bicubic | ours | HR pictures into this folder")
+
+    samples = commands.add_parser("samples", help="a page of low-resolution pictures as a recipe makes them")
+    samples.add_argument("recipe")
+    samples.add_argument("--data", type=Path, default=Path("data/train.safetensors"))
+    samples.add_argument("--rows", type=int, default=8)
+    samples.add_argument("-o", "--out", type=Path, default=Path("samples.png"))
+
+    curves = commands.add_parser("curves", help="draw what runs have logged")
+    curves.add_argument("runs", nargs="+", type=Path, help="folders RUNS/NAME")
+    curves.add_argument("-o", "--out", type=Path, default=Path("curves.png"))
+
+    quantize = commands.add_parser("quantize", help="find the ranges for int8 and write them into an exported model")
+    quantize.add_argument("model", help="name of a shipped model or path of an .onnx file")
+    quantize.add_argument("--data", nargs="+", type=Path, required=True, help="folders of images to calibrate on")
+    quantize.add_argument("--pictures", type=int, default=32, help="how many of them")
+    quantize.add_argument("--low", action="store_true", help="the images are low-resolution input already")
+    quantize.add_argument("-o", "--out", type=Path, help="default: the model's own file")
 
     card = commands.add_parser("card", help="measure a shipped model and write its card into models.toml")
     card.add_argument("model")
     card.add_argument("--data", nargs="+", type=Path, required=True, help="folders of high-resolution images")
+    card.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
     return parser
 
 
@@ -69,34 +98,102 @@ def _train(arguments: argparse.Namespace) -> None:
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    chosen = recipe.read(arguments.recipe)
+    chosen = _fine_tuning(arguments) if arguments.start else recipe.read(_named(arguments))
     if arguments.steps is not None:
         chosen = dataclasses.replace(chosen, steps=arguments.steps)
-    Trainer(chosen, Run(arguments.data, arguments.out, arguments.device)).train()
+    packed = arguments.data
+    if packed.is_dir():
+        packed = arguments.out / chosen.name / "data.safetensors"
+        if not packed.exists():
+            data.pack([arguments.data], packed)
+    where = {"device": arguments.device, "devices": arguments.devices, "nodes": arguments.nodes}
+    Trainer(chosen, Run(packed, arguments.out, weights=arguments.weights, **where)).train()
+
+
+def _named(arguments: argparse.Namespace) -> str:
+    if arguments.recipe is None:
+        raise recipe.RecipeError("name a recipe, or a model to go on from with --from")
+    return str(arguments.recipe)
+
+
+def _fine_tuning(arguments: argparse.Namespace) -> recipe.Recipe:
+    """The recipe given, else the one MODEL was made with, for going on from MODEL's weights."""
+    from training import start
+
+    about = start.describe(start.find(arguments.start, arguments.out))
+    base = recipe.read(arguments.recipe) if arguments.recipe else recipe.from_dict(about["recipe"])
+    name = arguments.name or f"{Path(arguments.start).stem}-tuned"
+    steps = arguments.steps or FINE_TUNING_STEPS
+    return recipe.fine_tuned(base, arguments.start, name, steps, f"{base.name} fine-tuned on {arguments.data.stem}")
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from training import checkpoint
     from training.export import export
 
-    chosen = recipe.read(arguments.recipe)
-    target = arguments.out or Path(f"{chosen.name}.onnx")
-    export(arguments.runs / chosen.name / "state.safetensors", target)
+    name = recipe.read(arguments.recipe).name if arguments.recipe.endswith(".toml") else arguments.recipe
+    target = arguments.out or Path(f"{name}.onnx")
+    export(arguments.runs / name / checkpoint.FILE, target)
     print(f"wrote {target}")
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from training.evaluate import evaluate
+    from training.evaluate import Damage, evaluate
 
-    evaluate(arguments.models, arguments.data, arguments.scale, arguments.engine, arguments.json, arguments.strips)
+    evaluate(
+        arguments.models,
+        arguments.data,
+        arguments.scale,
+        arguments.engine,
+        arguments.precision,
+        arguments.device,
+        arguments.weights,
+        arguments.json,
+        arguments.strips,
+        None if arguments.damage is None else Damage.parse(arguments.damage),
+    )
+
+
+def _quantize(arguments: argparse.Namespace) -> None:
+    from training.quantize import quantize
+
+    ranges = quantize(arguments.model, arguments.data, arguments.out, arguments.pictures, arguments.low)
+    for name, (low, high) in ranges.items():
+        print(f"{name}: {low:.3f} to {high:.3f}")
+
+
+def _samples(arguments: argparse.Namespace) -> None:
+    from training.samples import render
+
+    chosen = recipe.read(arguments.recipe)
+    packed = data.PackedImages(arguments.data)
+    render(packed, chosen.degradation, chosen.generator.scale, arguments.rows, chosen.seed).save(arguments.out)
+    print(f"wrote {arguments.out}")
+
+
+def _curves(arguments: argparse.Namespace) -> None:
+    from training.curves import draw
+
+    draw(arguments.runs, arguments.out)
+    print(f"wrote {arguments.out}")
 
 
 def _card(arguments: argparse.Namespace) -> None:
     from training import card
 
-    print(card.dump(arguments.model, card.make(arguments.model, arguments.data)), end="")
+    print(card.dump(arguments.model, card.make(arguments.model, arguments.data, arguments.weights)), end="")
 
 
-_COMMANDS = {"card": _card, "prepare": _prepare, "train": _train, "export": _export, "evaluate": _evaluate}
+_COMMANDS = {
+    "card": _card,
+    "curves": _curves,
+    "evaluate": _evaluate,
+    "export": _export,
+    "prepare": _prepare,
+    "quantize": _quantize,
+    "samples": _samples,
+    "train": _train,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

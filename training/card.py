@@ -9,7 +9,9 @@ from typing import Any
 
 import fastsr
 from fastsr import catalog, graph
-from training import evaluate, recipe
+from fastsr.errors import ModelError
+from fastsr.graph import Graph
+from training import evaluate
 from training.data import find_images
 from training.files import replacing
 
@@ -17,29 +19,49 @@ HEADER = """\
 # The shipped generators. Written by `python -m training card`: the training line comes from the checkpoint, the scores
 # from runs through the fastsr runtime (luma, border of `scale` pixels cut off; see docs/models.md).
 """
+DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4}
 ORDER = ("srresnet-x4", "srgan-x4", "photo-x4", "fast-x4", "fast-x2")
 
 
-def make(name: str, folders: list[Path], table: Path = catalog.FOLDER / "models.toml") -> dict[str, Any]:
-    """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`."""
+def make(
+    name: str, folders: list[Path], weights: Path | None = None, table: Path = catalog.FOLDER / "models.toml"
+) -> dict[str, Any]:
+    """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
+
+    With `weights`, the folder of LPIPS' weights, it is measured too.
+    """
     network = graph.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path)
+    lpips = None if weights is None else evaluate.perceptual(weights)
     card: dict[str, Any] = {
         "scale": network.scale,
-        "summary": recipe.read(name).summary,
+        "summary": network.metadata["summary"],
         "training": network.metadata["training"],
         "licence": network.metadata["licence"],
         "scores": {},
     }
+    if "fidelity" in network.metadata:
+        card["fidelity"] = network.metadata["fidelity"]
     for folder in folders:
-        values = evaluate.score(upscaler, find_images([folder]), network.scale)
-        card["scores"][folder.name] = {"psnr": round(values["psnr"], 2), "ssim": round(values["ssim"], 4)}
+        values = evaluate.score(upscaler, find_images([folder]), network.scale, lpips)
+        card["scores"][folder.name] = {k: round(values[k], digits) for k, digits in DIGITS.items() if k in values}
+    if network.ranges:
+        card["precision_cost"] = {"int8": _cost(network, folders, card["scores"])}
     cards = tomllib.loads(table.read_text()) if table.exists() else {}
     cards[name] = card
     names = sorted(cards, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
     with replacing(table) as temporary:
         temporary.write_text(HEADER + "".join("\n" + dump(n, cards[n]) for n in names))
     return card
+
+
+def _cost(network: Graph, folders: list[Path], scores: dict[str, dict[str, float]]) -> float:
+    """PSNR that int8 loses against fp32, dB, on the set where it loses most."""
+    upscaler = fastsr.load(network.path, engine="onnx", precision="int8")
+    if upscaler.precision != "int8":
+        raise ModelError(f"{network.path}: its int8 form is too far from fp32; calibrate it anew")
+    made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
+    return round(max(scores[name]["psnr"] - psnr for name, psnr in made.items()), 2)
 
 
 def dump(name: str, card: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ from torch import Tensor
 
 from training.files import replacing
 
+FILE = "state.safetensors"  # of a run, in RUNS/NAME/
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message names the file and the remedy."""
@@ -43,6 +45,11 @@ def load(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     except Exception as error:  # safetensors raises its own type for a damaged file
         raise CheckpointError(f"{path}: not a readable checkpoint ({error}); delete it to start again") from None
     return groups, about
+
+
+def averaged(groups: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The averaged weights under the network's own names."""
+    return {k.removeprefix("module."): v for k, v in groups["average"].items() if k.startswith("module.")}
 
 
 def flatten_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,10 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from torch import nn
+from torch import Tensor, nn
 
-from training import trainer
+from training import generators, trainer
 from training.files import replacing
-from training.generators import Compact
 
 OPSET = 17
 LICENCE = "Apache-2.0"
@@ -26,52 +26,87 @@ class ExportError(ValueError):
 
 
 class _Writer:
-    """Builds an ONNX graph operator by operator; each method returns the name of what it makes."""
+    """Builds an ONNX graph operator by operator; each method returns the name of what it makes.
+
+    Weights are named as in the plain network's state, from which training can go on (`training.start`).
+    """
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def _add(self, op: str, inputs: list[str], name: str, **attributes: Any) -> str:
+    def _op(self, op: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(op, inputs, [name], name=name, **attributes))
         return name
 
-    def _weight(self, name: str, value: np.ndarray[Any, Any]) -> str:
-        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+    def _weight(self, name: str, value: Tensor) -> str:
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value.detach().cpu().numpy()), name))
         return name
 
-    def conv(self, x: str, conv: nn.Conv2d, name: str) -> str:
-        weight = self._weight(f"{name}.weight", conv.weight.detach().numpy())
-        bias = self._weight(f"{name}.bias", conv.bias.detach().numpy())  # type: ignore[union-attr]
-        pad = conv.kernel_size[0] // 2
-        return self._add("Conv", [x, weight, bias], name, kernel_shape=list(conv.kernel_size), pads=[pad] * 4)
+    def conv(self, x: str, module: nn.Module, name: str, output: str = "") -> str:
+        assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        weight = self._weight(f"{name}.weight", module.weight)
+        bias = self._weight(f"{name}.bias", module.bias)  # type: ignore[arg-type]
+        shape = {"kernel_shape": list(module.kernel_size), "pads": [int(module.padding[0])] * 4}
+        if isinstance(module, nn.Conv2d):
+            return self._op("Conv", [x, weight, bias], output or name, **shape)
+        shape |= {"strides": list(module.stride), "output_padding": list(module.output_padding)}
+        return self._op("ConvTranspose", [x, weight, bias], output or name, **shape)
 
-    def prelu(self, x: str, activation: nn.PReLU, name: str) -> str:
-        slope = self._weight(f"{name}.slope", activation.weight.detach().numpy().reshape(-1, 1, 1))
-        return self._add("PRelu", [x, slope], name)
+    def prelu(self, x: str, module: nn.Module, name: str) -> str:
+        slope = self._weight(f"{name}.weight", module.weight.reshape(-1, 1, 1))  # type: ignore[operator,union-attr]
+        return self._op("PRelu", [x, slope], name)
 
     def pixel_shuffle(self, x: str, factor: int, name: str) -> str:
-        return self._add("DepthToSpace", [x], name, blocksize=factor, mode="CRD")
+        return self._op("DepthToSpace", [x], name, blocksize=factor, mode="CRD")
 
     def repeat(self, x: str, factor: int, name: str) -> str:
-        scales = self._weight(f"{name}.scales", np.array([1, 1, factor, factor], dtype=np.float32))
+        scales = self._weight(f"{name}.scales", torch.tensor([1.0, 1.0, factor, factor]))
         rule = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return self._add("Resize", [x, "", scales], name, **rule)
+        return self._op("Resize", [x, "", scales], name, **rule)
 
     def add(self, a: str, b: str, name: str) -> str:
-        return self._add("Add", [a, b], name)
+        return self._op("Add", [a, b], name)
 
 
-def to_onnx(network: Compact, metadata: dict[str, str]) -> onnx.ModelProto:
-    """`network` in its plain form as ONNX: `input` N x 3 x H x W, `output` N x 3 x H*s x W*s, all free."""
-    writer = _Writer()
+def _compact(writer: _Writer, network: generators.Compact) -> None:
     x = "input"
     for i, (conv, activation) in enumerate(zip(network.body, network.activations, strict=True)):
-        x = writer.conv(x, conv, f"body.{i}")  # type: ignore[arg-type]
-        x = writer.prelu(x, activation, f"activation.{i}")  # type: ignore[arg-type]
-    x = writer.conv(x, network.tail, "tail")  # type: ignore[arg-type]
+        x = writer.conv(x, conv, f"body.{i}")
+        x = writer.prelu(x, activation, f"activations.{i}")
+    x = writer.conv(x, network.tail, "tail")
     x = writer.pixel_shuffle(x, network.scale, "shuffle")
     writer.add(x, writer.repeat("input", network.scale, "anchor"), "output")
+
+
+def _srresnet(writer: _Writer, network: generators.SRResNet) -> None:
+    start = writer.prelu(writer.conv("input", network.head, "head"), network.head_activation, "head_activation")
+    x = start
+    for i, block in enumerate(network.blocks):
+        name = f"blocks.{i}"
+        inner = writer.conv(x, block.first, f"{name}.first")  # type: ignore[arg-type]
+        inner = writer.prelu(inner, block.activation, f"{name}.activation")  # type: ignore[arg-type]
+        inner = writer.conv(inner, block.second, f"{name}.second")  # type: ignore[arg-type]
+        x = writer.add(x, inner, f"{name}.sum")
+    x = writer.add(start, writer.conv(x, network.after, "after"), "trunk")
+    for i, upsampler in enumerate(network.upsamplers):
+        name = f"upsamplers.{i}"
+        if isinstance(upsampler, generators.ResizeConvolution):
+            x = writer.repeat(x, upsampler.factor, f"{name}.repeat")
+        x = writer.conv(x, upsampler.conv, f"{name}.conv")  # type: ignore[arg-type]
+        if isinstance(upsampler, generators.SubPixel):
+            x = writer.pixel_shuffle(x, upsampler.factor, f"{name}.shuffle")
+        x = writer.prelu(x, upsampler.activation, f"{name}.activation")  # type: ignore[arg-type]
+    writer.conv(x, network.tail, "tail", "output")
+
+
+def to_onnx(network: generators.Network, metadata: dict[str, str]) -> onnx.ModelProto:
+    """`network` in its plain form as ONNX: `input` N x 3 x H x W, `output` N x 3 x H*s x W*s, all free."""
+    writer = _Writer()
+    if isinstance(network, generators.SRResNet):
+        _srresnet(writer, network)
+    else:
+        _compact(writer, network)
     shape_in, shape_out = ["N", 3, "H", "W"], ["N", 3, f"{network.scale}H", f"{network.scale}W"]
     graph = helper.make_graph(
         writer.nodes,
@@ -108,17 +143,18 @@ def describe(about: dict[str, Any]) -> str:
     """How a checkpoint was trained, stage by stage, in a line."""
     recipe = about["recipe"]
     before = f"{describe(about['start'])}; then " if about.get("start") else ""
-    side = recipe["data"]["crop"]
+    loss, side = recipe["loss"], recipe["data"]["crop"]
+    parts = [f"{loss['pixel'].upper()}"] if loss.get("weight", 1) else []
+    if loss.get("content_weight"):
+        parts.append(f"{loss['content']} {'+'.join(loss['content_layers'])} content")
+    if loss.get("adversarial_weight"):
+        parts.append(f"{loss['adversarial']} adversarial")
     optimizer = "Muon" if recipe["optimizer"]["kind"] == "muon" else "Adam"
-    revived = "dead channels initialised anew, " if recipe.get("revive") else ""
-    return (
-        before
-        + revived
-        + (
-            f"{about['step']} steps of {recipe['data']['batch']} crops of {side}x{side} "
-            f"from {about['images']} photographs, {recipe['loss']['pixel'].upper()} loss, {optimizer}, "
-            f"bicubic x{recipe['generator']['scale']}, {about['seconds'] / 3600:.1f} hours on {about['device']}"
-        )
+    degradation = recipe.get("degradation", {}).get("kind", "bicubic")
+    return before + (
+        f"{about['step']} steps of {recipe['data']['batch']} crops of {side}x{side} "
+        f"from {about['images']} photographs, {' + '.join(parts)} loss, {optimizer}, "
+        f"{degradation} x{recipe['generator']['scale']}, {about['seconds'] / 3600:.1f} hours on {about['device']}"
     )
 
 
@@ -128,10 +164,14 @@ def export(checkpoint: Path, target: Path) -> onnx.ModelProto:
     recipe = about["recipe"]
     metadata = {
         "name": recipe["name"],
+        "summary": recipe["summary"],
         "scale": str(recipe["generator"]["scale"]),
         "training": describe(about),
         "licence": LICENCE,
+        "about": json.dumps(about),
     }
+    if recipe["loss"].get("adversarial_weight") and about["start"]:
+        metadata["fidelity"] = about["start"]["recipe"]["name"]  # the other end of `realism`
     model = to_onnx(network, metadata)
     check(model, network)
     with replacing(target) as temporary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,20 +12,34 @@ from torch import Tensor, nn
 
 from training import recipe
 
+# Middle of the range of the input: kernels of the first layer see deviations from it, or they all learn brightness.
+CENTRE = 0.5
+SLOPE = 0.25  # of a new PReLU (He et al. 2015)
 
-class CollapsibleConv3x3(nn.Module):
-    """A 3x3 convolution trained as 3x3 -> `expansion` channels -> 1x1 (+ identity), folded in weight space each step.
+
+class CollapsibleConv(nn.Module):
+    """A convolution trained as size x size -> `expansion` channels -> 1x1 (+ identity), folded in weight space.
 
     Only the folded kernel meets the image, so the over-parameterisation costs a small matrix product per step and
-    nothing at run time (collapsible linear blocks: Bhardwaj et al. 2022, SESR).
+    nothing at run time (collapsible linear blocks: Bhardwaj et al. 2022, SESR). With an `expansion` of 0 it is trained
+    as it is. `centre` is subtracted from every input by way of the bias; the zero padding stays zero.
     """
 
     identity: Tensor
 
-    def __init__(self, inputs: int, outputs: int, expansion: int, gain: float = 1.0) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        expansion: int,
+        size: int = 3,
+        gain: float = 1.0,
+        centre: float = 0.0,
+        identity: bool = True,
+    ) -> None:
         super().__init__()
-        self.inputs, self.outputs = inputs, outputs
-        fan = inputs * 9
+        self.inputs, self.outputs, self.size, self.centre = inputs, outputs, size, centre
+        fan = inputs * size**2
         if expansion:
             self.spatial = nn.Parameter(torch.randn(expansion, fan) * math.sqrt(2 / fan))
             self.project = nn.Parameter(torch.randn(outputs, expansion) * (0.5 * gain / math.sqrt(expansion)))
@@ -32,26 +47,52 @@ class CollapsibleConv3x3(nn.Module):
             self.register_parameter("spatial", None)
             self.project = nn.Parameter(torch.randn(outputs, fan) * (gain * math.sqrt(2 / fan)))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        identity = torch.zeros(outputs, inputs, 3, 3)
-        if inputs == outputs:
-            identity[range(outputs), range(inputs), 1, 1] = 1
-        self.register_buffer("identity", identity, persistent=False)
+        ones = torch.zeros(outputs, inputs, size, size)
+        if identity and inputs == outputs:
+            ones[range(outputs), range(inputs), size // 2, size // 2] = 1
+        self.register_buffer("identity", ones, persistent=False)
 
     def kernel(self) -> Tensor:
-        """The folded kernel, outputs x inputs x 3 x 3."""
+        """The folded kernel, outputs x inputs x size x size."""
         with torch.autocast(self.project.device.type, enabled=False):
             flat = self.project if self.spatial is None else self.project @ self.spatial
-            return flat.view(self.outputs, self.inputs, 3, 3) + self.identity
+            return flat.view(self.identity.shape) + self.identity
+
+    @torch.no_grad()
+    def set_kernel(self, kernel: Tensor) -> None:
+        """Fold to `kernel` from now on: balanced factors by singular values, spare rows kept behind zeros."""
+        wanted = (kernel - self.identity).flatten(1)
+        if self.spatial is None:
+            self.project.copy_(wanted)
+            return
+        u, s, v = torch.linalg.svd(wanted, full_matrices=False)
+        rank, width = len(s), self.spatial.shape[0]
+        if rank > width:
+            raise ValueError(f"an expansion of {width} cannot hold a kernel of rank {rank}")
+        self.spatial[:rank] = s.sqrt()[:, None] * v
+        self.project.zero_()
+        self.project[:, :rank] = u * s.sqrt()
+
+    def shift(self, kernel: Tensor) -> Tensor:
+        """The bias that goes with `kernel`, `centre` folded in."""
+        return self.bias - self.centre * kernel.sum((1, 2, 3)) if self.centre else self.bias
+
+    @torch.no_grad()
+    def set_shift(self, shift: Tensor) -> None:
+        """The inverse of `shift`, for the present kernel."""
+        self.bias.copy_(shift + self.centre * self.kernel().sum((1, 2, 3)))
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.kernel().contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, kernel, self.bias, padding=1)
+        return F.conv2d(x, kernel, self.shift(kernel), padding=self.size // 2)
 
+    @torch.no_grad()
     def plain(self) -> nn.Conv2d:
         """The same function as an ordinary convolution."""
-        conv = nn.Conv2d(self.inputs, self.outputs, 3, padding=1)
-        conv.weight.data.copy_(self.kernel().detach())
-        conv.bias.data.copy_(self.bias.detach())  # type: ignore[union-attr]
+        conv = nn.Conv2d(self.inputs, self.outputs, self.size, padding=self.size // 2)
+        kernel = self.kernel()
+        conv.weight.copy_(kernel)
+        conv.bias.copy_(self.shift(kernel))  # type: ignore[union-attr]
         return conv
 
 
@@ -65,11 +106,11 @@ class Compact(nn.Module):
     def __init__(self, scale: int, channels: int = 32, depth: int = 10, expansion: int = 128) -> None:
         super().__init__()
         self.scale = scale
-        convs = [CollapsibleConv3x3(3, channels, expansion)]
-        convs += [CollapsibleConv3x3(channels, channels, expansion) for _ in range(depth)]
-        self.body: nn.ModuleList = nn.ModuleList(convs)
-        self.activations = nn.ModuleList(nn.PReLU(channels, init=0.1) for _ in convs)
-        self.tail: nn.Module = CollapsibleConv3x3(channels, 3 * scale**2, expansion, gain=0.1)
+        convs = [CollapsibleConv(3, channels, expansion, centre=CENTRE)]
+        convs += [CollapsibleConv(channels, channels, expansion) for _ in range(depth)]
+        self.body = nn.ModuleList(convs)
+        self.activations = nn.ModuleList(nn.PReLU(channels, init=SLOPE) for _ in convs)
+        self.tail = CollapsibleConv(channels, 3 * scale**2, expansion, gain=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         features = x.contiguous(memory_format=torch.channels_last)
@@ -78,16 +119,139 @@ class Compact(nn.Module):
         anchor = F.interpolate(x, scale_factor=float(self.scale), mode="nearest")
         return F.pixel_shuffle(self.tail(features).to(x.dtype), self.scale) + anchor
 
-    @torch.no_grad()
-    def plain(self) -> Compact:
-        """A copy whose convolutions are ordinary ones, for export and inference."""
-        made = Compact(self.scale, self.activations[0].num_parameters, len(self.body) - 1, 0)  # type: ignore[arg-type]
-        made.body = nn.ModuleList(c.plain() for c in self.body)  # type: ignore[operator]
-        made.tail = self.tail.plain()  # type: ignore[operator]
-        made.activations = copy.deepcopy(self.activations)
-        return made.eval()
+
+class SubPixel(nn.Module):
+    """Convolution to channels * factor^2, pixel shuffle, PReLU (Shi et al. 2016)."""
+
+    def __init__(self, channels: int, factor: int, expansion: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = CollapsibleConv(channels, channels * factor**2, expansion)
+        # All sub-pixels of a channel begin equal, or a checkerboard has to be unlearned (ICNR: Aitken et al. 2017).
+        same = self.conv.project.data[:: factor**2].repeat_interleave(factor**2, 0)
+        self.conv.project.data.copy_(same)
+        self.activation = nn.PReLU(channels, init=SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.activation(F.pixel_shuffle(self.conv(x), self.factor))
+        return made
 
 
-def build(shape: recipe.Generator) -> Compact:
+class Deconvolution(nn.Module):
+    """Transposed convolution, PReLU; the kernel is a multiple of the stride, or it leaves a checkerboard."""
+
+    def __init__(self, channels: int, factor: int, expansion: int) -> None:
+        super().__init__()
+        pad, extra = (factor + 1) // 2, factor % 2
+        self.conv = nn.ConvTranspose2d(channels, channels, 2 * factor, factor, pad, extra)
+        self.activation = nn.PReLU(channels, init=SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.activation(self.conv(x))
+        return made
+
+
+class ResizeConvolution(nn.Module):
+    """Pixels repeated, then a convolution and PReLU (Odena et al. 2016)."""
+
+    def __init__(self, channels: int, factor: int, expansion: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = CollapsibleConv(channels, channels, expansion)
+        self.activation = nn.PReLU(channels, init=SLOPE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.activation(self.conv(F.interpolate(x, scale_factor=float(self.factor), mode="nearest")))
+        return made
+
+
+UPSAMPLERS = {"subpixel": SubPixel, "deconv": Deconvolution, "resize": ResizeConvolution}
+
+
+class ResidualBlock(nn.Module):
+    """conv, PReLU, conv, + input; batch norm left out (it costs fidelity and range: Lim et al. 2017)."""
+
+    def __init__(self, channels: int, expansion: int) -> None:
+        super().__init__()
+        self.first = CollapsibleConv(channels, channels, expansion, identity=False)  # the block has its own
+        self.activation = nn.PReLU(channels, init=SLOPE)
+        self.second = CollapsibleConv(channels, channels, expansion, gain=0.1, identity=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = x + self.second(self.activation(self.first(x)))
+        return made
+
+
+class SRResNet(nn.Module):
+    """9x9 head, `depth` residual blocks, a skip around them, upsamplers of 2 or 3, 9x9 tail (Ledig et al. 2017).
+
+    NCHW float RGB in 0..1, any height and width; output `scale` times larger.
+    """
+
+    def __init__(
+        self, scale: int, channels: int = 64, depth: int = 16, expansion: int = 0, upsampler: str = "subpixel"
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.head = CollapsibleConv(3, channels, 0, size=9, centre=CENTRE)
+        self.head_activation = nn.PReLU(channels, init=SLOPE)
+        self.blocks = nn.ModuleList(ResidualBlock(channels, expansion) for _ in range(depth))
+        self.after = CollapsibleConv(channels, channels, expansion, gain=0.1, identity=False)
+        factors = [2] * int(math.log2(scale)) if scale in (2, 4) else [scale]
+        make = UPSAMPLERS[upsampler]
+        self.upsamplers = nn.ModuleList(make(channels, factor, expansion) for factor in factors)
+        self.tail = CollapsibleConv(channels, 3, 0, size=9, gain=0.1)
+        self.tail.bias.data.fill_(CENTRE)
+
+    def forward(self, x: Tensor) -> Tensor:
+        start = self.head_activation(self.head(x.contiguous(memory_format=torch.channels_last)))
+        features = start
+        for block in self.blocks:
+            features = block(features)
+        features = start + self.after(features)
+        for upsampler in self.upsamplers:
+            features = upsampler(features)
+        made: Tensor = self.tail(features)
+        return made.to(x.dtype)
+
+
+Network = Compact | SRResNet
+
+
+@torch.no_grad()
+def plain(network: Any) -> Any:
+    """A copy of `network` whose convolutions are ordinary ones, for export and inference."""
+    made = copy.deepcopy(network)
+    for parent in list(made.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, CollapsibleConv):
+                setattr(parent, name, child.plain())
+    return made.eval()
+
+
+@torch.no_grad()
+def load_plain(network: Network, state: dict[str, Tensor]) -> list[str]:
+    """Give `network` the tensors of a plain one (`name.weight`, `name.bias`); returns the names that do not fit."""
+    left = dict(state)
+    for name, module in network.named_modules():
+        for key, tensor in [(k, left[k]) for k in (f"{name}.weight", f"{name}.bias") if k in left]:
+            kind = key.rpartition(".")[2]
+            collapsible = isinstance(module, CollapsibleConv)
+            held = module.identity if collapsible and kind == "weight" else getattr(module, kind, None)
+            if held is None or held.shape != tensor.shape:
+                continue
+            if not isinstance(module, CollapsibleConv):
+                held.copy_(tensor)
+            elif kind == "weight":
+                module.set_kernel(tensor)
+            else:
+                module.set_shift(tensor)
+            del left[key]
+    return list(left)
+
+
+def build(shape: recipe.Generator) -> Network:
     """An untrained generator of the recipe's shape, initialised from torch's global random state."""
+    if shape.kind == "srresnet":
+        return SRResNet(shape.scale, shape.channels, shape.depth, shape.expansion, shape.upsampler)
     return Compact(shape.scale, shape.channels, shape.depth, shape.expansion)

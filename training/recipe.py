@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-import types
 import typing
 from pathlib import Path
 from typing import Any
 
-from training.losses import PIXEL_LOSSES
+from training import discriminators
+from training.degrade import Degradation
+from training.losses import ADVERSARIAL_LOSSES, PIXEL_LOSSES
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -25,14 +26,32 @@ class Generator:
     scale: int
     kind: str = "compact"
     channels: int = 32
-    depth: int = 10
+    depth: int = 10  # convolutions of compact, residual blocks of srresnet
     expansion: int = 128  # width of the collapsed linear branch; 0 trains plain convolutions
+    upsampler: str = "subpixel"  # of srresnet
 
     def check(self) -> None:
-        _require(self.kind in ("compact",), "generator.kind", self.kind, "compact")
+        _require(self.kind in ("compact", "srresnet"), "generator.kind", self.kind, "compact or srresnet")
         _require(self.scale in (2, 3, 4), "generator.scale", self.scale, "2, 3 or 4")
         _require(self.channels > 0 and self.depth > 0, "generator.channels / depth", self.channels, "positive")
         _require(self.expansion >= 0, "generator.expansion", self.expansion, "0 or more")
+        known = ("subpixel", "deconv", "resize")
+        _require(self.upsampler in known, "generator.upsampler", self.upsampler, ", ".join(known))
+
+
+@dataclasses.dataclass(frozen=True)
+class Discriminator:
+    """Who judges the generator, where `loss.adversarial` has a weight (see `training.discriminators`)."""
+
+    kind: str = "srgan"
+    channels: int = 64
+    rate: float = 1e-4  # of its Adam
+
+    def check(self) -> None:
+        known = discriminators.KINDS
+        _require(self.kind in known, "discriminator.kind", self.kind, ", ".join(known))
+        _require(self.channels > 0, "discriminator.channels", self.channels, "positive")
+        _require(self.rate > 0, "discriminator.rate", self.rate, "positive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +70,28 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """Pixel loss."""
+    """The generator's loss: weight * pixel + content_weight * content + adversarial_weight * adversarial."""
 
     pixel: str = "l1"
+    weight: float = 1.0
+    content: str = "vgg19"  # feature network
+    content_layers: dict[str, float] = dataclasses.field(default_factory=lambda: {"conv5_4": 1.0})
+    content_distance: str = "l1"
+    content_weight: float = 0.0
+    adversarial: str = "relativistic"
+    adversarial_weight: float = 0.0
 
     def check(self) -> None:
         _require(self.pixel in PIXEL_LOSSES, "loss.pixel", self.pixel, ", ".join(PIXEL_LOSSES))
+        _require(self.content in ("vgg19", "alexnet"), "loss.content", self.content, "vgg19 or alexnet")
+        _require(bool(self.content_layers), "loss.content_layers", self.content_layers, "layer names with weights")
+        _require(self.content_distance in ("l1", "mse"), "loss.content_distance", self.content_distance, "l1 or mse")
+        known = ", ".join(ADVERSARIAL_LOSSES)
+        _require(self.adversarial in ADVERSARIAL_LOSSES, "loss.adversarial", self.adversarial, known)
+        for key in ("weight", "content_weight", "adversarial_weight"):
+            _require(getattr(self, key) >= 0, f"loss.{key}", getattr(self, key), "0 or more")
+        total = self.weight + self.content_weight + self.adversarial_weight
+        _require(total > 0, "loss.weight", self.weight, "positive where no other loss has a weight")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +126,10 @@ class Recipe:
     seed: int = 0
     precision: str = "32-true"
     compile: bool = False
-    start: str = ""  # recipe whose trained body this one starts from
-    revive: bool = False  # initialise its dead channels anew (training/revive.py)
+    start: str = ""  # where the generator's weights come from: a recipe that was run, a shipped model, an .onnx file
     data: Data = dataclasses.field(default_factory=Data)
+    degradation: Degradation = dataclasses.field(default_factory=Degradation)
+    discriminator: Discriminator = dataclasses.field(default_factory=Discriminator)
     loss: Loss = dataclasses.field(default_factory=Loss)
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
 
@@ -124,7 +160,8 @@ def _build(kind: type, table: dict[str, Any], where: str) -> Any:
             continue
         values[name] = _value(hints[name], table[name], where + name)
     made = kind(**values)
-    made.check()
+    if hasattr(made, "check"):  # parts of a part are checked by the whole, which knows their place
+        made.check()
     return made
 
 
@@ -133,11 +170,23 @@ def _value(hint: Any, value: Any, key: str) -> Any:
         if not isinstance(value, dict):
             raise RecipeError(f"{key} must be a table")
         return _build(typing.cast(type, hint), value, key + ".")
-    if hint is float and type(value) is int:
+    kind, inner = typing.get_origin(hint) or hint, typing.get_args(hint)
+    if kind is float and type(value) is int:
         return float(value)
-    if isinstance(hint, types.UnionType) or type(value) is not hint:
-        raise RecipeError(f"{key} = {value!r} must be of type {hint.__name__}")
+    if kind is tuple and type(value) is list:
+        if len(value) != len(inner):
+            raise RecipeError(f"{key} = {value!r} must be a list of {len(inner)}")
+        return tuple(_value(h, v, key) for h, v in zip(inner, value, strict=True))
+    if kind is dict and type(value) is dict:
+        return {k: _value(inner[1], v, f"{key}.{k}") for k, v in value.items()}
+    if type(value) is not kind:
+        raise RecipeError(f"{key} = {value!r} must be of type {kind.__name__}")
     return value
+
+
+def from_dict(table: dict[str, Any]) -> Recipe:
+    """The inverse of `dataclasses.asdict`, from JSON or TOML values. Raises RecipeError."""
+    return typing.cast(Recipe, _build(Recipe, table, ""))
 
 
 def read(path: str | Path) -> Recipe:
@@ -150,6 +199,18 @@ def read(path: str | Path) -> Recipe:
         raise RecipeError(f"{path}: no such recipe; shipped recipes: {shipped}; or give the path of a .toml file")
     try:
         table = tomllib.loads(file.read_text())
-        return typing.cast(Recipe, _build(Recipe, table, ""))
-    except (tomllib.TOMLDecodeError, RecipeError) as error:
+        return from_dict(table)
+    except ValueError as error:  # of TOML, of this file, of the parts that live elsewhere
         raise RecipeError(f"{file}: {error}") from None
+
+
+def fine_tuned(base: Recipe, start: str, name: str, steps: int, summary: str) -> Recipe:
+    """`base` for going on from trained weights: a third of its rates, falling from the beginning."""
+    gentle = dataclasses.replace(
+        base.optimizer,
+        rate=base.optimizer.rate / 3,
+        matrix_rate=base.optimizer.matrix_rate / 3,
+        decay=1.0,
+        warmup=min(base.optimizer.warmup, steps // 10),
+    )
+    return dataclasses.replace(base, name=name, summary=summary, start=start, steps=steps, optimizer=gentle)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from training.data import DataError, PackedImages, find_images, pack
+from training.data import DataError, PackedImages, _gather, _slices, find_images, pack
 
 
 @pytest.fixture
@@ -92,3 +92,19 @@ def test_bad_input_is_named(folder, packed, tmp_path):
         PackedImages(packed, holdout=2)
     with pytest.raises(DataError, match=r"crops of 64 pixels do not fit images of 50"):
         PackedImages(packed).crops(1, 64, torch.Generator())
+
+
+def test_slices_are_what_one_gather_takes(packed):
+    images = PackedImages(packed)
+    start, width = torch.tensor([3, 60 * 90 + 107]), torch.tensor([90, 50])
+    for symmetry in range(8):
+        bits = torch.tensor([symmetry, 7 - symmetry])
+        made = _slices(images.pixels, start, width, 30, bits)
+        assert torch.equal(made, _gather(images.pixels, start, width, 30, bits))
+
+
+def test_a_part_of_a_batch_is_what_the_whole_has_there(packed):
+    images = PackedImages(packed)
+    whole = images.crops(6, 40, torch.Generator().manual_seed(3))
+    part = images.crops(6, 40, torch.Generator().manual_seed(3), slice(2, 5))
+    assert torch.equal(part, whole[2:5])

@@ -1,5 +1,8 @@
 """Recipes: the shipped ones are valid, and whatever is wrong is named."""
 
+import dataclasses
+import json
+
 import pytest
 
 from training import recipe
@@ -27,7 +30,7 @@ def test_defaults_fill_in(tmp_path):
     [
         (GOOD + "depth2 = 3\n", r"r\.toml: unknown key generator\.depth2; known: scale"),
         ("stepz = 3\n" + GOOD, "unknown key stepz"),
-        (GOOD + 'kind = "gan"\n', "generator.kind = 'gan' is not accepted; it must be compact"),
+        (GOOD + 'kind = "gan"\n', "generator.kind = 'gan' is not accepted; it must be compact or srresnet"),
         (GOOD.replace("scale = 2", 'scale = "2"'), "generator.scale = '2' must be of type int"),
         (GOOD.replace("scale = 2", "scale = 7"), "generator.scale = 7"),
         (GOOD.replace("steps = 5\n", ""), "steps is missing"),
@@ -36,6 +39,18 @@ def test_defaults_fill_in(tmp_path):
         (GOOD + "[data]\nbatch = true\n", "data.batch = True must be of type int"),
         (GOOD + '[loss]\npixel = "l3"\n', "loss.pixel = 'l3' is not accepted; it must be l1, mse, charbonnier"),
         (GOOD + "[optimizer]\nema = 1.0\n", "optimizer.ema"),
+        (GOOD + 'upsampler = "bicubic"\n', "generator.upsampler = 'bicubic' .* subpixel, deconv, resize"),
+        (GOOD + '[discriminator]\nkind = "vgg"\n', "discriminator.kind = 'vgg' .* srgan, unet"),
+        (GOOD + '[loss]\nadversarial = "hinge"\n', "loss.adversarial = 'hinge' .* standard, relativistic"),
+        (
+            GOOD + "[loss]\ncontent_layers = { conv1_1 = true }\n",
+            "loss.content_layers.conv1_1 = True must be of type float",
+        ),
+        (GOOD + "[loss]\nweight = 0\n", "loss.weight = 0.0 is not accepted"),
+        (GOOD + '[degradation]\nkind = "webcam"\n', r"r\.toml: degradation.kind = 'webcam'"),
+        (GOOD + "[degradation.second]\nblur = [2, 1]\n", r"degradation.second.blur = \(2.0, 1.0\) is not accepted"),
+        (GOOD + "[degradation.first]\nblur = 2\n", "degradation.first.blur = 2 must be of type tuple"),
+        (GOOD + "[degradation.first]\nblur = [1]\n", r"degradation.first.blur = \[1\] must be a list of 2"),
         ("generator = 3\n" + GOOD.split("[")[0], "generator must be a table"),
         ("name = [", r"r\.toml: "),
     ],
@@ -49,3 +64,17 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
 def test_unknown_recipe_lists_the_shipped():
     with pytest.raises(RecipeError, match=r"fast-x9: no such recipe; shipped recipes: .*fast-x4"):
         read("fast-x9")
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.stem)
+def test_recipes_survive_json(path):
+    made = read(path)
+    assert recipe.from_dict(json.loads(json.dumps(dataclasses.asdict(made)))) == made
+
+
+def test_fine_tuning_keeps_all_but_the_pace():
+    base = read("fast-x4")
+    made = recipe.fine_tuned(base, "fast-x4", "faces-x4", 500, "faces")
+    assert (made.name, made.start, made.steps) == ("faces-x4", "fast-x4", 500)
+    assert made.optimizer.matrix_rate == pytest.approx(base.optimizer.matrix_rate / 3)
+    assert made.generator == base.generator

@@ -1,0 +1,96 @@
+"""Exported ONNX files are the trained networks, say how they came to be, and training goes on from them."""
+
+import dataclasses
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import fastsr
+from training import checkpoint, export, generators, start, trainer
+from training.recipe import Generator
+from training.trainer import Trainer
+
+
+@pytest.mark.parametrize("upsampler", [None, *generators.UPSAMPLERS])
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_every_generator_exports_to_itself(scale, upsampler):
+    torch.manual_seed(0)
+    shape = Generator(scale, "srresnet" if upsampler else "compact", 8, 2, 16, upsampler or "subpixel")
+    network = generators.plain(generators.build(shape))
+    model = export.to_onnx(network, {})
+    assert export.check(model, network) < 2e-5
+    stored = {t.name for t in model.graph.initializer if not t.name.endswith(".scales")}
+    assert stored == set(network.state_dict())
+
+
+def test_the_file_says_what_it_is(packed, tiny, run_of, tmp_path):
+    Trainer(tiny, run_of(packed, tmp_path)).train()
+    model = export.export(tmp_path / "tiny" / "state.safetensors", tmp_path / "tiny.onnx")
+    network, _ = trainer.averaged(tmp_path / "tiny" / "state.safetensors")
+    assert export.check(model, network) < 2e-5
+    metadata = {p.key: p.value for p in model.metadata_props}
+    assert metadata["name"] == "tiny"
+    assert metadata["scale"] == "2"
+    assert "24 steps of 4 crops of 32x32 from 3 photographs, L1 loss, Muon, bicubic x2" in metadata["training"]
+    assert model.opset_import[0].version >= 17
+    assert {n.op_type for n in model.graph.node} == {"Conv", "PRelu", "DepthToSpace", "Resize", "Add"}
+    session = onnxruntime.InferenceSession(str(tmp_path / "tiny.onnx"))
+    assert session.run(None, {"input": np.zeros((3, 3, 5, 7), np.float32)})[0].shape == (3, 3, 10, 14)
+    assert fastsr.load(tmp_path / "tiny.onnx").upscale(np.zeros((5, 7, 3), np.uint8)).shape == (10, 14, 3)
+
+
+def test_training_goes_on_from_an_exported_file(packed, tiny, run_of, tmp_path):
+    Trainer(tiny, run_of(packed, tmp_path)).train()
+    export.export(tmp_path / "tiny" / "state.safetensors", tmp_path / "shipped.onnx")
+    second = dataclasses.replace(tiny, name="second", start=str(tmp_path / "shipped.onnx"))
+    made = Trainer(second, run_of(packed, tmp_path))
+    network, _ = trainer.averaged(tmp_path / "tiny" / "state.safetensors")
+    x = torch.rand(1, 3, 8, 9)
+    with torch.no_grad():
+        assert (made.network(x) - network(x)).abs().max() < 1e-5
+    made.train()
+    line = export.describe(checkpoint.load(tmp_path / "second" / "state.safetensors")[1])
+    assert line.startswith("24 steps of 4 crops of 32x32 from 3 photographs, L1 loss, Muon, bicubic x2")
+    assert "; then 24 steps" in line
+
+
+def test_files_that_training_did_not_write_are_refused(tmp_path):
+    model = export.to_onnx(generators.plain(generators.Compact(2, 8, 1, 0)), {})
+    (tmp_path / "foreign.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ValueError, match=r"foreign\.onnx: was not written by `python -m training export`"):
+        start.describe(tmp_path / "foreign.onnx")
+
+
+def test_a_wrong_export_is_refused():
+    torch.manual_seed(0)
+    network = generators.Compact(2, 8, 1, 0).eval()
+    model = export.to_onnx(generators.plain(network), {})
+    with torch.no_grad():
+        network.tail.bias += 0.1
+    with pytest.raises(export.ExportError, match="differ by 1"):
+        export.check(model, network)
+
+
+def test_losses_and_degradation_stand_in_the_training_line():
+    recipe = {
+        "loss": {
+            "pixel": "l1",
+            "weight": 0.01,
+            "content": "vgg19",
+            "content_layers": {"conv5_4": 1.0},
+            "content_weight": 1.0,
+            "adversarial": "relativistic",
+            "adversarial_weight": 0.005,
+        },
+        "data": {"batch": 16, "crop": 96},
+        "optimizer": {"kind": "adam"},
+        "degradation": {"kind": "realistic"},
+        "generator": {"scale": 4},
+    }
+    line = export.describe({"recipe": recipe, "step": 5, "images": 7, "seconds": 3600, "device": "cpu", "start": None})
+    assert line == (
+        "5 steps of 16 crops of 96x96 from 7 photographs, L1 + vgg19 conv5_4 content + relativistic adversarial loss, "
+        "Adam, realistic x4, 1.0 hours on cpu"
+    )
