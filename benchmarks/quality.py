@@ -1,6 +1,7 @@
-"""PSNR and SSIM of the shipped models beside bicubic: `python -m benchmarks.quality FOLDER...` (Set5, BSD100, ...).
+"""Quality of the shipped models beside bicubic: `python -m benchmarks.quality FOLDER...` (Set5, BSD100, ...).
 
-Each folder holds high-resolution images. Writes benchmarks/results/quality.json.
+Each folder holds high-resolution images. PSNR, SSIM and LR-consistency (see training/evaluate.py); LPIPS too with
+`--weights`. Writes benchmarks/results/quality.json.
 """
 
 from __future__ import annotations
@@ -12,32 +13,34 @@ from typing import Any
 
 import fastsr
 from benchmarks import machine
+from fastsr.engines.base import PRECISIONS
 from training import evaluate
 from training.data import find_images
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
+DIGITS = {"psnr": 2, "ssim": 4, "consistency": 2, "lpips": 4}
 
 
-def measure(folders: list[Path]) -> list[dict[str, Any]]:
-    """One row per model and folder: PSNR (dB) and SSIM of the luma, a border of `scale` pixels cut off."""
+def measure(
+    folders: list[Path], precisions: list[str], lpips: evaluate.Perceptual | None = None
+) -> list[dict[str, Any]]:
+    """One row per model, precision and folder, with the means that `evaluate.score` gives.
+
+    Where a model falls back to another precision than the one asked for, that row is left out; bicubic has fp32 alone.
+    """
     rows = []
     scales = sorted({m.scale for m in fastsr.models().values()}, reverse=True)
     models = [("bicubic", scale) for scale in scales] + [(m.name, m.scale) for m in fastsr.models().values()]
     for name, scale in sorted(models, key=lambda m: -m[1]):
-        upscaler = fastsr.load(name)
-        for folder in folders:
-            values = evaluate.score(upscaler, find_images([folder]), scale)
-            rows.append(
-                {
-                    "model": name,
-                    "scale": scale,
-                    "set": folder.name,
-                    "precision": upscaler.precision,
-                    "psnr": round(values["psnr"], 2),
-                    "ssim": round(values["ssim"], 4),
-                }
-            )
-            print(rows[-1])
+        for precision in precisions:
+            upscaler = fastsr.load(name, precision=precision)
+            if upscaler.precision != precision:
+                continue
+            for folder in folders:
+                values = evaluate.score(upscaler, find_images([folder]), scale, lpips)
+                rounded = {key: round(value, DIGITS[key]) for key, value in values.items()}
+                rows.append({"model": name, "scale": scale, "set": folder.name, "precision": precision, **rounded})
+                print(rows[-1])
     return rows
 
 
@@ -45,7 +48,11 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
-    rows = measure(parser.parse_args().folders)
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS[1:], default=["fp32"])
+    parser.add_argument("--weights", type=Path, help="folder with the weights of LPIPS, to measure it too")
+    arguments = parser.parse_args()
+    lpips = None if arguments.weights is None else evaluate.perceptual(arguments.weights)
+    rows = measure(arguments.folders, arguments.precisions, lpips)
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"machine": machine.describe(), "rows": rows}, indent=2) + "\n")
 

@@ -1,23 +1,105 @@
-"""What a model scores through the fastsr runtime: PSNR and SSIM on the luma, beside the interpolations."""
+"""What a model scores through the fastsr runtime: PSNR and SSIM on the luma, LR-consistency, LPIPS; picture strips."""
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
-from collections.abc import Iterable
+import math
+import re
+import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 from tqdm import tqdm
 
 import fastsr
 from fastsr.catalog import INTERPOLATIONS
-from training import metrics
+from training import degrade, metrics
 from training.data import DataError, find_images
 
 Scores = dict[str, dict[str, dict[str, float]]]  # model -> data set -> measure -> value
+Perceptual = Callable[[Tensor, Tensor], Tensor]  # (made, target), NCHW RGB in 0..1, to N distances
+
+STRIPS = 5  # pictures of a data set that strips are made of
+BAR = 16  # height of a strip's captions, pixels
+
+
+class EvaluateError(ValueError):
+    """A measurement that cannot be made as asked."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Damage:
+    """What befalls a low-resolution picture, in this order: Gaussian blur, Gaussian noise, JPEG."""
+
+    blur: float = 0.0  # sigma, pixels of the low-resolution picture
+    noise: float = 0.0  # sigma, levels of 255
+    jpeg: int | None = None  # Pillow's quality
+
+    @classmethod
+    def parse(cls, text: str) -> Damage:
+        """From text such as "jpeg=50,noise=5,blur=1.0". Raises EvaluateError for unknown keys and impossible values."""
+        values: dict[str, Any] = {}
+        for part in text.split(","):
+            key, _, number = part.strip().partition("=")
+            if key not in _LIMITS or key in values:
+                raise EvaluateError(f"damage {part!r} is unknown or given twice; {_DAMAGES}")
+            low, high = _LIMITS[key]
+            try:
+                values[key] = int(number) if key == "jpeg" else float(number)
+            except ValueError:
+                raise EvaluateError(f"damage {part!r} has no number; {_DAMAGES}") from None
+            if not low <= values[key] <= high:
+                raise EvaluateError(f"damage {part!r} is out of range; {_DAMAGES}")
+        return cls(**values)
+
+    def __str__(self) -> str:
+        parts = {"blur": self.blur, "noise": self.noise, "jpeg": self.jpeg}
+        return ",".join(f"{key}={value:g}" for key, value in parts.items() if value)
+
+    def apply(self, image: Image.Image, seed: int) -> Image.Image:
+        """The RGB `image` damaged; the same noise for the same seed."""
+        pixels = np.array(image, np.float64)
+        if self.blur:
+            pixels = _blurred(pixels, self.blur)
+        if self.noise:
+            pixels = pixels + np.random.default_rng(seed).normal(0, self.noise, pixels.shape)
+        made = Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
+        if self.jpeg is None:
+            return made
+        file = io.BytesIO()
+        made.save(file, "JPEG", quality=self.jpeg)
+        with Image.open(file) as stored:
+            return stored.convert("RGB")
+
+
+_LIMITS = {"blur": (0, 20), "noise": (0, 255), "jpeg": (1, 100)}
+_DAMAGES = "write it as blur=1.0,noise=5,jpeg=50, with blur in 0..20 (pixels), noise in 0..255 (levels), jpeg in 1..100"
+
+
+def _blurred(pixels: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np.float64]:
+    """H x W x 3 under a Gaussian, the picture mirrored at its edges."""
+    reach = min(math.ceil(4 * sigma), min(pixels.shape[:2]) - 1)
+    width = torch.tensor([sigma], dtype=torch.float64)
+    kernel = degrade.gaussian_kernels(width, width, torch.zeros_like(width), 2 * reach + 1)
+    made = degrade.convolve(torch.from_numpy(pixels).permute(2, 0, 1)[None], kernel)
+    return made[0].permute(1, 2, 0).numpy()
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A test picture and its low-resolution form; all RGB."""
+
+    high: Image.Image  # sides divisible by the scale
+    low: Image.Image
+    given: Image.Image  # what a model gets: `low`, damaged where that was asked for
 
 
 def low_resolution(high: Image.Image, scale: int) -> Image.Image:
@@ -25,79 +107,164 @@ def low_resolution(high: Image.Image, scale: int) -> Image.Image:
     return high.resize((high.width // scale, high.height // scale), Image.Resampling.BICUBIC)
 
 
-def cropped(path: Path, scale: int) -> Image.Image:
-    """The RGB image at `path`, cut at the right and the bottom to sides divisible by `scale`."""
-    with Image.open(path) as image:
-        high = image.convert("RGB")
-    return high.crop((0, 0, high.width // scale * scale, high.height // scale * scale))
+def pair(path: Path, scale: int, damage: Damage | None = None) -> Pair:
+    """The image at `path`, cut at the right and the bottom, with its low-resolution form.
+
+    Damage is seeded by the file's name, so that every model gets the same picture. Raises DataError, naming the file,
+    when it cannot be read or is too small for the measures.
+    """
+    try:
+        with Image.open(path) as image:
+            high = image.convert("RGB")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); take it out of the folder") from None
+    least = -(-(metrics.SSIM_WINDOW + 2 * scale) // scale) * scale
+    if min(high.size) < least:
+        raise DataError(
+            f"{path}: {high.width}x{high.height} is too small to measure x{scale}; sides need {least} pixels"
+        )
+    high = high.crop((0, 0, high.width // scale * scale, high.height // scale * scale))
+    low = low_resolution(high, scale)
+    return Pair(high, low, low if damage is None else damage.apply(low, zlib.crc32(path.name.encode())))
 
 
 def _tensor(image: Image.Image) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float().div(255)
 
 
-def score(upscaler: fastsr.Upscaler, files: Iterable[Path], scale: int) -> dict[str, float]:
-    """Mean PSNR (dB) and SSIM of the luma over `files`, a border of `scale` pixels cut off."""
-    psnr, ssim = [], []
+@torch.inference_mode()
+def score(
+    upscaler: fastsr.Upscaler,
+    files: Iterable[Path],
+    scale: int,
+    lpips: Perceptual | None = None,
+    damage: Damage | None = None,
+) -> dict[str, float]:
+    """Means over `files` (at least one) of what `upscaler` makes of their low-resolution forms.
+
+    `psnr` (dB) and `ssim` of the luma, a border of `scale` pixels cut off; `consistency`, the PSNR (dB, RGB, no border)
+    of the result made smaller again against the undamaged low-resolution picture; with `lpips`, that distance.
+    """
+    rows = []
     for path in files:
-        high = cropped(path, scale)
-        made = upscaler.upscale(low_resolution(high, scale), size=high.size)
-        psnr.append(metrics.psnr_y(_tensor(made), _tensor(high), scale))
-        ssim.append(metrics.ssim_y(_tensor(made), _tensor(high), scale))
-    return {"psnr": sum(psnr) / len(psnr), "ssim": sum(ssim) / len(ssim)}
+        test = pair(path, scale, damage)
+        made = upscaler.upscale(test.given, size=test.high.size)
+        high, result = _tensor(test.high), _tensor(made)
+        row = {
+            "psnr": metrics.psnr_y(result, high, scale),
+            "ssim": metrics.ssim_y(result, high, scale),
+            "consistency": metrics.psnr_rgb(_tensor(low_resolution(made, scale)), _tensor(test.low)),
+        }
+        if lpips is not None:
+            row["lpips"] = float(lpips(result, high))
+        rows.append(row)
+    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
 
 
-def strip(upscaler: fastsr.Upscaler, path: Path, scale: int) -> Image.Image:
-    """LR (repeated) | bicubic | ours | HR, side by side."""
-    high = cropped(path, scale)
-    low = low_resolution(high, scale)
-    parts = [
-        low.resize(high.size, Image.Resampling.NEAREST),
-        low.resize(high.size, Image.Resampling.BICUBIC),
-        upscaler.upscale(low, size=high.size),
-        high,
-    ]
-    canvas = Image.new("RGB", (high.width * len(parts), high.height))
-    for i, part in enumerate(parts):
-        canvas.paste(part, (i * high.width, 0))
+def strip(upscaler: fastsr.Upscaler, test: Pair, caption: str) -> Image.Image:
+    """LR (each pixel repeated) | bicubic | what `upscaler` makes | HR, side by side under a bar of captions."""
+    size = test.high.size
+    panels = {
+        f"LR, {test.given.width}x{test.given.height}": test.given.resize(size, Image.Resampling.NEAREST),
+        "bicubic": test.given.resize(size, Image.Resampling.BICUBIC),
+        caption: upscaler.upscale(test.given, size=size),
+        "HR": test.high,
+    }
+    canvas = Image.new("RGB", (size[0] * len(panels), size[1] + BAR), "white")
+    for i, (name, panel) in enumerate(panels.items()):
+        label = Image.new("RGB", (size[0], BAR), "white")  # of its own, so that a long name is cut where its panel ends
+        ImageDraw.Draw(label).text((4, BAR // 2), name, fill="black", anchor="lm")
+        canvas.paste(label, (i * size[0], 0))
+        canvas.paste(panel, (i * size[0], BAR))
     return canvas
 
 
 def evaluate(
     models: list[str],
     folders: list[Path],
-    scale: int | None,
-    engine: str,
-    target: Path | None,
-    strips: Path | None,
+    scale: int | None = None,
+    engine: str = "auto",
+    precision: str = "auto",
+    device: str = "auto",
+    weights: Path | None = None,
+    target: Path | None = None,
+    strips: Path | None = None,
+    damage: Damage | None = None,
 ) -> Scores:
-    """Measure every model on every folder, print a table, write JSON and picture strips where asked."""
+    """Measure every model on every folder, print a table, write JSON to `target` and pictures to `strips`.
+
+    `scale`: each model's own when not given. `weights`: folder with the weights of LPIPS, which is measured with it.
+    `damage`: done to every low-resolution picture. A row's name says the precision when it is not fp32, and the engine
+    and device when they were chosen. Raises EvaluateError, DataError or fastsr's own errors.
+    """
+    if scale is not None and scale < 1:
+        raise EvaluateError(f"scale {scale} is not a whole number of at least 1")
+    upscalers = [fastsr.load(model, device, precision, engine) for model in models]  # a wrong name is told at once
+    lpips = None if weights is None else perceptual(weights)
+    sets = _sets(folders)
     results: Scores = {}
-    for model in models:
-        interpolation = model in INTERPOLATIONS
-        upscaler = fastsr.load(model) if interpolation else fastsr.load(model, engine=engine)
+    for model, upscaler in zip(models, upscalers, strict=True):
         factor = scale or upscaler.scale
-        for folder in folders:
-            files = find_images([folder])
-            if not files:
-                raise DataError(f"{folder}: no images")
-            values = score(upscaler, tqdm(files, desc=f"{model} on {folder.name}", leave=False), factor)
-            results.setdefault(f"{upscaler.name} x{factor}", {})[folder.name] = values
+        notes = [] if model in INTERPOLATIONS else _notes(upscaler, engine, device)
+        row = _titled(f"{upscaler.name} x{factor}", notes)
+        if row in results:  # two exports of one recipe
+            notes.append(model)
+            row = _titled(f"{upscaler.name} x{factor}", notes)
+        results[row] = {}
+        for name, files in sets.items():
+            shown = tqdm(files, desc=f"{row} on {name}", leave=False)
+            results[row][_titled(name, [str(damage or "")])] = score(upscaler, shown, factor, lpips, damage)
             if strips is not None:
                 strips.mkdir(parents=True, exist_ok=True)
-                for path in files[:5]:
-                    strip(upscaler, path, factor).save(strips / f"{upscaler.name}-{folder.name}-{path.stem}.png")
+                title = _titled(upscaler.name, notes)
+                for path in files[:STRIPS]:
+                    picture = strip(upscaler, pair(path, factor, damage), title)
+                    picture.save(strips / f"{_plain(title)}-{_plain(name)}-{path.stem}.png")
     print(table(results))
     if target is not None:
         target.write_text(json.dumps(results, indent=2) + "\n")
     return results
 
 
+def _sets(folders: list[Path]) -> dict[str, list[Path]]:
+    """The images of each folder under its name, or under its path where names repeat (Set5/HR, Set14/HR)."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    return {name: find_images([folder]) for name, folder in zip(names, folders, strict=True)}
+
+
+def perceptual(weights: Path) -> Perceptual:
+    """LPIPS with the weights in the folder `weights`."""
+    from training.lpips import Lpips
+
+    return Lpips(weights).eval()
+
+
+def _notes(upscaler: fastsr.Upscaler, engine: str, device: str) -> list[str]:
+    """What is not as it is by default: the precision in use, the engine and the device that were asked for."""
+    notes = [(upscaler.precision, "fp32"), (upscaler.engine if engine != "auto" else engine, "auto"), (device, "auto")]
+    return [value for value, default in notes if value != default]
+
+
+def _titled(name: str, notes: list[str]) -> str:
+    text = ", ".join(filter(None, notes))
+    return f"{name} ({text})" if text else name
+
+
+def _plain(text: str) -> str:
+    """`text` as a part of a file's name."""
+    return re.sub(r"[^\w.]+", "-", text).strip("-")
+
+
 def table(results: Scores) -> str:
-    """Markdown: a row per model, PSNR / SSIM per data set."""
+    """Markdown: a row per model; per data set PSNR / SSIM, LR-consistency and, where measured, LPIPS."""
     sets = list(dict.fromkeys(name for values in results.values() for name in values))
-    lines = ["| model | " + " | ".join(f"{s}, PSNR / SSIM (Y)" for s in sets) + " |", "|---|" + "---|" * len(sets)]
+    with_lpips = any("lpips" in measures for values in results.values() for measures in values.values())
+    heads = ["{}, PSNR / SSIM (Y)", "LR-consistency, dB", *(["LPIPS"] if with_lpips else [])]
+    cells = ["{psnr:.2f} / {ssim:.4f}", "{consistency:.2f}", *(["{lpips:.4f}"] if with_lpips else [])]
+    lines = ["| model | " + " | ".join(h.format(s) for s in sets for h in heads) + " |"]
+    lines.append("|---|" + "---|" * (len(sets) * len(heads)))
     for model, values in results.items():
-        cells = [f"{values[s]['psnr']:.2f} / {values[s]['ssim']:.4f}" if s in values else "" for s in sets]
-        lines.append(f"| {model} | " + " | ".join(cells) + " |")
+        lines.append(f"| {model} | " + " | ".join(c.format(**values[s]) for s in sets for c in cells) + " |")
     return "\n".join(lines)

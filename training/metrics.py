@@ -1,4 +1,4 @@
-"""Fidelity on the luma channel, as super-resolution papers report it."""
+"""Fidelity: on the luma channel, as super-resolution papers report it, and over all three channels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,23 @@ def luma(image: Tensor) -> Tensor:
     return (image.double() * weights).sum(1, keepdim=True) + 16
 
 
+def _rounded(image: Tensor) -> Tensor:
+    return image.clamp(0, 1).mul(255).round()
+
+
 def _inner(image: Tensor, border: int) -> Tensor:
-    y = luma(image.clamp(0, 1).mul(255).round().div(255))
+    y = luma(_rounded(image).div(255))
     return y[..., border : y.shape[-2] - border, border : y.shape[-1] - border]
 
 
 def psnr_y(made: Tensor, target: Tensor, border: int) -> float:
     """PSNR in dB of the luma of two NCHW RGB images in 0..1, rounded to 8 bits first, `border` pixels cut off."""
     return float(peak_signal_noise_ratio(_inner(made, border), _inner(target, border), data_range=255.0))
+
+
+def psnr_rgb(made: Tensor, target: Tensor) -> float:
+    """PSNR in dB over all samples of two NCHW RGB images in 0..1, rounded to 8 bits first; infinite for equal ones."""
+    return float(peak_signal_noise_ratio(_rounded(made), _rounded(target), data_range=255.0))
 
 
 def ssim_y(made: Tensor, target: Tensor, border: int) -> float:
