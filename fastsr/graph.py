@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -21,6 +22,9 @@ MIN_OPSET = 11
 MAX_SCALE = 64
 MAX_ALIGNMENT = 1024
 MAX_PHASES = 4096  # of the output that the radius is derived from; beyond, it counts as unknown
+RANGES = "ranges"  # metadata key of the calibrated ranges: JSON, tensor -> [low, high]
+_ANEW = "calibrate it anew: python -m training quantize MODEL --data FOLDER"
+_FLOAT32 = np.finfo(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,27 @@ class Graph:
     def operators(self) -> frozenset[str]:
         """Operator types in use."""
         return frozenset(node.op for node in self.nodes)
+
+    @property
+    def ranges(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest value that the int8 form keeps of a tensor, by its name; empty where the file has none.
+
+        Raises ModelError when the metadata holds something else, or a range without 0, or of a tensor that is not here.
+        """
+        try:
+            stored = json.loads(self.metadata.get(RANGES, "{}"))
+            ranges = {name: (float(low), float(high)) for name, (low, high) in stored.items()}
+        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
+            raise ModelError(
+                f"{self.path}: its metadata key {RANGES!r} is not {{tensor: [low, high]}}; {_ANEW}"
+            ) from None
+        tensors = {self.input, *(name for node in self.nodes for name in node.outputs)}
+        for name, (low, high) in ranges.items():
+            if name not in tensors:
+                raise ModelError(f"{self.path}: has a range for {name!r}, which is none of its tensors; {_ANEW}")
+            if not (low <= 0 <= high and _FLOAT32.tiny <= (high - low) / 255 <= _FLOAT32.max):
+                raise ModelError(f"{self.path}: {low:g} to {high:g} is no range for {name!r}; {_ANEW}")
+        return ranges
 
 
 def read(path: str | Path) -> Graph:

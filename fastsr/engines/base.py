@@ -64,7 +64,7 @@ class Kind:
 REGISTRY: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("onnx", "fastsr.engines.onnx", ("cpu",), ("fp32",), "onnxruntime", "run: pip install onnxruntime"),
+        Kind("onnx", "fastsr.engines.onnx", ("cpu",), ("fp32", "int8"), "onnxruntime", "run: pip install onnxruntime"),
         Kind(
             "torch",
             "fastsr.engines.torch",

@@ -1,0 +1,146 @@
+"""The int8 form of a generator: its convolutions between QuantizeLinear and DequantizeLinear operators (Q/DQ).
+
+Activations are u8 with a scale and a zero point for each tensor; kernels s8 with a scale for each output channel;
+biases s32 in steps of the product of the two scales, as an integer convolution adds them up (Jacob et al. 2018).
+Whatever is no convolution stays float.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper, numpy_helper
+
+from fastsr.errors import EngineError, ModelError
+from fastsr.graph import Graph
+
+MIN_OPSET = 13  # DequantizeLinear takes a scale for each channel from here on
+BIAS_LIMIT = 1 << 30  # a bias may fill half of an s32; the rest is for what the convolution adds to it
+
+Kernel = npt.NDArray[np.float32]  # output channels x input channels x height x width
+
+
+def activation_grid(low: float, high: float) -> tuple[np.float32, np.uint8]:
+    """Scale and zero point of the u8 grid over a range with low <= 0 <= high and low < high; 0 is exactly on it."""
+    scale = np.float32((high - low) / 255)
+    return scale, np.uint8(np.clip(np.rint(-low / scale), 0, 255))
+
+
+def kernel_grid(kernel: Kernel, bias: npt.NDArray[np.float32], input_scale: np.float32) -> npt.NDArray[np.float32]:
+    """The scale of each output channel: its largest weight becomes 127, unless its bias asks for larger steps."""
+    largest = np.abs(kernel).max(axis=(1, 2, 3), initial=0).astype(np.float64) / 127
+    least = np.abs(bias).astype(np.float64) / (float(input_scale) * BIAS_LIMIT)
+    scale = np.maximum(largest, least)
+    return np.where(scale > 0, scale, 1).astype(np.float32)
+
+
+def kernel_levels(kernel: Kernel, scale: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
+    """`kernel` in steps of `kernel_grid`, -127..127."""
+    levels: npt.NDArray[np.int8] = np.clip(np.rint(kernel / scale[:, None, None, None]), -127, 127).astype(np.int8)
+    return levels
+
+
+def bias_levels(bias: npt.NDArray[np.float32], step: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """`bias` in steps of the input's scale times the kernel's."""
+    return np.rint(bias.astype(np.float64) / step).astype(np.int32)
+
+
+def inputs(graph: Graph) -> list[str]:
+    """The tensors that the int8 form needs a range for: what convolutions with stored weights read, in their order.
+
+    Raises ModelError, naming the file, when it has no int8 form.
+    """
+    opset = max(o.version for o in onnx.load_model_from_string(graph.serialized).opset_import if o.domain in _STANDARD)
+    if graph.dtype != np.float32 or opset < MIN_OPSET:
+        raise ModelError(f"{graph.path}: {graph.dtype} at opset {opset} has no int8 form; export float32 at opset 17")
+    read = [node.inputs[0] for node in graph.nodes if node.op == "Conv" and _stored(graph, node.inputs[1:])]
+    if not read:
+        raise ModelError(f"{graph.path}: has no int8 form: no convolution has float32 weights stored in the file")
+    return list(dict.fromkeys(read))
+
+
+def _stored(graph: Graph, names: Iterable[str]) -> bool:
+    return all(name in graph.weights and graph.weights[name].dtype == np.float32 for name in names if name)
+
+
+_STANDARD = ("", "ai.onnx")
+
+
+def to_qdq(graph: Graph) -> onnx.ModelProto:
+    """`graph` in Q/DQ form; a convolution whose input has no range stays float.
+
+    Raises EngineError, saying how to get them, when it has no ranges at all, and ModelError when it has no int8 form.
+    """
+    ranged = graph.ranges.keys() & set(inputs(graph))
+    if not ranged:
+        raise EngineError(
+            f"{graph.path}: int8 needs activation ranges, which the file does not hold; "
+            f"run: python -m training quantize {graph.path} --data FOLDER"
+        )
+    model = onnx.load_model_from_string(graph.serialized)
+    form = _Form(graph)
+    for node in model.graph.node:
+        conv = node.op_type == "Conv" and node.domain in _STANDARD
+        if conv and node.input[0] in ranged and _stored(graph, node.input[1:]):
+            form.convolution(node)
+        else:
+            form.nodes.append(node)
+    stale = form.replaced - {name for node in form.nodes for name in node.input}
+    tensors = [t for t in model.graph.initializer if t.name not in stale] + form.tensors
+    pictures = [i for i in model.graph.input if i.name not in stale]  # old exporters list weights among the inputs
+    for field, values in (("node", form.nodes), ("initializer", tensors), ("input", pictures)):
+        model.graph.ClearField(field)
+        getattr(model.graph, field).extend(values)
+    return model
+
+
+class _Form:
+    """Collects the operators and tensors of a graph's Q/DQ form."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[onnx.NodeProto] = []
+        self.tensors: list[onnx.TensorProto] = []
+        self.replaced: set[str] = set()  # float weights that became integers
+        self.activations: dict[str, tuple[np.float32, str]] = {}  # tensor -> its scale, and what reads as it
+
+    def convolution(self, node: onnx.NodeProto) -> None:
+        """Add a convolution with its operands on their grids."""
+        self.replaced.update(node.input[1:])
+        kernel = self.graph.weights[node.input[1]]
+        biased = len(node.input) > 2 and node.input[2] != ""
+        bias = self.graph.weights[node.input[2]] if biased else np.zeros(len(kernel), np.float32)
+        input_scale, x = self._activation(node.input[0])
+        scale = kernel_grid(kernel, bias, input_scale)
+        operands = [x, self._weight(f"{node.output[0]}/kernel", kernel_levels(kernel, scale), scale)]
+        if biased:
+            step = input_scale * scale
+            operands.append(self._weight(f"{node.output[0]}/bias", bias_levels(bias, step), step))
+        made = onnx.NodeProto()
+        made.CopyFrom(node)
+        made.input[:] = operands
+        self.nodes.append(made)
+
+    def _activation(self, name: str) -> tuple[np.float32, str]:
+        if name not in self.activations:
+            scale, zero = activation_grid(*self.graph.ranges[name])
+            grid = [self._tensor(f"{name}/scale", scale), self._tensor(f"{name}/zero", zero)]
+            levels = self._op("QuantizeLinear", [name, *grid], f"{name}/levels")
+            self.activations[name] = scale, self._op("DequantizeLinear", [levels, *grid], f"{name}/int8")
+        return self.activations[name]
+
+    def _weight(self, name: str, levels: npt.NDArray[Any], scale: npt.NDArray[np.float32]) -> str:
+        operands = [self._tensor(f"{name}/levels", levels), self._tensor(f"{name}/scale", scale)]
+        return self._op("DequantizeLinear", operands, f"{name}/int8", axis=0)
+
+    def _tensor(self, name: str, value: npt.NDArray[Any] | np.generic) -> str:
+        self.tensors.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def _op(self, op: str, operands: list[str], name: str, **attributes: int) -> str:
+        self.nodes.append(helper.make_node(op, operands, [name], name=name, **attributes))
+        return name

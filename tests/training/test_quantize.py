@@ -1,0 +1,190 @@
+"""Calibration: ranges against brute force and against what the tensors really hold; what is written; refusals."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+from small_models import MODELS, SAMPLE, Builder, compact, srresnet
+
+import fastsr
+from fastsr import graph
+from fastsr.errors import ModelError
+from training import quantize
+from training.data import DataError
+from training.quantize import best_range, calibrate
+
+
+def error(values, low, high):
+    """Sum of cubed errors of rounding to 256 levels over a range, by definition."""
+    step = (high - low) / 255
+    nearest = low + np.rint((np.clip(values, low, high) - low) / step) * step
+    return float((np.abs(nearest - values) ** 3).sum())
+
+
+def histogram(values):
+    least, most = min(0.0, values.min()), max(0.0, values.max())
+    return np.histogram(values, quantize.BINS, (least, most))[0], least, most
+
+
+def laplace(count=200_000, seed=0):
+    return np.random.default_rng(seed).laplace(0, 1, count)
+
+
+def test_long_tails_are_clipped_as_far_as_it_pays():
+    values = laplace()
+    counts, least, most = histogram(values)
+    low, high = best_range(counts, least, most)
+    made = error(values, low, high)
+    assert made < 0.7 * error(values, least, most)
+    shares = np.linspace(0.3, 1, 29)
+    assert made < 1.03 * min(error(values, least * a, most * b) for a in shares for b in shares)
+
+
+def test_even_values_keep_their_range():
+    values = np.random.default_rng(0).uniform(-1, 3, 100_000)
+    low, high = best_range(*histogram(values))
+    assert low == pytest.approx(-1, abs=0.05)
+    assert high == pytest.approx(3, abs=0.05)
+
+
+@pytest.mark.parametrize("values", [laplace(), np.abs(laplace()), -np.abs(laplace()), laplace() + 3])
+def test_zero_is_on_the_grid(values):
+    low, high = best_range(*histogram(values))
+    step = (high - low) / 255
+    assert low <= 0 <= high
+    assert low / step == pytest.approx(round(low / step), abs=1e-9)
+    if values.min() >= 0:
+        assert low == 0
+    if values.max() <= 0:
+        assert high == 0
+
+
+def test_a_tensor_of_zeros_has_a_range():
+    assert best_range(*histogram(np.zeros(9))) == (0.0, 1.0)
+
+
+def tensors_of(path, names, pictures):
+    """What the float model makes of whole pictures."""
+    model = onnx.load_model(str(path))
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    runs = [
+        session.run(names, {"input": (np.asarray(p).transpose(2, 0, 1)[None] / 255).astype(np.float32)})
+        for p in pictures
+    ]
+    return {name: np.concatenate([run[i].ravel() for run in runs]) for i, name in enumerate(names)}
+
+
+@pytest.mark.parametrize("make", [lambda: compact(2), lambda: srresnet(4)])
+def test_ranges_are_those_of_the_tensors(make, photos, tmp_path):
+    path = make().save(tmp_path / "m.onnx")
+    network = graph.read(path)
+    files = sorted(photos.iterdir())
+    ranges = calibrate(path, files)
+    assert list(ranges) == list(dict.fromkeys(node.inputs[0] for node in network.nodes if node.op == "Conv"))
+    assert ranges.pop("input") == (0.0, 1.0)
+    side = 128 // network.scale
+    small = [Image.open(f).convert("RGB").resize((side, side), Image.Resampling.BICUBIC) for f in files]
+    for name, values in tensors_of(path, list(ranges), small).items():
+        low, high = ranges[name]
+        slack = 0.51 * (high - low) / 255
+        assert min(values.min(), 0) - slack <= low
+        assert high <= max(values.max(), 0) + slack
+        best, full = error(values, low, high), error(values, min(values.min(), 0), max(values.max(), 0))
+        assert best <= 1.02 * full
+        assert low <= np.quantile(values, 0.01)
+        assert np.quantile(values, 0.99) <= high
+
+
+def test_large_pictures_go_through_in_windows(tmp_path, monkeypatch):
+    """Borders of windows are not the picture's, so only the ranges' ends may differ a little."""
+    path = compact(2).save(tmp_path / "m.onnx")
+    with Image.open(SAMPLE) as image:
+        image.crop((0, 0, 300, 200)).save(tmp_path / "large.png")
+    seen = []
+    real = quantize._Watched.forward
+    monkeypatch.setattr(quantize._Watched, "forward", lambda self, x: (seen.append(x.shape), real(self, x))[1])
+    cut = calibrate(path, [tmp_path / "large.png"], low=True)
+    assert len(seen) == 2 * 2 * 3
+    assert max(max(shape[2:]) for shape in seen) <= quantize.TILE
+    monkeypatch.setattr(quantize, "TILE", 512)
+    whole = calibrate(path, [tmp_path / "large.png"], low=True)
+    assert len(seen) == 2 * 2 * 3 + 2
+    for name in whole:
+        np.testing.assert_allclose(cut[name], whole[name], atol=0.1 * np.ptp(whole[name]))
+
+
+def test_pictures_are_spread_over_the_folder(photos, tmp_path, monkeypatch):
+    seen = []
+    real = quantize.low_resolution
+    monkeypatch.setattr(quantize, "low_resolution", lambda high, scale: (seen.append(high.size), real(high, scale))[1])
+    files = []
+    for i in range(10):
+        files.append(tmp_path / f"{i}.png")
+        Image.new("RGB", (20 + i, 20)).save(files[-1])
+    calibrate(compact(2).save(tmp_path / "m.onnx"), files, pictures=3)
+    assert [width for width, _ in seen[:3]] == [20, 23, 26]
+    assert seen[:3] == seen[3:]
+
+
+def test_gray_models_and_models_of_one_size(photos, tmp_path):
+    gray = compact(2, inputs=1).save(tmp_path / "gray.onnx")
+    assert calibrate(gray, photos.iterdir()).keys() == {"input", "PRelu1", "PRelu3", "PRelu5"}
+    fixed = compact(2).save(tmp_path / "fixed.onnx", height=32, width=48)
+    free = compact(2).save(tmp_path / "free.onnx")
+    made, expected = (calibrate(path, sorted(photos.iterdir())) for path in (fixed, free))
+    for name in expected:
+        np.testing.assert_allclose(made[name], expected[name], atol=0.1 * np.ptp(expected[name]))
+
+
+@pytest.mark.parametrize("name", ["compact-x4", "srresnet-x4", "deconvolved-x4"])
+def test_one_file_serves_every_precision(name, photos, tmp_path):
+    path = MODELS[name]().save(tmp_path / "m.onnx", metadata={"name": "plates", "licence": "mine"})
+    before = onnx.load_model(str(path))
+    picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"))[:48, :48]
+    exact = fastsr.load(path, engine="onnx").upscale(picture)
+    ranges = quantize.quantize(str(path), [photos])
+    after = onnx.load_model(str(path))
+    assert after.graph == before.graph
+    network = graph.read(path)
+    assert network.ranges == ranges
+    assert {**network.metadata, "ranges": ""} == {"name": "plates", "licence": "mine", "ranges": ""}
+    np.testing.assert_array_equal(fastsr.load(path, engine="onnx").upscale(picture), exact)
+    up = fastsr.load(path, engine="onnx", precision="int8")
+    assert up.precision == "int8"
+    assert 0 < np.abs(up.upscale(picture).astype(int) - exact).mean() < 0.8
+    assert quantize.quantize(str(path), [photos]) == ranges  # again gives the same
+
+
+def test_calibrated_beats_careless_ranges(photos, tmp_path):
+    path = compact(2, depth=4).save(tmp_path / "m.onnx")
+    ranges = quantize.quantize(str(path), [photos], tmp_path / "good.onnx")
+    assert "ranges" not in graph.read(path).metadata
+    wide = {name: (4 * low, 4 * high) for name, (low, high) in ranges.items()}
+    compact(2, depth=4).save(tmp_path / "wide.onnx", metadata={"ranges": json.dumps(wide)})
+    picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"), np.float32)[:48, :48] / 255
+    exact = fastsr.load(path, engine="onnx").upscale(picture)
+    good, bad = (
+        np.square(fastsr.load(tmp_path / f"{n}.onnx", precision="int8").upscale(picture) - exact).mean()
+        for n in ("good", "wide")
+    )
+    assert good < bad / 4
+
+
+def test_refusals_name_the_file(photos, tmp_path):
+    path = compact(2).save(tmp_path / "m.onnx")
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    Image.new("RGB", (1, 9)).save(tmp_path / "thin.png")
+    with pytest.raises(DataError, match=r"torn\.png: cannot be read as an image .* take it out"):
+        calibrate(path, [tmp_path / "torn.png"])
+    with pytest.raises(DataError, match=r"thin\.png: is too small to be made 2 times smaller"):
+        calibrate(path, [tmp_path / "thin.png"])
+    with pytest.raises(DataError, match="at least 1"):
+        calibrate(path, photos.iterdir(), pictures=0)
+    with pytest.raises(ModelError, match=r"up\.onnx: has no int8 form"):
+        calibrate(Builder().transposed(3).save(tmp_path / "up.onnx"), photos.iterdir())
+    with pytest.raises(ModelError, match="unknown model 'fast-x9'"):
+        quantize.quantize("fast-x9", [photos])

@@ -1,0 +1,140 @@
+"""Calibration for int8: ranges of the tensors that convolutions read, found on pictures, kept in the model's file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from PIL import Image
+from tqdm import tqdm
+
+from fastsr import catalog, graph, quantized
+from fastsr.engines.onnx import OnnxEngine
+from fastsr.graph import Graph
+from training.data import DataError, find_images
+from training.evaluate import low_resolution
+from training.files import replacing
+
+Ranges = dict[str, tuple[float, float]]
+Watch = Callable[[str, npt.NDArray[Any]], None]
+
+PICTURES = 32
+TILE = 128  # input pixels; every watched tensor of one window is in memory at once
+BINS = 2048
+STEPS = 64  # of which each end of a range is tried
+
+# The power of the error that ranges minimise. Above 2, because rounding averages out in the next convolution's sums and
+# clipping, which strikes all of an edge at once, does not (the norms of Nahshan et al. 2021, LAPQ).
+POWER = 3
+
+
+def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low: bool = False) -> Ranges:
+    """Lowest and highest value, by tensor, of the u8 grids that suit the float model at `path` best on `images`.
+
+    `pictures` of the images, evenly spread, are made smaller by the model's scale; with `low` they are taken as they
+    are. One run finds the extremes of each tensor, a second its histogram. Raises ModelError for a model without an
+    int8 form and DataError for an image that cannot be used.
+    """
+    network = graph.read(path)
+    names = [name for name in quantized.inputs(network) if name != network.input]
+    files = _spread(list(images), pictures)
+    extremes = {name: (0.0, 0.0) for name in names}
+    counts = {name: np.zeros(BINS, np.int64) for name in names}
+
+    def widen(name: str, values: npt.NDArray[Any]) -> None:
+        least, most = extremes[name]
+        extremes[name] = min(least, float(values.min())), max(most, float(values.max()))
+
+    def count(name: str, values: npt.NDArray[Any]) -> None:
+        counts[name] += np.histogram(values, BINS, extremes[name])[0]
+
+    for purpose, watch in (("extremes", widen), ("histograms", count)):
+        engine = _Watched(network, names, watch)
+        for pixels in tqdm(_pictures(files, network, low), desc=purpose, total=len(files), leave=False):
+            engine.run(pixels)
+    found = {name: best_range(counts[name], *extremes[name]) for name in names}
+    return {network.input: (0.0, 1.0), **found}
+
+
+def best_range(counts: npt.NDArray[np.int64], least: float, most: float) -> tuple[float, float]:
+    """The range inside `least`..`most` whose u8 grid has the smallest sum of errors to the POWER.
+
+    `counts` is the histogram of the values, `least` <= 0 <= `most`. The range returned is exactly what the grid spans.
+    """
+    if least == most:
+        return 0.0, 1.0  # nothing but zeros, which any grid holds
+    centres = (least + (np.arange(len(counts)) + 0.5) * (most - least) / len(counts))[counts > 0]
+    weights = counts[counts > 0].astype(np.float64)
+    shares = np.arange(1, STEPS + 1) / STEPS
+    smallest, best = np.inf, (least, most)
+    for low in least * shares if least < 0 else (0.0,):
+        for high in most * shares if most > 0 else (0.0,):
+            scale, zero = quantized.activation_grid(low, high)
+            span = -float(scale) * int(zero), float(scale) * (255 - int(zero))
+            rounded = np.rint(centres / scale) * float(scale)
+            error = float(weights @ np.abs(np.clip(rounded, *span) - centres) ** POWER)
+            if error < smallest:
+                smallest, best = error, span
+    return best
+
+
+def quantize(
+    model: str, folders: list[Path], target: Path | None = None, pictures: int = PICTURES, low: bool = False
+) -> Ranges:
+    """Calibrate `model` (a shipped name or an ONNX file) on images under `folders`; write its ranges into the file.
+
+    The weights stay float: one file serves every precision. `target` is written instead where it is given.
+    """
+    path = catalog.find(model)
+    ranges = calibrate(path, find_images(folders), pictures, low)
+    made = onnx.load_model_from_string(graph.read(path).serialized)
+    kept = {p.key: p.value for p in made.metadata_props}
+    onnx.helper.set_model_props(made, {**kept, graph.RANGES: json.dumps(ranges)})
+    with replacing(target or path) as temporary:
+        onnx.save_model(made, str(temporary))
+    return ranges
+
+
+class _Watched(OnnxEngine):
+    """The float model, run window by window as everywhere; shows the named tensors of each window to `watch`."""
+
+    def __init__(self, network: Graph, names: list[str], watch: Watch) -> None:
+        model = onnx.load_model_from_string(network.serialized)
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name != network.output)
+        cut = network.fixed_size is None and network.radius is not None
+        tile = max(TILE, 3 * ((network.radius or 0) + network.alignment)) if cut else None
+        super().__init__(dataclasses.replace(network, serialized=model.SerializeToString()), "fp32", tile)
+        self._names, self._watch = names, watch
+
+    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        """See `TiledEngine.forward`."""
+        made, *watched = self.fetch([self.graph.output, *self._names], batch)
+        for name, values in zip(self._names, watched, strict=True):
+            self._watch(name, values)
+        return made
+
+
+def _spread(files: list[Path], count: int) -> list[Path]:
+    if count < 1:
+        raise DataError(f"{count} pictures calibrate nothing; use at least 1")
+    return [files[i * len(files) // count] for i in range(count)] if len(files) > count else files
+
+
+def _pictures(files: list[Path], network: Graph, low: bool) -> Iterator[npt.NDArray[np.uint8]]:
+    for path in files:
+        try:
+            with Image.open(path) as image:
+                picture = image.convert("L" if network.channels == 1 else "RGB")
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: cannot be read as an image ({error}); take it out of the folder") from None
+        if not low:
+            if min(picture.size) < network.scale:
+                raise DataError(f"{path}: is too small to be made {network.scale} times smaller; take it out")
+            picture = low_resolution(picture, network.scale)
+        yield np.asarray(picture).reshape(picture.height, picture.width, network.channels)
