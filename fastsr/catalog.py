@@ -29,6 +29,7 @@ class Model:
     licence: str
     scores: dict[str, dict[str, float]]  # data set -> measure -> value
     precision_cost: dict[str, float]  # precision -> PSNR lost against fp32, dB
+    fidelity: str = ""  # for an adversarial model: the shipped one, trained for PSNR alone, that realism starts from
 
 
 @functools.cache
@@ -45,6 +46,7 @@ def models() -> dict[str, Model]:
             licence=card["licence"],
             scores=card.get("scores", {}),
             precision_cost=card.get("precision_cost", {}),
+            fidelity=card.get("fidelity", ""),
         )
         for name, card in table.items()
     }
@@ -56,6 +58,17 @@ def default(scale: float) -> str:
     if not known:
         raise ModelError("this installation has no trained models; name an .onnx file or an interpolation")
     return next((m.name for m in known if m.scale >= scale), known[-1].name)
+
+
+def card(path: Path) -> Model | None:
+    """The card of the shipped model whose file `path` is; None for a file of the user's own."""
+    return next((m for m in models().values() if m.path.resolve() == path.resolve()), None)
+
+
+def realism_offered() -> str:
+    """Which shipped models `realism` can be chosen for, for messages."""
+    names = [m.name for m in models().values() if m.fidelity]
+    return f"shipped models with a choice of realism: {', '.join(names) or 'none'}"
 
 
 def find(model: str | os.PathLike[str]) -> Path:

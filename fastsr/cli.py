@@ -25,7 +25,7 @@ from fastsr import catalog, images
 from fastsr.batch import Task, is_file, is_folder, mode, names_file, plan
 from fastsr.engines.base import DEVICES, PRECISIONS, REGISTRY, Progress
 from fastsr.errors import FastsrError, ImageError
-from fastsr.upscaler import Upscaler, default_model, output_size
+from fastsr.upscaler import Upscaler, checked_realism, default_model, output_size
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("inputs", nargs="+", metavar="IN", help="image, folder (searched through) or glob pattern")
     up.add_argument("-o", "--output", required=True, metavar="OUT", help="file (for one image) or folder")
     up.add_argument("--model", help="model name or .onnx file (default: the shipped one that fits the scale)")
+    up.add_argument("--realism", type=float, metavar="0..1", help="of an adversarial model: 0 faithful, 1 most detail")
     up.add_argument("--scale", type=float, help="factor along each axis (default: the model's)")
     up.add_argument("--size", metavar="WxH", help="exact size of the result, in pixels")
     up.add_argument("--device", choices=DEVICES, default="auto")
@@ -147,6 +148,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise FastsrError(f"--tile {arguments.tile} is not a number of pixels; use 256 or so")
     arguments.size = None if arguments.size is None else _size(arguments.size)
     output_size(1, 1, arguments.scale, arguments.size, 1)
+    checked_realism(arguments.realism)
 
 
 def _upscale(arguments: argparse.Namespace) -> int:
@@ -244,7 +246,7 @@ class _Run:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", RuntimeWarning)
                 try:
-                    self._loaded[name] = fastsr.load(name, a.device, a.precision, a.engine, a.tile)
+                    self._loaded[name] = fastsr.load(name, a.device, a.precision, a.engine, a.tile, realism=a.realism)
                 except FastsrError as error:
                     raise StopError(str(error)) from None
                 except OSError as error:

@@ -16,7 +16,7 @@ from fastsr import catalog, images, resample
 from fastsr.alpha import bleed
 from fastsr.engines import base
 from fastsr.engines.base import Pixels, Progress
-from fastsr.errors import FastsrError
+from fastsr.errors import FastsrError, ModelError
 from fastsr.images import Frame, Picture
 
 if TYPE_CHECKING:
@@ -192,25 +192,42 @@ def default_model(width: int, height: int, scale: float | None, size: tuple[int,
     return catalog.default(max(wanted[0] / width, wanted[1] / height))
 
 
+def checked_realism(realism: float | None) -> float | None:
+    """`realism` as it came; FastsrError unless it is None or within 0..1."""
+    if realism is not None and not (isinstance(realism, (int, float, np.number)) and 0 <= realism <= 1):
+        raise FastsrError(f"realism {realism!r} must be a number from 0 (faithful) to 1 (most detail)")
+    return realism
+
+
 def load(
     model: str | os.PathLike[str] = "fast-x4",
     device: str = "auto",
     precision: str = "auto",
     engine: str = "auto",
     tile: int | None = None,
+    *,
+    realism: float | None = None,
 ) -> Upscaler:
     """Load a generator once for many calls.
 
     `model`: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1), or "nearest",
     "bilinear", "bicubic", "lanczos". `device`: "auto", "cpu" or "cuda". `precision`: "auto", "fp32", "bf16", "fp16" or
     "int8". `engine`: "auto", "onnx" or "torch". `tile`: side of the windows that large frames are cut into, halo
-    included, in input pixels; the result does not depend on it. Raises ModelError or EngineError, saying what there is.
+    included, in input pixels; the result does not depend on it. `realism`: for an adversarial model, where between its
+    fidelity model (0: highest PSNR) and itself (1, or not given: most detail) the weights lie; the fidelity model is
+    named by the card of a shipped model or by the metadata key "fidelity" of an ONNX file. Raises ModelError or
+    EngineError, saying what there is, and FastsrError for a realism outside 0..1.
     """
+    realism = checked_realism(realism)
     if os.fspath(model) in catalog.INTERPOLATIONS:
+        if realism is not None:
+            raise ModelError(f"{os.fspath(model)!r} is a filter without weights; {catalog.realism_offered()}")
         return Upscaler(os.fspath(model), _Interpolation(os.fspath(model)), "pillow", "fp32")
-    from fastsr import graph  # onnx takes a while to import
+    from fastsr import graph, interpolate  # onnx takes a while to import
 
     network = graph.read(catalog.find(model))
+    if realism is not None:
+        network = interpolate.between(interpolate.fidelity_of(network), network, realism)
     made = base.build(network, device, precision, engine, tile)
     return Upscaler(network.name, _Generator(network, made), made.name, made.precision)
 
@@ -219,9 +236,9 @@ _loading = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded(model: str, changed: int, device: str, precision: str) -> Upscaler:
+def _loaded(model: str, changed: int, device: str, precision: str, realism: float | None) -> Upscaler:
     """`changed`, a file's time of change, makes a model that was exported anew a different one."""
-    return load(model, device, precision)
+    return load(model, device, precision, realism=realism)
 
 
 def upscale(
@@ -232,12 +249,13 @@ def upscale(
     device: str = "auto",
     precision: str = "auto",
     *,
+    realism: float | None = None,
     allow_huge: bool = False,
 ) -> Any:
     """Enlarge an image: `fastsr.upscale("photo.jpg").save("large.png")`.
 
     As `Upscaler.upscale`, with the model loaded on first use and kept. Without `model`, the shipped one that fits the
-    scale is chosen; without `scale` and `size`, the picture becomes four times as wide and high.
+    scale is chosen; without `scale` and `size`, the picture becomes four times as wide and high. `realism`: see `load`.
     """
     picture = images.read(image, allow_huge=allow_huge)
     if model is None:
@@ -248,5 +266,5 @@ def upscale(
         name = str(catalog.find(model).resolve())
         changed = Path(name).stat().st_mtime_ns
     with _loading:
-        loaded = _loaded(name, changed, device, precision)
+        loaded = _loaded(name, changed, device, precision, realism)
     return picture.restore(loaded.enlarge(picture, scale, size))
