@@ -18,17 +18,26 @@ README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "assets" / "side-by-side.png"
 
 
+MEASURES = {"psnr": ("PSNR", 2), "ssim": ("SSIM", 4), "lpips": ("LPIPS", 3)}
+
+
 def quality() -> str:
-    """A row per model: PSNR / SSIM per test set."""
+    """A row per model and precision: PSNR / SSIM (/ LPIPS) per test set."""
     content = _read("quality.json")
-    sets = list(dict.fromkeys(row["set"] for row in content["rows"]))
-    lines = ["| model | " + " | ".join(f"{s}, PSNR / SSIM" for s in sets) + " |", "|---|" + "---|" * len(sets)]
-    for model, scale in dict.fromkeys((row["model"], row["scale"]) for row in content["rows"]):
-        mine = {r["set"]: r for r in content["rows"] if (r["model"], r["scale"]) == (model, scale)}
-        cells = [f"{mine[s]['psnr']:.2f} / {mine[s]['ssim']:.4f}" for s in sets]
+    rows = content["rows"]
+    sets = list(dict.fromkeys(row["set"] for row in rows))
+    measures = [m for m in MEASURES if all(m in row for row in rows)]
+    title = " / ".join(MEASURES[m][0] for m in measures)
+    lines = ["| model | " + " | ".join(f"{s}, {title}" for s in sets) + " |", "|---|" + "---|" * len(sets)]
+    for key in dict.fromkeys((row["model"], row["scale"], row["precision"]) for row in rows):
+        model, scale, precision = key
+        mine = {r["set"]: r for r in rows if (r["model"], r["scale"], r["precision"]) == key}
+        cells = [" / ".join(f"{mine[s][m]:.{MEASURES[m][1]}f}" for m in measures) for s in sets]
         name = f"`{model}` x{scale}" if model == "bicubic" else f"`{model}`"
+        name += "" if precision == "fp32" else f", {precision}"
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "Measured through `fastsr.upscale` at fp32, luma channel. " + _where(content)])
+    note = "Measured through `fastsr.upscale` (fp32 where nothing else is said), PSNR and SSIM on the luma channel. "
+    return "\n".join([*lines, "", note + _where(content)])
 
 
 def ops() -> str:
