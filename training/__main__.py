@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train a recipe; goes on where an earlier run stopped")
     train.add_argument("recipe", nargs="?", help="name of a shipped recipe or path of a .toml file")
     train.add_argument("--from", dest="start", metavar="MODEL", help="fine-tune a shipped model or an exported .onnx")
+    train.add_argument("--int8", action="store_true", help="with --from: see the rounding of int8 in every other step")
     train.add_argument("--name", help="what the fine-tuned model is called (default: MODEL-tuned)")
     train.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file, or a folder")
     train.add_argument("--out", type=Path, default=Path("runs"))
@@ -33,6 +34,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--nodes", type=int, default=1, help="machines; start the same command on each")
     train.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     train.add_argument("--steps", type=int, help="override the number of steps")
+    train.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="override keys: data.batch=4 data.crop=96"
+    )
 
     export = commands.add_parser("export", help="write a trained generator as ONNX")
     export.add_argument("recipe", help="name of the run, or its .toml file")
@@ -96,11 +100,14 @@ def _train(arguments: argparse.Namespace) -> None:
 
     from training.trainer import Run, Trainer
 
+    if arguments.int8 and not arguments.start:
+        raise recipe.RecipeError("--int8 goes on from a calibrated model: --from MODEL")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     chosen = _fine_tuning(arguments) if arguments.start else recipe.read(_named(arguments))
     if arguments.steps is not None:
         chosen = dataclasses.replace(chosen, steps=arguments.steps)
+    chosen = recipe.changed(chosen, arguments.set)
     packed = arguments.data
     if packed.is_dir():
         packed = arguments.out / chosen.name / "data.safetensors"
@@ -120,11 +127,18 @@ def _fine_tuning(arguments: argparse.Namespace) -> recipe.Recipe:
     """The recipe given, else the one MODEL was made with, for going on from MODEL's weights."""
     from training import start
 
-    about = start.describe(start.find(arguments.start, arguments.out))
+    about = start.float_stage(start.describe(start.find(arguments.start, arguments.out)))
     base = recipe.read(arguments.recipe) if arguments.recipe else recipe.from_dict(about["recipe"])
     name = arguments.name or f"{Path(arguments.start).stem}-tuned"
     steps = arguments.steps or FINE_TUNING_STEPS
-    return recipe.fine_tuned(base, arguments.start, name, steps, f"{base.name} fine-tuned on {arguments.data.stem}")
+    return recipe.fine_tuned(
+        base,
+        arguments.start,
+        name,
+        steps,
+        base.summary if arguments.int8 else f"{base.name} fine-tuned on {arguments.data.stem}",
+        arguments.int8,
+    )
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -12,7 +12,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from training import generators, trainer
+from fastsr.graph import RANGES
+from training import generators, start, trainer
 from training.files import replacing
 
 OPSET = 17
@@ -149,6 +150,8 @@ def describe(about: dict[str, Any]) -> str:
         parts.append(f"{loss['content']} {'+'.join(loss['content_layers'])} content")
     if loss.get("adversarial_weight"):
         parts.append(f"{loss['adversarial']} adversarial")
+    if recipe.get("int8"):
+        parts[-1] += " (every other step rounded as int8)"
     optimizer = "Muon" if recipe["optimizer"]["kind"] == "muon" else "Adam"
     degradation = recipe.get("degradation", {}).get("kind", "bicubic")
     return before + (
@@ -170,10 +173,15 @@ def export(checkpoint: Path, target: Path) -> onnx.ModelProto:
         "licence": LICENCE,
         "about": json.dumps(about),
     }
-    if recipe["loss"].get("adversarial_weight") and about["start"]:
-        metadata["fidelity"] = about["start"]["recipe"]["name"]  # the other end of `realism`
+    stage = start.float_stage(about)
+    if recipe["loss"].get("adversarial_weight") and stage["start"]:
+        metadata["fidelity"] = stage["start"]["recipe"]["name"]  # the other end of `realism`
     model = to_onnx(network, metadata)
     check(model, network)
+    if about.get("ranges"):
+        read = {n.input[1].removesuffix(".weight"): n.input[0] for n in model.graph.node if n.op_type == "Conv"}
+        ranges = {read[convolution]: limits for convolution, limits in about["ranges"].items()}
+        helper.set_model_props(model, {**metadata, RANGES: json.dumps(ranges)})
     with replacing(target) as temporary:
         onnx.save_model(model, str(temporary))
     return model

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training import recipe
+from training.rounding import Levels
 
 # Middle of the range of the input: kernels of the first layer see deviations from it, or they all learn brightness.
 CENTRE = 0.5
@@ -51,6 +52,7 @@ class CollapsibleConv(nn.Module):
         if identity and inputs == outputs:
             ones[range(outputs), range(inputs), size // 2, size // 2] = 1
         self.register_buffer("identity", ones, persistent=False)
+        self.levels: Levels | None = None  # of int8, while training sees them
 
     def kernel(self) -> Tensor:
         """The folded kernel, outputs x inputs x size x size."""
@@ -84,7 +86,10 @@ class CollapsibleConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.kernel().contiguous(memory_format=torch.channels_last)
-        return F.conv2d(x, kernel, self.shift(kernel), padding=self.size // 2)
+        shift = self.shift(kernel)
+        if self.levels is not None:
+            x, kernel = self.levels(x, kernel)
+        return F.conv2d(x, kernel, shift, padding=self.size // 2)
 
     @torch.no_grad()
     def plain(self) -> nn.Conv2d:
@@ -248,6 +253,13 @@ def load_plain(network: Network, state: dict[str, Tensor]) -> list[str]:
                 module.set_shift(tensor)
             del left[key]
     return list(left)
+
+
+def see_int8(network: Network, ranges: dict[str, tuple[float, float]]) -> None:
+    """Let each convolution that `ranges` names, by its module, work on the levels that int8 would have; no other."""
+    for name, module in network.named_modules():
+        if isinstance(module, CollapsibleConv):
+            module.levels = Levels(*ranges[name]) if name in ranges else None
 
 
 def build(shape: recipe.Generator) -> Network:

@@ -126,6 +126,9 @@ class Recipe:
     seed: int = 0
     precision: str = "32-true"
     compile: bool = False
+    int8: bool = (
+        False  # see the rounding of int8 in every other step; `start` needs ranges (python -m training quantize)
+    )
     start: str = ""  # where the generator's weights come from: a recipe that was run, a shipped model, an .onnx file
     data: Data = dataclasses.field(default_factory=Data)
     degradation: Degradation = dataclasses.field(default_factory=Degradation)
@@ -137,6 +140,7 @@ class Recipe:
         _require(bool(self.name), "name", self.name, "a name")
         _require(self.steps > 0, "steps", self.steps, "positive")
         _require(self.precision in ("32-true", "bf16-mixed"), "precision", self.precision, "32-true or bf16-mixed")
+        _require(not self.int8 or bool(self.start), "int8", self.int8, "false without a `start`")
         side, scale = self.data.crop, self.generator.scale
         _require(side % scale == 0, "data.crop", side, f"a multiple of the scale {scale}")
 
@@ -189,6 +193,25 @@ def from_dict(table: dict[str, Any]) -> Recipe:
     return typing.cast(Recipe, _build(Recipe, table, ""))
 
 
+def changed(recipe: Recipe, settings: list[str]) -> Recipe:
+    """`recipe` with keys set anew, each as TOML: `data.batch=4`, `loss.pixel="mse"`. Raises RecipeError."""
+    table = dataclasses.asdict(recipe)
+    for setting in settings:
+        try:
+            _merge(table, tomllib.loads(setting))
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{setting!r} is not KEY=VALUE as in a recipe, such as data.batch=4 ({error})") from None
+    return from_dict(table)
+
+
+def _merge(table: dict[str, Any], new: dict[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(table.get(key), dict):
+            _merge(table[key], value)
+        else:
+            table[key] = value
+
+
 def read(path: str | Path) -> Recipe:
     """The recipe at `path`, or the shipped one of that name (`fast-x4`)."""
     file = Path(path)
@@ -204,7 +227,7 @@ def read(path: str | Path) -> Recipe:
         raise RecipeError(f"{file}: {error}") from None
 
 
-def fine_tuned(base: Recipe, start: str, name: str, steps: int, summary: str) -> Recipe:
+def fine_tuned(base: Recipe, start: str, name: str, steps: int, summary: str, int8: bool = False) -> Recipe:
     """`base` for going on from trained weights: a third of its rates, falling from the beginning."""
     gentle = dataclasses.replace(
         base.optimizer,
@@ -213,4 +236,4 @@ def fine_tuned(base: Recipe, start: str, name: str, steps: int, summary: str) ->
         decay=1.0,
         warmup=min(base.optimizer.warmup, steps // 10),
     )
-    return dataclasses.replace(base, name=name, summary=summary, start=start, steps=steps, optimizer=gentle)
+    return dataclasses.replace(base, name=name, summary=summary, start=start, steps=steps, int8=int8, optimizer=gentle)

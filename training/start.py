@@ -11,7 +11,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from fastsr import catalog
+from fastsr import catalog, graph
 from training import checkpoint, generators
 from training.recipe import Generator, RecipeError
 
@@ -34,6 +34,22 @@ def describe(path: Path) -> dict[str, Any]:
     if path.suffix != ".onnx":
         return checkpoint.load(path)[1]
     return _read(path)[1]
+
+
+def float_stage(about: dict[str, Any]) -> dict[str, Any]:
+    """The last stage in `about`, a run's description, that was not about int8."""
+    while about["recipe"].get("int8"):
+        about = about["start"]
+    return about
+
+
+def ranges(path: Path) -> dict[str, tuple[float, float]]:
+    """The int8 range of what each convolution reads, by the name of its module."""
+    stored = graph.read(path).ranges if path.suffix == ".onnx" else {}
+    if not stored:
+        raise RecipeError(f"{path}: has no int8 ranges; run: python -m training quantize MODEL.onnx --data FOLDER")
+    convolutions = [node for node in graph.read(path).nodes if node.op == "Conv" and node.inputs[0] in stored]
+    return {node.inputs[1].removesuffix(".weight"): stored[node.inputs[0]] for node in convolutions}
 
 
 def initialise(network: generators.Network, path: Path) -> None:

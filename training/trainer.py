@@ -64,10 +64,12 @@ class Trainer:
         torch.manual_seed(recipe.seed)
         network = generators.build(recipe.generator)
         self.start: dict[str, Any] | None = None  # how the generator it starts from was trained
+        self.ranges: dict[str, tuple[float, float]] = {}  # of int8, by convolution
         if recipe.start:
             source = start.find(recipe.start, run.folder)
             start.initialise(network, source)
             self.start = start.describe(source)
+            self.ranges = start.ranges(source) if recipe.int8 else {}
         network = network.to(self.fabric.device)
         self.optimizers = optimizer.build(network, recipe.optimizer)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.ema))  # type: ignore[no-untyped-call]
@@ -123,6 +125,8 @@ class Trainer:
         recipe = self.recipe
         optimizer.set_rates(self.optimizers, optimizer.factor(self.step, recipe.steps, recipe.optimizer))
         high = self.data.crops(recipe.data.batch, recipe.data.crop, self.random, self.part).float().div(255)
+        if self.ranges:  # every other step in float, so that one set of weights serves both
+            generators.see_int8(self.network, self.ranges if self.step % 2 else {})
         made = self.forward(self._degraded(high))
         loss, terms = self.objective.generator(made, high)
         for o in self._steppers:
@@ -182,6 +186,7 @@ class Trainer:
             "recipe": dataclasses.asdict(self.recipe),
             "images": self.data.count,
             "start": self.start,
+            "ranges": self.ranges,
             "device": self._device(),
         }
         checkpoint.save(self.path, groups, about)
@@ -205,6 +210,7 @@ class Trainer:
         self.objective.load(groups)
         self.random.set_state(groups["random"]["state"])
         self.step, self.seconds, self.start = about["step"], about["seconds"], about.get("start")
+        self.ranges = about.get("ranges", {})
 
 
 def averaged(path: Path) -> tuple[generators.Network, dict[str, Any]]:

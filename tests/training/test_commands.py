@@ -88,6 +88,7 @@ def test_a_page_of_damaged_samples(packed, tmp_path, done):
         (["train", "nothing"], "nothing: no such recipe"),
         (["train"], "name a recipe, or a model to go on from with --from"),
         (["train", "--from", "fast-x9"], "start 'fast-x9': no run"),
+        (["train", "fast-x4", "--int8"], "--from MODEL"),
         (["train", "fast-x4", "--data", "gone.safetensors"], "gone.safetensors: no packed data here"),
         (["prepare", "gone"], "gone: no such file or folder"),
         (["export", "fast-x4", "--runs", "gone"], "no such checkpoint"),

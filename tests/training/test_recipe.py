@@ -78,3 +78,26 @@ def test_fine_tuning_keeps_all_but_the_pace():
     assert (made.name, made.start, made.steps) == ("faces-x4", "fast-x4", 500)
     assert made.optimizer.matrix_rate == pytest.approx(base.optimizer.matrix_rate / 3)
     assert made.generator == base.generator
+
+
+def test_keys_are_set_one_by_one():
+    base = read("srgan-x4")
+    made = recipe.changed(base, ["data.batch=4", 'precision = "32-true"', "loss.content_layers.conv2_2=1"])
+    assert (made.data.batch, made.data.crop, made.precision) == (4, base.data.crop, "32-true")
+    assert made.loss.content_layers == base.loss.content_layers | {"conv2_2": 1.0}
+    assert recipe.changed(base, []) == base
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("data.batch", "'data.batch' is not KEY=VALUE"),
+        ("data.batch=four", "is not KEY=VALUE"),
+        ("data.bath=4", "unknown key data.bath"),
+        ("data=4", "data must be a table"),
+        ("data.batch=0", "data.batch = 0"),
+    ],
+)
+def test_odd_settings_are_named(setting, message):
+    with pytest.raises(RecipeError, match=message):
+        recipe.changed(read("fast-x4"), [setting])

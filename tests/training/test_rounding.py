@@ -1,0 +1,124 @@
+"""Quantisation-aware training: the levels it sees are those of the int8 form, and it carries the ranges along."""
+
+import dataclasses
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+import fastsr
+from fastsr import graph, quantized
+from fastsr.engines.onnx import OnnxEngine
+from training import generators, recipe, start
+from training import quantize as calibration
+from training.export import export, to_onnx
+from training.recipe import Generator, RecipeError
+from training.rounding import Levels, rounded_kernel
+from training.trainer import Trainer
+
+
+def test_values_take_the_levels_of_the_grid():
+    x = torch.linspace(-2, 4, 1001).view(1, 1, 7, 143)
+    scale, zero = quantized.activation_grid(-0.7, 2.1)
+    seen, _ = Levels(-0.7, 2.1)(x, torch.ones(1, 1, 1, 1))
+    expected = (np.clip(np.rint(x.numpy() / scale) + int(zero), 0, 255) - int(zero)) * scale
+    np.testing.assert_allclose(seen.numpy(), expected, atol=1e-6)
+
+
+def test_kernels_take_the_levels_of_the_int8_form():
+    kernel = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    kernel[2] = 0
+    scale = quantized.kernel_grid(kernel.numpy(), np.zeros(5, np.float32), np.float32(0.01))
+    expected = quantized.kernel_levels(kernel.numpy(), scale) * scale[:, None, None, None]
+    np.testing.assert_allclose(rounded_kernel(kernel).numpy(), expected, atol=1e-7)
+
+
+def test_gradients_pass_but_not_through_what_is_clipped():
+    x = torch.tensor([-2.0, -0.5, 0.3, 5.0]).view(1, 1, 1, 4).requires_grad_()
+    kernel = torch.randn(2, 1, 3, 3, requires_grad=True)
+    seen, rounded = Levels(-1, 2)(x, kernel)
+    (seen.sum() + (3 * rounded).sum()).backward()
+    assert x.grad.flatten().tolist() == [0, 1, 1, 0]
+    assert torch.equal(kernel.grad, torch.full_like(kernel, 3))
+
+
+@pytest.mark.parametrize("kind", ["compact", "srresnet"])
+def test_training_sees_what_the_int8_form_computes(kind, photos, tmp_path):
+    torch.manual_seed(3)
+    network = generators.build(Generator(scale=2, kind=kind, channels=8, depth=2, expansion=0))
+    path = tmp_path / "m.onnx"
+    onnx.save_model(to_onnx(generators.plain(network), {"scale": "2"}), str(path))
+    calibration.quantize(str(path), [photos])
+    ranges = start.ranges(path)
+    convolutions = {name for name, m in network.named_modules() if isinstance(m, generators.CollapsibleConv)}
+    assert ranges.keys() == convolutions
+    x = torch.randint(0, 256, (1, 3, 24, 20), generator=torch.Generator().manual_seed(1)) / 255
+    with torch.no_grad():
+        exact = network(x)
+        generators.see_int8(network, ranges)
+        rounded = network(x)
+        generators.see_int8(network, {})
+        assert torch.equal(network(x), exact)
+    model = quantized.to_qdq(graph.read(path)).SerializeToString()
+    (made,) = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"input": x.numpy()})
+    cost = (rounded - exact).abs().mean()
+    assert cost > 1e-4
+    # A value between two levels may round to either, so a few pixels differ by a step of what they are made of.
+    assert np.abs(made - rounded.numpy()).mean() < 0.1 * cost
+
+
+def test_without_ranges_or_a_start_it_is_refused(tiny, tmp_path):
+    path = tmp_path / "m.onnx"
+    network = generators.build(tiny.generator)
+    onnx.save_model(to_onnx(generators.plain(network), {"scale": "2"}), str(path))
+    with pytest.raises(RecipeError, match=r"m\.onnx: has no int8 ranges; run: python -m training quantize"):
+        start.ranges(path)
+    with pytest.raises(RecipeError, match="int8 = True is not accepted; it must be false without a `start`"):
+        recipe.from_dict(dataclasses.asdict(tiny) | {"int8": True})
+
+
+def _with_ranges(path, ranges):
+    model = onnx.load_model(str(path))
+    metadata = {p.key: p.value for p in model.metadata_props}
+    onnx.helper.set_model_props(model, metadata | {"ranges": json.dumps(ranges)})
+    onnx.save_model(model, str(path))
+
+
+def test_who_saw_the_rounding_does_better_with_it(tiny, packed, photos, run_of, tmp_path):
+    Trainer(tiny, run_of(packed, tmp_path)).train()
+    path = tmp_path / "tiny.onnx"
+    export(tmp_path / "tiny" / "state.safetensors", path)
+    # Ranges far too wide make a rounding that is worth learning about.
+    narrow = calibration.quantize(str(path), [photos])
+    wide = {name: (60 * low, 60 * high) for name, (low, high) in narrow.items()} | {"input": (0.0, 1.0)}
+    _with_ranges(path, wide)
+    run = run_of(packed, tmp_path)
+    picture = next(photos.iterdir())
+    errors = {}
+    for name, int8 in (("seen", True), ("unseen", False)):
+        chosen = recipe.fine_tuned(tiny, str(path), name, 200, tiny.summary, int8)
+        Trainer(chosen, dataclasses.replace(run, stop_after=31)).train()
+        Trainer(chosen, run).train()  # gone on with
+        made = tmp_path / f"{name}.onnx"
+        export(tmp_path / name / "state.safetensors", made)
+        if int8:
+            assert graph.read(made).ranges == wide
+            assert "(every other step rounded as int8)" in graph.read(made).metadata["training"]
+            assert start.float_stage(start.describe(made))["recipe"]["name"] == "tiny"
+        else:
+            assert graph.read(made).ranges == {}
+            _with_ranges(made, wide)
+        high = np.asarray(Image.open(picture).convert("RGB"), float)
+        low = fastsr.upscale(picture, size=(64, 64), model="bicubic")
+        errors[name] = np.square(run_int8(made, np.asarray(low)) - high).mean()
+    assert errors["seen"] < 0.97 * errors["unseen"]
+
+
+def run_int8(path, picture):
+    """The int8 form's result, without the guard that refuses poor ones."""
+    engine = OnnxEngine(graph.read(path), "int8", None)
+    return engine.run(picture).astype(float)

@@ -1,0 +1,32 @@
+"""What int8 does to a convolution's operands, in float and with gradients: quantisation-aware training.
+
+Values are rounded to the levels of `fastsr.quantized`; gradients pass as if they were not, and stop where a value is
+clipped (the straight-through estimator: Bengio et al. 2013, Jacob et al. 2018).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fastsr import quantized
+
+
+class Levels:
+    """The u8 levels of one convolution's input over `low`..`high`, and the s8 levels of its kernels."""
+
+    def __init__(self, low: float, high: float) -> None:
+        scale, zero = quantized.activation_grid(low, high)
+        self.scale, self.zero = float(scale), int(zero)
+
+    def __call__(self, x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+        """`x` (NCHW) and `kernel` (output channels first), rounded."""
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, 0, 255), rounded_kernel(kernel)
+
+
+def rounded_kernel(kernel: Tensor) -> Tensor:
+    """Each output channel in steps of its largest weight / 127."""
+    largest = kernel.detach().abs().amax((1, 2, 3)) / 127
+    scale = torch.where(largest > 0, largest, torch.ones_like(largest))
+    zero = torch.zeros(len(kernel), dtype=torch.int32, device=kernel.device)
+    return torch.fake_quantize_per_channel_affine(kernel, scale, zero, 0, -127, 127)
