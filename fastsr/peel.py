@@ -24,7 +24,7 @@ class Peeled:
 
 
 def peel(graph: Graph) -> Peeled:
-    """Take off a last DepthToSpace, and an addition of the enlarged input behind it; the graph itself if it has none."""
+    """Take off a last DepthToSpace, and an addition of the enlarged input behind it; without one, nothing."""
     makers = {name: node for node in graph.nodes for name in node.outputs}
     whole = Peeled(graph, 1, "none")
     last = makers.get(graph.output)

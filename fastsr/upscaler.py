@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import functools
+import itertools
 import math
 import os
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from fastsr import catalog, images, resample
+from fastsr import catalog, images, on_device, resample
 from fastsr.alpha import bleed
 from fastsr.engines import base
 from fastsr.engines.base import Pixels, Progress
@@ -40,6 +43,33 @@ class _Generator:
 
     def __init__(self, network: Graph, engine: base.Engine) -> None:
         self.network, self.engine, self.scale = network, engine, network.scale
+
+    def is_plain(self, picture: Picture) -> bool:
+        """Whether a picture is nothing but one frame of colours that goes through the engine as it is."""
+        first = picture.frames[0]
+        plain = len(picture.frames) == 1 and first.alpha is None and first.black is None
+        return plain and first.color.shape[2] == self.network.channels
+
+    def stream(self, pictures: Iterable[Picture]) -> Iterator[Any]:
+        """Plain pictures at the own scale, as `Picture.restore` gives them back."""
+        waiting: collections.deque[Picture] = collections.deque()
+
+        def colors() -> Iterator[Pixels]:
+            for picture in pictures:
+                waiting.append(picture)
+                yield np.ascontiguousarray(picture.frames[0].color)
+
+        for made in self.engine.stream(colors()):  # type: ignore[attr-defined]
+            yield waiting.popleft().restore([Frame(made, None, None)])
+
+    def takes(self, tensor: Any) -> bool:
+        """Whether `on_device` can have this tensor on a GPU."""
+        return hasattr(self.engine, "run_on_device") and on_device.fits(tensor, self.network.channels)
+
+    def on_device(self, tensor: Any) -> Any:
+        """A tensor on a GPU, enlarged there."""
+        stream = sys.modules["torch"].cuda.current_stream(tensor.device)
+        return on_device.upscale(tensor, self.engine, self.scale, stream)  # type: ignore[arg-type]
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
         height, width = pixels.shape[:2]
@@ -88,6 +118,7 @@ class Upscaler:
         self.engine = engine  #: engine in use
         self.precision = precision  #: precision in use, after any fallback
         self._enlarger = enlarger
+        self._generator = enlarger if isinstance(enlarger, _Generator) else None
 
     def __repr__(self) -> str:
         return f"<Upscaler {self.name} x{self.scale} on {self.engine} at {self.precision}>"
@@ -109,15 +140,44 @@ class Upscaler:
         float. `progress` is called with (tiles done, tiles in all). `allow_huge` lifts Pillow's bomb limit.
         Raises ImageError for an image that cannot be used and FastsrError for a bad scale or size.
         """
+        if self._generator is not None and self._stays_on_gpu(image, scale, size):
+            return self._generator.on_device(image)
         picture = images.read(image, allow_huge=allow_huge)
         return picture.restore(self.enlarge(picture, scale, size, progress))
 
     def stream(
         self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
     ) -> Iterator[Any]:
-        """Enlarge frames one after the other, each as `upscale` does; lazy, in order."""
-        for frame in frames:
-            yield self.upscale(frame, scale, size)
+        """Enlarge frames one after the other, each as `upscale` does; lazy, in order.
+
+        On a GPU, while one frame is computed, the next is taken and copied up and the one before is copied down.
+        """
+        generator = self._generator
+        if generator is None or not hasattr(generator.engine, "stream"):
+            yield from (self.upscale(frame, scale, size) for frame in frames)
+            return
+        for stays, group in itertools.groupby(frames, lambda frame: self._stays_on_gpu(frame, scale, size)):
+            if stays:
+                yield from (generator.on_device(frame) for frame in group)
+                continue
+            pictures = (images.read(frame) for frame in group)
+            for plain, run in itertools.groupby(pictures, lambda picture: self._is_plain(picture, scale, size)):
+                if plain:
+                    yield from generator.stream(run)
+                else:
+                    yield from (picture.restore(self.enlarge(picture, scale, size)) for picture in run)
+
+    def _stays_on_gpu(self, image: Any, scale: float | None, size: tuple[int, int] | None) -> bool:
+        """Whether a picture on a GPU can stay there: the engine is there too, and makes the size that is wanted."""
+        own = size is None and scale in (None, self.scale)
+        return (
+            own and on_device.is_tensor_on_gpu(image) and self._generator is not None and self._generator.takes(image)
+        )
+
+    def _is_plain(self, picture: Picture, scale: float | None, size: tuple[int, int] | None) -> bool:
+        height, width, _ = picture.frames[0].color.shape
+        own = output_size(width, height, scale, size, self.scale) == (width * self.scale, height * self.scale)
+        return own and self._generator is not None and self._generator.is_plain(picture)
 
     def enlarge(
         self,

@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from small_models import MODELS, Builder, compact
 
 import fastsr
 from fastsr import graph
-from fastsr.engines import base
+from fastsr.engines import base, gpu
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import EngineError, ModelError
 
@@ -96,7 +97,7 @@ def test_torch_agrees_with_onnx(networks, whole, name):
     pytest.importorskip("torch")
     from fastsr.engines.torch import TorchEngine
 
-    engine = TorchEngine(networks[name], "cpu", "fp32", None)
+    engine = TorchEngine(networks[name], "fp32", None)
     frame = frame_of(2, 37, 29, dtype=np.float32)
     assert np.abs(engine.run(frame) - whole[name].run(frame)).max() < 1e-5
 
@@ -109,7 +110,7 @@ def test_torch_tiles_to_its_own_rounding(networks, name):
 
     frame = frame_of(5, 120, 90)
     tile = 2 * networks[name].radius + 30
-    made, expected = (TorchEngine(networks[name], "cpu", "fp32", t).run(frame) for t in (tile, None))
+    made, expected = (TorchEngine(networks[name], "fp32", t).run(frame) for t in (tile, None))
     difference = np.abs(made.astype(int) - expected.astype(int))
     assert difference.max() <= 1
     assert (difference > 0).mean() < 1e-4
@@ -189,7 +190,7 @@ def test_networks_that_see_everything_refuse_tiles(tmp_path):
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
         ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: onnx, torch"),
         ({"engine": "onnx", "device": "cuda"}, "does not run on 'cuda'; it runs on: cpu"),
-        ({"engine": "onnx", "precision": "int8"}, "does not offer precision 'int8'; it offers: fp32"),
+        ({"engine": "onnx", "precision": "fp16"}, "does not offer precision 'fp16'; it offers: fp32, int8"),
     ],
 )
 def test_unknown_choices_are_named(tmp_path, options, message):
@@ -235,9 +236,9 @@ def test_torch_frees_what_no_later_operator_reads(networks):
     pytest.importorskip("torch")
     from fastsr.engines.torch import TorchEngine
 
-    engine = TorchEngine(networks["srresnet-x4"], "cpu", "fp32", None)
-    made = [name for node in engine._nodes for name in node.outputs]
-    freed = [name for names in engine._finished for name in names]
+    engine = TorchEngine(networks["srresnet-x4"], "fp32", None)
+    made = [name for node in engine._execute._nodes for name in node.outputs]
+    freed = [name for names in engine._execute._finished for name in names]
     assert sorted(freed) == sorted({"input", *made} - {"output"})
 
 
@@ -300,6 +301,68 @@ def test_a_precision_that_fails_its_probe_falls_back(tmp_path, monkeypatch):
     with pytest.warns(RuntimeWarning, match="bf16 on torch gives a black picture; using fp32"):
         up = fastsr.load(compact().save(tmp_path / "m.onnx"), engine="torch", precision="bf16")
     assert up.precision == "fp32"
+
+
+@pytest.fixture
+def with_gpu(monkeypatch):
+    """A machine that has a GPU, and engines that would run on it."""
+    monkeypatch.setattr(gpu, "devices", lambda: (({"index": 0, "name": "one"},), ""))
+    base._say_once.cache_clear()
+    asked = []
+
+    def build(graph, device, precision, tile):
+        asked.append((device, precision))
+        made = OnnxEngine(graph, "fp32", tile)
+        made.name, made.precision = "torch", precision
+        return made
+
+    monkeypatch.setattr(
+        base.Kind, "builder", lambda kind, real=base.Kind.builder: build if kind.name == "torch" else real(kind)
+    )
+    return asked
+
+
+def test_auto_takes_the_gpu_where_there_is_one(tmp_path, with_gpu):
+    path = compact().save(tmp_path / "m.onnx")
+    up = fastsr.load(path)
+    assert (up.engine, up.precision) == ("torch", "fp16")
+    assert with_gpu == [("cuda", "fp16")]
+    assert fastsr.load(path, device="cpu").engine == "onnx"
+    assert fastsr.load(path, engine="torch").precision == "fp16"
+    assert fastsr.load(path, engine="onnx").precision == "fp32"
+    assert fastsr.load(path, precision="fp32").engine == "torch"
+
+
+def test_precisions_fall_back_one_after_the_other(tmp_path, with_gpu, monkeypatch):
+    monkeypatch.setattr(base, "probe", lambda engine, exact, graph: "is wrong")
+    with pytest.warns(RuntimeWarning, match="fp16 on torch is wrong; using fp32 instead"):
+        up = fastsr.load(compact().save(tmp_path / "m.onnx"), device="cuda")
+    assert up.precision == "fp32"
+    assert with_gpu == [("cuda", "fp16"), ("cuda", "fp32")]
+
+
+def test_a_gpu_that_no_engine_serves_is_said_once(tmp_path, with_gpu, monkeypatch):
+    def fail(graph, device, precision, tile):
+        raise EngineError("torch sees no GPU")
+
+    real = base.Kind.builder
+    monkeypatch.setattr(base.Kind, "builder", lambda kind: fail if kind.name == "torch" else real(kind))
+    path = compact().save(tmp_path / "m.onnx")
+    with pytest.warns(RuntimeWarning, match="the GPU is not used: torch sees no GPU"):
+        assert fastsr.load(path).engine == "onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fastsr.load(path).engine == "onnx"
+    with pytest.raises(EngineError, match="torch sees no GPU"):
+        fastsr.load(path, device="cuda")
+
+
+def test_no_gpu_is_an_error_where_one_was_asked_for(tmp_path):
+    if gpu.present():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(EngineError, match="cuda"):
+        fastsr.load(compact().save(tmp_path / "m.onnx"), device="cuda")
+    assert gpu.devices()[1]
 
 
 def test_import_pulls_in_no_runtime():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import warnings
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from fastsr.engines import gpu
 from fastsr.errors import EngineError
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Kind:
     name: str
     module: str
     devices: tuple[str, ...]
-    precisions: tuple[str, ...]  # the first is its "auto"
+    precisions: tuple[str, ...]  # the first is its "auto" on a CPU
     requirement: str  # the module it cannot do without
     install: str  # what gets it
 
@@ -77,35 +79,74 @@ REGISTRY: dict[str, Kind] = {
 }
 
 
+GPU_PRECISION = "fp16"  # what "auto" stands for on a GPU
+ON_GPU = ("torch",)  # in order of preference
+NEXT = {"int8": ("fp16", "fp32"), "fp16": ("fp32",), "bf16": ("fp32",), "fp32": ()}  # when a precision fails its probe
+
+
 def build(graph: Graph, device: str, precision: str, engine: str, tile: int | None) -> Engine:
     """The engine that was asked for, or for "auto" the first that serves the device, probed when below fp32.
 
-    Raises EngineError for an unknown or unavailable engine, device or precision, naming what there is.
+    Device "auto" is a GPU where there is one and an engine for it, else the CPU. Raises EngineError for an unknown or
+    unavailable engine, device or precision, naming what there is.
     """
     _known("device", device, DEVICES)
     _known("precision", precision, PRECISIONS)
-    if engine == "auto":
-        kind = REGISTRY["torch" if device == "cuda" or precision in ("bf16", "fp16") else "onnx"]
-    else:
+    if engine != "auto":
         _known("engine", engine, tuple(REGISTRY))
         kind = REGISTRY[engine]
-    where = kind.devices[0] if device == "auto" else device
-    if where not in kind.devices:
-        raise EngineError(f"engine {kind.name!r} does not run on {where!r}; it runs on: {', '.join(kind.devices)}")
-    chosen = kind.precisions[0] if precision == "auto" else precision
+        where = _gpu_first(kind) if device == "auto" else device
+        return _made(kind, graph, where, precision, tile)
+    reasons = []
+    if device == "cuda" or (device == "auto" and gpu.present()):
+        for kind in (REGISTRY[name] for name in ON_GPU):
+            try:
+                return _made(kind, graph, "cuda", precision, tile)
+            except EngineError as error:
+                reasons.append(str(error))
+        if device == "cuda":
+            raise EngineError("; ".join(reasons))
+        _say_once(f"the GPU is not used: {'; '.join(reasons)}")
+    return _made(REGISTRY["torch" if precision in ("bf16", "fp16") else "onnx"], graph, "cpu", precision, tile)
+
+
+def _gpu_first(kind: Kind) -> str:
+    return "cuda" if "cuda" in kind.devices and ("cpu" not in kind.devices or gpu.present()) else "cpu"
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=5)
+
+
+def _made(kind: Kind, graph: Graph, device: str, precision: str, tile: int | None) -> Engine:
+    """An engine of one kind, at the precision asked for or the next one that passes its probe."""
+    if device not in kind.devices:
+        raise EngineError(f"engine {kind.name!r} does not run on {device!r}; it runs on: {', '.join(kind.devices)}")
+    chosen = precision
+    if precision == "auto":
+        chosen = GPU_PRECISION if device == "cuda" else kind.precisions[0]
     if chosen not in kind.precisions:
         raise EngineError(
             f"engine {kind.name!r} does not offer precision {chosen!r}; it offers: {', '.join(kind.precisions)}"
         )
     make = kind.builder()
-    made = make(graph, where, chosen, tile)
-    if chosen == "fp32":
-        return made
-    fault = probe(made, make(graph, where, "fp32", tile), graph)
-    if fault is None:
-        return made
-    warnings.warn(f"{graph.name}: {chosen} on {kind.name} {fault}; using fp32 instead", RuntimeWarning, stacklevel=3)
-    return make(graph, where, "fp32", tile)
+    while True:
+        made = make(graph, device, chosen, tile)
+        fault = None if chosen == "fp32" else probe(made, _exact(kind, graph, device, tile), graph)
+        if fault is None:
+            return made
+        following = next(p for p in NEXT[chosen] if p in kind.precisions)
+        text = f"{graph.name}: {chosen} on {kind.name} {fault}; using {following} instead"
+        warnings.warn(text, RuntimeWarning, stacklevel=4)
+        chosen = following
+
+
+def _exact(kind: Kind, graph: Graph, device: str, tile: int | None) -> Engine:
+    """What a precision is probed against: fp32, for a GPU by ONNX Runtime on the CPU, which takes no time to build."""
+    if device == "cuda":
+        kind, device, tile = REGISTRY["onnx"], "cpu", None
+    return kind.builder()(graph, device, "fp32", tile)
 
 
 def probe(engine: Engine, exact: Engine, graph: Graph) -> str | None:

@@ -18,17 +18,21 @@ from fastsr.graph import Graph
 WINDOW_BYTES = 128 << 20
 
 
-class TiledEngine(ABC):
-    """Cuts frames by the graph's receptive radius; subclasses run one batch."""
+class Windows:
+    """Cuts frames by a graph's receptive radius."""
 
-    name: str
+    def __init__(self, graph: Graph, tile: int | None, window_bytes: int = WINDOW_BYTES) -> None:
+        """`tile` is the side of a window, halo included, in input pixels; None chooses it by `window_bytes`."""
+        self.graph = graph
+        self.tile = self._tile(tile, window_bytes)
 
-    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
-        """`tile` is the side of a window, halo included, in input pixels; None chooses it by the graph's memory."""
-        self.graph, self.precision = graph, precision
-        self.tile = self._tile(tile)
+    @property
+    def smallest(self) -> int:
+        """The least side that a window may have."""
+        radius, alignment = self.graph.radius or 0, self.graph.alignment
+        return 2 * -(-radius // alignment) * alignment + alignment
 
-    def _tile(self, asked: int | None) -> tuple[int, int]:
+    def _tile(self, asked: int | None, window_bytes: int) -> tuple[int, int]:
         graph = self.graph
         if graph.fixed_size is not None:
             if any(side % graph.alignment for side in graph.fixed_size):
@@ -44,18 +48,13 @@ class TiledEngine(ABC):
                     "so it cannot run in tiles without seams; leave tile out"
                 )
             return (1 << 30, 1 << 30)
-        smallest = 2 * -(-graph.radius // graph.alignment) * graph.alignment + graph.alignment
         if asked is not None:
-            if asked < smallest:
-                raise EngineError(f"tile {asked} is too small for {graph.name}; use at least {smallest}")
+            if asked < self.smallest:
+                raise EngineError(f"tile {asked} is too small for {graph.name}; use at least {self.smallest}")
             return (asked, asked)
-        side = math.isqrt(int(WINDOW_BYTES / (4 * max(graph.cost, 1.0))))
-        side = max(side, 4 * smallest)
+        side = math.isqrt(int(window_bytes / (4 * max(graph.cost, 1.0))))
+        side = max(side, 4 * self.smallest)
         return (side, side)
-
-    @abstractmethod
-    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """N x C x h x w float32 in 0..1 to N x C x h*scale x w*scale float32 or float16."""
 
     def plan(self, height: int, width: int) -> tiling.Plan:
         """The windows in which a frame of this size is run."""
@@ -69,6 +68,21 @@ class TiledEngine(ABC):
                     "export it with free height and width"
                 )
         return tiling.plan(rows, columns, self.tile, self.graph.radius or 0, a, even=self.graph.fixed_size is None)
+
+
+class TiledEngine(Windows, ABC):
+    """Runs window by window; subclasses run one batch."""
+
+    name: str
+
+    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
+        """`tile`: see `Windows`."""
+        super().__init__(graph, tile)
+        self.precision = precision
+
+    @abstractmethod
+    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        """N x C x h x w float32 in 0..1 to N x C x h*scale x w*scale float32 or float16."""
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""

@@ -11,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fastsr.engines.base import Engine
 from fastsr.engines.tiled import TiledEngine
-from fastsr.errors import EngineError, ModelError
+from fastsr.errors import ModelError
 from fastsr.graph import Graph, Node
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -101,20 +102,14 @@ _OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
 }
 
 
-class TorchEngine(TiledEngine):
-    """Runs the graph operator by operator."""
+class Executor:
+    """Runs a graph's operators one by one, on one device at one precision, in channels-last order."""
 
-    name = "torch"
-
-    def __init__(self, graph: Graph, device: str, precision: str, tile: int | None) -> None:
-        super().__init__(graph, precision, tile)
-        if device == "cuda" and not torch.cuda.is_available():
-            raise EngineError("device 'cuda' was asked for, but torch sees no GPU; use device='cpu'")
+    def __init__(self, graph: Graph, device: str, precision: str) -> None:
         unknown = graph.operators - set(_OPERATORS) - {"Constant"}
         if unknown:
             raise ModelError(f"{graph.path}: the torch engine has no {', '.join(sorted(unknown))}; use engine='onnx'")
-        self.device = torch.device(device)
-        self.dtype = _DTYPES[precision]
+        self.graph, self.device, self.dtype = graph, torch.device(device), _DTYPES[precision]
         self._weights = {name: self._placed(value) for name, value in graph.weights.items()}
         self._nodes = [n for n in graph.nodes if n.op != "Constant"]
         last = {name: i for i, n in enumerate(self._nodes) for name in n.inputs if name not in self._weights}
@@ -129,9 +124,8 @@ class TorchEngine(TiledEngine):
         return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
     @torch.inference_mode()
-    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """See `TiledEngine.forward`."""
-        x = torch.from_numpy(batch).to(self.device, self.dtype).contiguous(memory_format=torch.channels_last)
+    def __call__(self, x: Tensor) -> Tensor:
+        """N x C x h x w of the executor's dtype in, the graph's output out."""
         values: dict[str, Any] = {**self._weights, self.graph.input: x}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
@@ -139,9 +133,28 @@ class TorchEngine(TiledEngine):
             for name in filter(None, finished):  # frees what no later operator reads
                 del values[name]
         made: Tensor = values[self.graph.output]
-        return made.float().contiguous().cpu().numpy()
+        return made
 
 
-def build(graph: Graph, device: str, precision: str, tile: int | None) -> TorchEngine:
+class TorchEngine(TiledEngine):
+    """The graph on a CPU, window by window."""
+
+    name = "torch"
+
+    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
+        super().__init__(graph, precision, tile)
+        self._execute = Executor(graph, "cpu", precision)
+
+    def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
+        """See `TiledEngine.forward`."""
+        x = torch.from_numpy(batch).to(self._execute.dtype).contiguous(memory_format=torch.channels_last)
+        return self._execute(x).float().contiguous().numpy()
+
+
+def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine:
     """The registry's entry point."""
-    return TorchEngine(graph, device, precision, tile)
+    if device != "cuda":
+        return TorchEngine(graph, precision, tile)
+    from fastsr.engines import torch_cuda
+
+    return torch_cuda.build(graph, precision, tile)
