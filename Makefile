@@ -44,10 +44,11 @@ $(VENV)/development: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
 	@touch $@ $(VENV)/runtime
 
-# On a machine with an NVIDIA GPU, its toolkit and PyTorch: build and test there, no skips allowed.
+# On a machine with an NVIDIA GPU, its toolkit and PyTorch: build, test with no skips allowed, measure; JSON goes to $$OUT.
 gpu-check:
 	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
-	FASTSR_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu tests/gpu
+	FASTSR_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu tests/gpu; tested=$$?; \
+	$(PYTHON) -m benchmarks.gpu && exit $$tested
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info fastsr/*.so
