@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/conv_program.h"
 #include "cpu/isa.h"
 #include "cpu/pool.h"
 #include "cpu/tiles.h"
@@ -188,6 +189,175 @@ py::array pixel_shuffle(const py::array& input, int64_t factor, bool channels_la
   return output;
 }
 
+// ---- convolution programs ------------------------------------------------------------------------------------------
+
+using cpu::ConvProgram;
+template <typename T>
+using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
+using Floats = std::vector<float>;
+
+// What is asked of every step, so that a wrong program cannot reach memory that is not its own.
+class Program {
+ public:
+  explicit Program(const std::string& precision)
+      : program_(cpu::conv_kernels(), precision), exact_(precision == "fp32") {}
+
+  int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero) {
+    require(!stored_, "the program is complete");
+    require(channels > 0 && channels <= kMaxChannels && factor > 0 && factor <= kMaxFactor, "tensor out of bounds");
+    require(scale > 0 && zero >= 0 && zero <= 255, "no grid");
+    tensors_.push_back({channels, factor, floats, packed && !exact_, false});
+    if (tensors_.size() == 1) tensors_.back().made = true;
+    return program_.tensor(channels, factor, floats, packed, cpu::Grid{scale, zero});
+  }
+
+  void conv(int source, int target, const py::array& kernel, const py::array& bias, Floats scales, Floats slopes,
+            int add, float low, float high, int factor) {
+    const auto k = py::array::ensure(kernel, py::array::c_style);
+    require(k && k.ndim() == 4, "kernel must be out x in x rows x columns");
+    cpu::ConvSpec spec{};
+    spec.source = source;
+    spec.target = target;
+    spec.out = static_cast<int>(k.shape(0));
+    spec.in = static_cast<int>(k.shape(1));
+    spec.rows = static_cast<int>(k.shape(2));
+    spec.columns = static_cast<int>(k.shape(3));
+    require(factor >= 1 && factor <= 16 && spec.rows % 2 == 1 && spec.columns % 2 == 1 &&
+                spec.rows <= cpu::kMaxKernel && spec.columns <= cpu::kMaxKernel,
+            "kernel out of bounds");
+    const Tensor& from = read(source);
+    const Tensor& to = make(target);
+    require(from.channels == spec.in && to.channels * factor * factor == spec.out && to.factor == from.factor * factor,
+            "kernel does not fit its tensors");
+    const bool int8 = k.dtype().kind() == 'i';
+    require(int8 ? k.itemsize() == 1 : k.dtype().kind() == 'f' && k.itemsize() == 4, "kernel must be float32 or int8");
+    require(int8 ? from.packed : from.floats || from.packed, "source is not held as this convolution reads it");
+    require(bias.ndim() == 1 && bias.shape(0) == spec.out, "bias does not fit");
+    if (int8) {
+      spec.levels = static_cast<const int8_t*>(k.data());
+      const auto levels = Array<int32_t>::ensure(bias);
+      spec.starts.assign(levels.data(), levels.data() + spec.out);
+      require(scales.empty() || static_cast<int>(scales.size()) == spec.out, "scales do not fit");
+      require(!scales.empty() || (to.floats && !to.packed && slopes.empty() && add < 0), "raw sums are only stored");
+    } else {
+      spec.kernel = static_cast<const float*>(k.data());
+      const auto values = Array<float>::ensure(bias);
+      spec.bias.assign(values.data(), values.data() + spec.out);
+      require(scales.empty(), "scales belong to int8");
+    }
+    require(slopes.empty() || static_cast<int>(slopes.size()) == spec.out, "slopes do not fit");
+    addend(add, to);
+    spec.scales = std::move(scales);
+    spec.slopes = std::move(slopes);
+    spec.add = add;
+    spec.low = low;
+    spec.high = high;
+    spec.clipped = low > -kUnbounded || high < kUnbounded;
+    spec.factor = factor;
+    program_.conv(spec);
+  }
+
+  void gather(int source, int target, int factor, std::vector<int32_t> table, Floats slopes, int add, float low,
+              float high) {
+    const Tensor& from = read(source);
+    const Tensor& to = make(target);
+    require(from.floats && to.floats && factor >= 1 && factor <= kMaxFactor && to.factor == from.factor * factor,
+            "tensors do not fit");
+    require(static_cast<int64_t>(table.size()) == static_cast<int64_t>(factor) * factor * to.channels,
+            "table does not fit");
+    for (const int32_t c : table) require(c >= 0 && c < from.channels, "table out of bounds");
+    require(slopes.empty() || static_cast<int>(slopes.size()) == to.channels, "slopes do not fit");
+    addend(add, to);
+    program_.gather(source, target, factor, std::move(table), add, std::move(slopes),
+                    low > -kUnbounded || high < kUnbounded, low, high);
+  }
+
+  void sum(int source, int target, int terms, const py::array& bias, Floats scales) {
+    const Tensor& from = read(source);
+    const Tensor& to = make(target);
+    require(from.floats && to.floats && terms % 2 == 1 && terms >= 1 && terms <= cpu::kMaxKernel &&
+                from.channels == terms * to.channels && to.factor == from.factor,
+            "tensors do not fit");
+    require(bias.ndim() == 1 && bias.shape(0) == to.channels, "bias does not fit");
+    require(scales.empty() || static_cast<int>(scales.size()) == to.channels, "scales do not fit");
+    Floats values;
+    std::vector<int32_t> starts;
+    if (scales.empty()) {
+      const auto v = Array<float>::ensure(bias);
+      values.assign(v.data(), v.data() + to.channels);
+    } else {
+      const auto v = Array<int32_t>::ensure(bias);
+      starts.assign(v.data(), v.data() + to.channels);
+    }
+    program_.sum(source, target, terms, std::move(values), std::move(starts), std::move(scales));
+  }
+
+  void store(int source, int factor, bool residual) {
+    const Tensor& from = read(source);
+    const int64_t planes = static_cast<int64_t>(tensors_[0].channels) * factor * factor;
+    require(factor >= 1 && from.channels == planes && planes <= cpu::kMaxPlanes && from.floats, "output does not fit");
+    require(!residual || from.factor == 1, "the input can only be added at its own resolution");
+    program_.store(source, factor, residual);
+    stored_ = true;
+  }
+
+  py::array run(const py::array& pixels, int64_t side, const py::object& progress) const {
+    require(stored_, "the program has no end");
+    const FrameShape shape = frame_shape(pixels, "pixels");
+    require(shape.height > 0 && shape.width > 0 && shape.channels == tensors_[0].channels,
+            "pixels must be height x width x " + std::to_string(tensors_[0].channels));
+    require(side >= 0, "side must not be negative");
+    const py::ssize_t scale = program_.scale();
+    py::array out(pixels.dtype(), std::vector<py::ssize_t>{shape.height * scale, shape.width * scale, shape.channels});
+    const void* from = pixels.data();
+    void* to = out.mutable_data();
+    const Type type = type_of(pixels, "pixels");
+    std::function<void(int64_t, int64_t)> report;
+    if (!progress.is_none()) {
+      report = [&](int64_t done, int64_t total) {
+        const py::gil_scoped_acquire held;
+        progress(done, total);
+      };
+    }
+    {
+      const WithoutGil released;
+      program_.run(from, type, shape, to, side, report);
+    }
+    return out;
+  }
+
+  int64_t unit_bytes(int64_t width) const { return program_.unit_bytes(width); }
+
+ private:
+  static constexpr int kMaxChannels = 4096;
+  static constexpr float kUnbounded = 3e38f;
+  struct Tensor {
+    int channels, factor;
+    bool floats, packed, made;
+  };
+
+  const Tensor& read(int i) const {
+    require(!stored_ && i >= 0 && i < static_cast<int>(tensors_.size()) && tensors_[i].made, "no such tensor yet");
+    return tensors_[i];
+  }
+  const Tensor& make(int i) {
+    require(!stored_ && i > 0 && i < static_cast<int>(tensors_.size()) && !tensors_[i].made, "target is made already");
+    tensors_[i].made = true;
+    return tensors_[i];
+  }
+  void addend(int i, const Tensor& target) const {
+    if (i < 0) return;
+    const Tensor& t = read(i);
+    require(t.floats && t.channels == target.channels && t.factor == target.factor && &t != &target,
+            "what is added does not fit");
+  }
+
+  ConvProgram program_;
+  bool exact_;
+  bool stored_ = false;
+  std::vector<Tensor> tensors_;
+};
+
 }  // namespace
 }  // namespace fastsr
 
@@ -198,6 +368,24 @@ PYBIND11_MODULE(_core, module) {
   module.def("tile_scatter", &fastsr::tile_scatter, py::arg("batch"), py::arg("windows"), py::arg("frame"),
              py::arg("factor"), py::arg("residual"), py::arg("low"));
   module.def("pixel_shuffle", &fastsr::pixel_shuffle, py::arg("input"), py::arg("factor"), py::arg("channels_last"));
+  py::class_<fastsr::Program>(module, "ConvProgram")
+      .def(py::init<const std::string&>(), py::arg("precision"))
+      .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),
+           py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero") = 0)
+      .def("conv", &fastsr::Program::conv, py::arg("source"), py::arg("target"), py::arg("kernel"), py::arg("bias"),
+           py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"))
+      .def("gather", &fastsr::Program::gather, py::arg("source"), py::arg("target"), py::arg("factor"),
+           py::arg("table"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"))
+      .def("sum", &fastsr::Program::sum, py::arg("source"), py::arg("target"), py::arg("terms"), py::arg("bias"),
+           py::arg("scales"))
+      .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("residual"))
+      .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("progress") = py::none())
+      .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));
+  module.def("precisions", [] {
+    std::vector<std::string> names{"fp32", "int8"};
+    if (fastsr::cpu::conv_kernels().conv_bf16 != nullptr) names.emplace_back("bf16");
+    return names;
+  });
   module.def("thread_count", &fastsr::cpu::thread_count);
   module.def("available_isas", &fastsr::cpu::available_isas);
   module.def("active_isa", &fastsr::cpu::active_isa);

@@ -1,3 +1,4 @@
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,3 +19,42 @@ def tile_scatter(
 def thread_count() -> int: ...
 def available_isas() -> list[str]: ...
 def active_isa() -> str: ...
+def precisions() -> list[str]: ...
+
+_Floats = Sequence[float] | npt.NDArray[np.float32]
+
+class ConvProgram:
+    def __init__(self, precision: str) -> None: ...
+    def tensor(
+        self, channels: int, factor: int, floats: bool, packed: bool, scale: float = 1.0, zero: int = 0
+    ) -> int: ...
+    def conv(
+        self,
+        source: int,
+        target: int,
+        kernel: npt.NDArray[Any],
+        bias: npt.NDArray[Any],
+        scales: _Floats,
+        slopes: _Floats,
+        add: int,
+        low: float,
+        high: float,
+        factor: int,
+    ) -> None: ...
+    def gather(
+        self,
+        source: int,
+        target: int,
+        factor: int,
+        table: npt.NDArray[np.int32],
+        slopes: _Floats,
+        add: int,
+        low: float,
+        high: float,
+    ) -> None: ...
+    def sum(self, source: int, target: int, terms: int, bias: npt.NDArray[Any], scales: _Floats) -> None: ...
+    def store(self, source: int, factor: int, residual: bool) -> None: ...
+    def run(
+        self, pixels: npt.NDArray[Any], side: int = 0, progress: Callable[[int, int], None] | None = None
+    ) -> npt.NDArray[Any]: ...
+    def unit_bytes(self, width: int) -> int: ...

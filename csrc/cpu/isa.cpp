@@ -1,36 +1,86 @@
 #include "isa.h"
 
+#if defined(FASTSR_HAVE_X86)
+#include <cpuid.h>
+#endif
+
 #include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 
 namespace fastsr::cpu {
 
-std::vector<std::string> available_isas() {
-  std::vector<std::string> names{"portable"};
-#if defined(FASTSR_HAVE_AVX2)
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) names.emplace_back("avx2");
+namespace {
+
+#if defined(FASTSR_HAVE_X86)
+// gcc 12 has no name for it: CPUID leaf 7, subleaf 1, EAX bit 4.
+bool has_avxvnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & (1u << 4)) != 0;
+}
 #endif
+
+struct Isa {
+  const char* name;
+  bool available;
+  bool chosen;  // unless FASTSR_ISA says otherwise
+  const TileKernels* tiles;
+  const ConvKernels* convs;
+};
+
+// Slowest first.
+const std::vector<Isa>& isas() {
+  static const std::vector<Isa> all = [] {
+    std::vector<Isa> list{{"portable", true, true, &portable::tile_kernels, &portable::conv_kernels}};
+#if defined(FASTSR_HAVE_X86)
+    __builtin_cpu_init();
+    const bool avx2_here = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512_here = avx2_here && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+                             __builtin_cpu_supports("avx512vnni");
+    const TileKernels* tiles = &avx2::tile_kernels;
+    list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels});
+    list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels});
+    list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels});
+    list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels});
+    list.push_back(
+        {"avx512bf16", avx512_here && __builtin_cpu_supports("avx512bf16"), true, tiles, &avx512bf16::conv_kernels});
+#endif
+    return list;
+  }();
+  return all;
+}
+
+const Isa& active() {
+  const std::string name = active_isa();
+  return *std::find_if(isas().begin(), isas().end(), [&](const Isa& isa) { return isa.name == name; });
+}
+
+}  // namespace
+
+std::vector<std::string> available_isas() {
+  std::vector<std::string> names;
+  for (const Isa& isa : isas()) {
+    if (isa.available) names.emplace_back(isa.name);
+  }
   return names;
 }
 
 std::string active_isa() {
-  const auto names = available_isas();
   const char* asked = std::getenv("FASTSR_ISA");
-  if (asked == nullptr || *asked == '\0') return names.back();
+  if (asked == nullptr || *asked == '\0') {
+    const auto best =
+        std::find_if(isas().rbegin(), isas().rend(), [](const Isa& isa) { return isa.available && isa.chosen; });
+    return best->name;
+  }
+  const auto names = available_isas();
   if (std::find(names.begin(), names.end(), asked) != names.end()) return asked;
   std::string known;
   for (const auto& name : names) known += (known.empty() ? "" : ", ") + name;
   throw std::runtime_error("FASTSR_ISA=" + std::string(asked) + " is not available here; available: " + known);
 }
 
-const TileKernels& tile_kernels() {
-#if defined(FASTSR_HAVE_AVX2)
-  if (active_isa() == "avx2") return avx2::tile_kernels;
-#else
-  active_isa();
-#endif
-  return portable::tile_kernels;
-}
+const TileKernels& tile_kernels() { return *active().tiles; }
+const ConvKernels& conv_kernels() { return *active().convs; }
 
 }  // namespace fastsr::cpu

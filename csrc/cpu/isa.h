@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "conv.h"
 #include "tiles.h"
 
 namespace fastsr::cpu {
@@ -15,5 +16,6 @@ std::vector<std::string> available_isas();
 std::string active_isa();
 
 const TileKernels& tile_kernels();
+const ConvKernels& conv_kernels();
 
 }  // namespace fastsr::cpu

@@ -1,0 +1,31 @@
+// The convolution engine's kernels for one instruction set (FASTSR_ISA_NAME names the namespace, FASTSR_LANES is the
+// width of its vectors, FASTSR_BYTE_DOTS says that it multiplies bytes).
+#include "conv.h"
+
+#include "conv_rows.h"
+#include "conv_tile.h"
+#include "dot_bf16.h"
+#include "dot_f32.h"
+#include "dot_s16.h"
+#include "dot_u8.h"
+
+namespace fastsr::cpu::FASTSR_ISA_NAME {
+
+#if defined(FASTSR_BYTE_DOTS)
+using DotInt8 = DotU8;
+constexpr Packed kInt8 = Packed::u8;
+#else
+using DotInt8 = DotS16;
+constexpr Packed kInt8 = Packed::s16;
+#endif
+
+#if defined(FASTSR_BF16)
+constexpr auto kConvBf16 = conv_row<DotBf16>;
+#else
+constexpr void (*kConvBf16)(const ConvRow&) = nullptr;
+#endif
+
+const ConvKernels conv_kernels{kLanes,   kInt8,      group,   conv_row<DotF32>, conv_row<DotInt8>, kConvBf16,
+                               load_row, gather_row, sum_row, finish_row,       store_row};
+
+}  // namespace fastsr::cpu::FASTSR_ISA_NAME

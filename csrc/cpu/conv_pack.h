@@ -1,0 +1,18 @@
+// Kernels laid out in the order in which conv_tile.h reads them.
+#pragma once
+
+#include "conv.h"
+
+namespace fastsr::cpu {
+
+struct ConvSpec;
+
+// `subs` runs of output channels are filled up to `stored_out` each, input channels to `stored_in`. `kind` says how the
+// inputs are held; `zero` is the level of zero among them.
+PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, int zero, int stored_in, int subs,
+                int stored_out);
+
+// `values` of `subs` runs, each filled up with `fill` to `stored` values.
+std::vector<float> filled(const std::vector<float>& values, int subs, int stored, float fill);
+
+}  // namespace fastsr::cpu

@@ -1,0 +1,467 @@
+#include "conv_program.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+
+#include "conv_pack.h"
+#include "pool.h"
+
+namespace fastsr::cpu {
+namespace {
+
+constexpr int64_t kUnitBytes = 24 << 20;  // that the rings of one unit may fill
+constexpr int64_t kFarRow = 1 << 24;      // far from any edge, and a multiple of every factor's power in use
+constexpr int64_t kRowAlign = 64;
+
+int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
+
+Interval joined(Interval a, Interval b) {
+  if (a.empty()) return b;
+  if (b.empty()) return a;
+  return Interval{std::min(a.first, b.first), std::max(a.last, b.last)};
+}
+
+// Rows a power of two apart would share the same few lines of the cache.
+int64_t row_bytes(int64_t bytes) {
+  const int64_t rounded = round_up(bytes, kRowAlign);
+  return rounded % 1024 == 0 ? rounded + kRowAlign : rounded;
+}
+
+}  // namespace
+
+// One tensor's rows in memory: columns first..last of a unit with the margins beside them, as a ring.
+struct Ring {
+  uint8_t* data = nullptr;  // column `first` of the ring's first row
+  int64_t pixel = 0, row = 0, capacity = 0;
+  int64_t first = 0;
+  uint8_t* outside = nullptr;  // a row of zeros: the rows above and below the frame
+
+  uint8_t* at(int64_t y, int64_t x) const { return data + (y % capacity) * row + (x - first) * pixel; }
+};
+
+// How a frame is cut.
+struct ConvProgram::Cut {
+  int64_t columns, rows;  // units across and down
+};
+
+// A part of a frame that is computed on its own.
+struct ConvProgram::Unit {
+  const void* pixels;
+  void* out;
+  Type type;
+  int64_t size[2];                // the frame's height and width
+  int64_t top, bottom;            // rows of the input that the unit is for
+  int64_t left, right;            // columns
+  std::vector<Interval> rows;     // of every tensor, that the row at hand needs
+  std::vector<Interval> columns;  // of every tensor, that the unit needs
+  std::vector<int64_t> next;      // row of every tensor to be made next
+  std::vector<Ring> floats, packed;
+  std::vector<Place> places;
+};
+
+ConvProgram::ConvProgram(const ConvKernels& kernels, const std::string& precision) : kernels_(kernels) {
+  if (precision == "fp32") {
+    kind_ = Packed::none;
+  } else if (precision == "int8") {
+    kind_ = kernels.int8;
+  } else if (precision == "bf16" && kernels.conv_bf16 != nullptr) {
+    kind_ = Packed::bf16;
+  } else {
+    throw std::invalid_argument("this instruction set has no " + precision);
+  }
+}
+
+int ConvProgram::stored(int channels, bool input) const {
+  return static_cast<int>(round_up(channels, input ? 4 : kernels_.lanes));
+}
+
+int ConvProgram::tensor(int channels, int factor, bool floats, bool packed, Grid grid) {
+  Tensor made{channels, factor, floats, packed && kind_ != Packed::none, grid};
+  made.stored = stored(channels, tensors_.empty());
+  tensors_.push_back(made);
+  if (tensors_.size() == 1) {
+    Step load;
+    load.kind = Kind::load;
+    load.target = 0;
+    steps_.push_back(std::move(load));
+  }
+  return static_cast<int>(tensors_.size()) - 1;
+}
+
+void ConvProgram::conv(const ConvSpec& spec) {
+  Tensor &source = tensors_[spec.source], &target = tensors_[spec.target];
+  const bool exact = spec.levels == nullptr && kind_ != Packed::bf16;  // in float
+  Step step;
+  step.kind = Kind::conv;
+  step.source = spec.source;
+  step.target = spec.target;
+  step.add = spec.add;
+  step.factor = spec.factor;
+  step.reach[0] = spec.rows / 2;
+  step.reach[1] = spec.columns / 2;
+  step.reads = exact ? Packed::none : kind_;
+  step.conv =
+      pack(spec, kernels_, step.reads, source.grid.zero, source.stored, spec.factor * spec.factor, target.stored);
+  source.margin = std::max<int64_t>(source.margin, step.reach[1]);
+  target.granule = spec.factor;
+  steps_.push_back(std::move(step));
+}
+
+void ConvProgram::gather(int source, int target, int factor, std::vector<int32_t> table, int add,
+                         std::vector<float> slopes, bool clipped, float low, float high) {
+  Step step;
+  step.kind = Kind::gather;
+  step.source = source;
+  step.target = target;
+  step.add = add;
+  step.factor = factor;
+  step.table = std::move(table);
+  step.finish = Finish{filled(slopes, 1, tensors_[target].stored, 0.f), clipped, low, high};
+  steps_.push_back(std::move(step));
+}
+
+void ConvProgram::sum(int source, int target, int terms, std::vector<float> bias, std::vector<int32_t> starts,
+                      std::vector<float> scales) {
+  Step step;
+  step.kind = Kind::sum;
+  step.source = source;
+  step.target = target;
+  step.terms = terms;
+  step.reach[0] = terms / 2;
+  const size_t bytes = 4 * static_cast<size_t>(tensors_[target].channels);
+  step.starts = Block(bytes);
+  std::memcpy(step.starts.data(), scales.empty() ? static_cast<const void*>(bias.data()) : starts.data(), bytes);
+  step.scales = std::move(scales);
+  steps_.push_back(std::move(step));
+}
+
+void ConvProgram::store(int source, int factor, bool residual) {
+  Step step;
+  step.kind = Kind::store;
+  step.source = source;
+  step.factor = factor;
+  step.residual = residual;
+  steps_.push_back(std::move(step));
+  body_factor_ = tensors_[source].factor;
+  measure();
+}
+
+int64_t ConvProgram::scale() const { return body_factor_ * steps_.back().factor; }
+
+// What every tensor must hold for rows (axis 0) or columns (axis 1) first..last of the tensor that `store` reads.
+// `size`: the frame's height and width, or null for a frame without edges.
+void ConvProgram::needs(int64_t first, int64_t last, const int64_t* size, int axis, std::vector<Interval>& need) const {
+  need.assign(tensors_.size(), Interval{});
+  need[steps_.back().source] = Interval{first, last};
+  for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+    if (step->kind == Kind::store || step->kind == Kind::load) continue;
+    Interval& made = need[step->target];
+    if (made.empty()) continue;
+    const int64_t granule = tensors_[step->target].granule;
+    made = Interval{floor_div(made.first, granule) * granule, floor_div(made.last, granule) * granule + granule - 1};
+    if (step->add >= 0) need[step->add] = joined(need[step->add], made);
+    Interval read{floor_div(made.first, step->factor) - step->reach[axis],
+                  floor_div(made.last, step->factor) + step->reach[axis]};
+    if (size != nullptr) {
+      read.first = std::max<int64_t>(read.first, 0);
+      read.last = std::min(read.last, size[axis] * tensors_[step->source].factor - 1);
+    }
+    need[step->source] = joined(need[step->source], read);
+  }
+}
+
+// Rows that every ring must hold: what is between the first and the last row that one row of the output asks for.
+void ConvProgram::measure() {
+  std::vector<Interval> need;
+  for (int64_t phase = 0; phase < body_factor_; ++phase) {
+    const int64_t row = kFarRow * body_factor_ + phase;
+    needs(row, row, nullptr, 0, need);
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      tensors_[i].capacity = std::max<int64_t>(tensors_[i].capacity, need[i].last - need[i].first + 1);
+    }
+  }
+}
+
+int64_t ConvProgram::unit_bytes(int64_t width) const {
+  std::vector<Interval> need;
+  needs(kFarRow * body_factor_, (kFarRow + width) * body_factor_ - 1, nullptr, 1, need);
+  int64_t bytes = 0;
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    const Tensor& t = tensors_[i];
+    const int64_t pixels = need[i].last - need[i].first + 1 + 2 * t.margin;
+    if (t.floats) bytes += (t.capacity + 1) * row_bytes(pixels * t.stored * 4);
+    if (t.packed) bytes += (t.capacity + 1) * row_bytes(pixels * t.stored * item(t));
+  }
+  return bytes;
+}
+
+// The cut that keeps all threads busy with the least work done twice. Units' margins overlap: `extra` rows and columns
+// are, weighed by the work of the layers, what a unit computes beyond its own.
+ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
+  double extra[2] = {0, 0}, work = 0;
+  for (int axis = 0; axis < 2; ++axis) {
+    std::vector<Interval> need;
+    needs(kFarRow * body_factor_, kFarRow * body_factor_ + body_factor_ - 1, nullptr, axis, need);
+    work = 1e-9;
+    for (const Step& step : steps_) {
+      if (step.kind != Kind::conv) continue;
+      const Tensor& t = tensors_[step.target];
+      const double macs = static_cast<double>(step.conv.steps) * step.conv.kernel_rows * step.conv.vectors * t.factor *
+                          t.factor / step.factor / step.factor;
+      const Interval& n = need[step.target];
+      extra[axis] += macs * (static_cast<double>(n.last - n.first + 1) / t.factor - 1);
+      work += macs;
+    }
+    extra[axis] /= work;
+  }
+  int64_t widest = shape.width;
+  while (widest > 16 && unit_bytes(widest) > kUnitBytes) widest = (widest + 1) / 2 + (widest > 64 ? widest / 4 : 0);
+  int64_t highest = shape.height;
+  if (side > 0) {
+    widest = std::min(widest, side);
+    highest = side;
+  }
+  const int64_t threads = thread_count();
+  const int64_t least_columns = (shape.width + widest - 1) / widest,
+                least_rows = (shape.height + highest - 1) / highest;
+  Cut best{least_columns, least_rows};
+  double best_time = 1e300;
+  for (int64_t columns = least_columns; columns <= std::min(shape.width, least_columns + 2 * threads); ++columns) {
+    for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * threads); ++rows) {
+      const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
+      const double high = static_cast<double>(shape.height) / rows + (rows > 1 ? extra[0] : 0);
+      const double time = static_cast<double>((columns * rows + threads - 1) / threads) * wide * high;
+      if (time < best_time * 0.999) {
+        best_time = time;
+        best = Cut{columns, rows};
+      }
+    }
+  }
+  return best;
+}
+
+void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out, int64_t side,
+                      const std::function<void(int64_t, int64_t)>& progress) const {
+  const Cut parts = cut(shape, side);
+  const int64_t units = parts.columns * parts.rows;
+  const auto edge = [](int64_t length, int64_t count, int64_t i) { return length * i / count; };
+  std::atomic<int64_t> done{0};
+  std::atomic<bool> ended{false};
+  const int64_t total = shape.height * parts.columns;
+  const auto caller = std::this_thread::get_id();
+
+  const auto run_unit = [&](int64_t index) {
+    Unit unit;
+    unit.pixels = pixels;
+    unit.out = out;
+    unit.type = type;
+    unit.size[0] = shape.height;
+    unit.size[1] = shape.width;
+    unit.top = edge(shape.height, parts.rows, index / parts.columns);
+    unit.bottom = edge(shape.height, parts.rows, index / parts.columns + 1);
+    unit.left = edge(shape.width, parts.columns, index % parts.columns);
+    unit.right = edge(shape.width, parts.columns, index % parts.columns + 1);
+    needs(unit.left * body_factor_, unit.right * body_factor_ - 1, unit.size, 1, unit.columns);
+    needs(unit.top * body_factor_, unit.top * body_factor_, unit.size, 0, unit.rows);
+
+    size_t bytes = 0;
+    unit.floats.resize(tensors_.size());
+    unit.packed.resize(tensors_.size());
+    const auto lay = [&](const Tensor& t, size_t i, Ring& ring, int64_t sample) {
+      ring.pixel = t.stored * sample;
+      ring.row = row_bytes((unit.columns[i].last - unit.columns[i].first + 1 + 2 * t.margin) * ring.pixel);
+      ring.capacity = t.capacity;
+      ring.first = unit.columns[i].first;
+      bytes += static_cast<size_t>((ring.capacity + 1) * ring.row);
+    };
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      unit.next.push_back(unit.rows[i].first);
+      if (unit.columns[i].empty()) continue;
+      if (tensors_[i].floats) lay(tensors_[i], i, unit.floats[i], 4);
+      if (tensors_[i].packed) lay(tensors_[i], i, unit.packed[i], item(tensors_[i]));
+    }
+    std::pair<size_t, Block> memory;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const auto fits = std::find_if(spare_.begin(), spare_.end(), [&](const auto& b) { return b.first >= bytes; });
+      if (fits != spare_.end()) {
+        memory = std::move(*fits);
+        spare_.erase(fits);
+      }
+    }
+    if (memory.first < bytes) memory = {bytes, Block(bytes)};
+    uint8_t* place = memory.second.data();
+    const auto settle = [&](size_t i, Ring& ring, uint8_t zero) {
+      if (ring.row == 0) return;
+      // Whatever kernels read beyond the frame's edges is zero: the margins beside each row, and one row outside.
+      const int64_t margin = tensors_[i].margin * ring.pixel;
+      const int64_t end = margin + (unit.columns[i].last - ring.first + 1) * ring.pixel;
+      for (int64_t y = 0; y < ring.capacity; ++y) {
+        std::memset(place + y * ring.row, zero, margin);
+        std::memset(place + y * ring.row + end, zero, static_cast<size_t>(ring.row - end));
+      }
+      ring.data = place + margin;
+      ring.outside = place + ring.capacity * ring.row;
+      std::memset(ring.outside, zero, static_cast<size_t>(ring.row));
+      ring.outside += margin;
+      place += (ring.capacity + 1) * ring.row;
+    };
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      settle(i, unit.floats[i], 0);
+      const bool bytes_held = kind_ == Packed::u8;
+      settle(i, unit.packed[i], bytes_held ? static_cast<uint8_t>(tensors_[i].grid.zero) : 0);
+    }
+
+    for (int64_t row = unit.top; row < unit.bottom && !ended; ++row) {
+      for (int64_t y = row * body_factor_; y < (row + 1) * body_factor_; ++y) {
+        needs(y, y, unit.size, 0, unit.rows);
+        for (const Step& step : steps_) {
+          if (step.kind == Kind::store) {
+            make_row(unit, step, y);
+            continue;
+          }
+          int64_t& next = unit.next[step.target];
+          while (next <= unit.rows[step.target].last) {
+            make_row(unit, step, next / tensors_[step.target].granule);
+            next += tensors_[step.target].granule;
+          }
+        }
+      }
+      const int64_t finished = ++done;
+      if (progress && std::this_thread::get_id() == caller && (row % 16 == 0 || row + 1 == unit.bottom)) {
+        if (finished < total) progress(finished, total);
+      }
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (static_cast<int64_t>(spare_.size()) < thread_count()) spare_.push_back(std::move(memory));
+  };
+
+  parallel_for(units, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end && !ended; ++i) {
+      try {
+        run_unit(i);
+      } catch (...) {
+        ended = true;
+        throw;
+      }
+    }
+  });
+  if (progress) progress(total, total);
+}
+
+// Row y of a step's target (for a convolution that shuffles: of the rows before the shuffle).
+void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y) const {
+  const int64_t channels = tensors_[0].channels;
+  const int64_t pixel = channels * (unit.type == Type::u8 ? 1 : unit.type == Type::u16 ? 2 : 4);
+  const auto input = [&](int64_t row, int64_t column) {
+    return static_cast<const uint8_t*>(unit.pixels) + (row * unit.size[1] + column) * pixel;
+  };
+  const int t = step.kind == Kind::store ? step.source : step.target;
+  const Tensor& tensor = tensors_[t];
+  const Interval columns = unit.columns[t];
+  const int64_t count = columns.last - columns.first + 1;
+  const auto floats = [&](int i, int64_t row, int64_t column) -> float* {
+    return i >= 0 && unit.floats[i].row ? reinterpret_cast<float*>(unit.floats[i].at(row, column)) : nullptr;
+  };
+  const auto packed = [&](int i, int64_t row, int64_t column) -> uint8_t* {
+    return unit.packed[i].row ? unit.packed[i].at(row, column) : nullptr;
+  };
+  const auto finish = [&] {
+    kernels_.finish(FinishRow{floats(t, y, columns.first), floats(step.add, y, columns.first), &step.finish, count,
+                              tensor.stored, packed(t, y, columns.first), kind_, tensor.grid});
+  };
+  switch (step.kind) {
+    case Kind::load:
+      kernels_.load(LoadRow{input(y, columns.first), unit.type, count, channels, tensor.stored,
+                            floats(t, y, columns.first), packed(t, y, columns.first), kind_, tensor.grid});
+      break;
+    case Kind::conv: conv_row(unit, step, y); break;
+    case Kind::gather: {
+      const int64_t from = columns.first / step.factor;
+      const int32_t* table = step.table.data() + y % step.factor * step.factor * tensor.channels;
+      kernels_.gather(GatherRow{floats(step.source, y / step.factor, from), floats(t, y, columns.first), count,
+                                columns.first % step.factor, step.factor, tensor.channels, tensors_[step.source].stored,
+                                tensor.stored, table});
+      finish();
+      break;
+    }
+    case Kind::sum: {
+      SumRow row{{},
+                 step.terms,
+                 count,
+                 tensor.channels,
+                 tensors_[step.source].stored,
+                 tensor.stored,
+                 reinterpret_cast<const float*>(step.starts.data()),
+                 step.scales.empty() ? nullptr : step.scales.data(),
+                 floats(t, y, columns.first)};
+      const int64_t height = unit.size[0] * tensors_[step.source].factor;
+      for (int k = 0; k < step.terms; ++k) {
+        const int64_t from = y - step.reach[0] + k;
+        const Ring& ring = unit.floats[step.source];
+        row.rows[k] = from >= 0 && from < height ? floats(step.source, from, columns.first)
+                                                 : reinterpret_cast<const float*>(ring.outside);
+      }
+      kernels_.sum(row);
+      finish();
+      break;
+    }
+    case Kind::store: {
+      const int64_t first = unit.left * body_factor_, width = unit.size[1] * scale();
+      for (int64_t dy = 0; dy < step.factor; ++dy) {
+        uint8_t* out = static_cast<uint8_t*>(unit.out) + ((y * step.factor + dy) * width + first * step.factor) * pixel;
+        kernels_.store(StoreRow{floats(t, y, first), tensor.stored, unit.right * body_factor_ - first, channels,
+                                step.factor, dy, step.residual ? input(y, first) : nullptr, out, unit.type});
+      }
+    }
+  }
+}
+
+// Row y, before the shuffle, of a convolution.
+void ConvProgram::conv_row(Unit& unit, const Step& step, int64_t y) const {
+  const Tensor &source = tensors_[step.source], &target = tensors_[step.target];
+  const Ring& input = step.reads == Packed::none ? unit.floats[step.source] : unit.packed[step.source];
+  const Interval columns = unit.columns[step.target];
+  const int64_t factor = step.factor, first = columns.first / factor;
+  ConvRow row{};
+  row.conv = &step.conv;
+  row.input_stride = input.pixel;
+  row.count = (columns.last - columns.first + 1) / factor;
+  row.packed = kind_;
+  row.grid = target.grid;
+  for (int k = 0; k < step.conv.kernel_rows; ++k) {
+    const int64_t from = y - step.reach[0] + k;
+    const bool inside = from >= 0 && from < unit.size[0] * source.factor;
+    row.rows[k] = inside ? input.at(from, first - step.reach[1])
+                         : input.outside + (first - step.reach[1] - input.first) * input.pixel;
+  }
+  const auto place = [&](const Ring& ring, int64_t dy, int64_t dx) -> uint8_t* {
+    return ring.row ? ring.at(y * factor + dy, columns.first + dx) : nullptr;
+  };
+  const Ring none, &floats = unit.floats[step.target], &packed = unit.packed[step.target];
+  const Ring& add = step.add >= 0 ? unit.floats[step.add] : none;
+  row.stride = Stride{floats.pixel * factor, packed.pixel * factor, add.pixel * factor};
+  unit.places.clear();
+  for (int64_t sub = 0; sub < factor * factor; ++sub) {
+    const int64_t dy = sub / factor, dx = sub % factor;
+    float* to = reinterpret_cast<float*>(place(floats, dy, dx));
+    uint8_t* to_packed = place(packed, dy, dx);
+    const float* added = reinterpret_cast<const float*>(place(add, dy, dx));
+    for (int64_t c = 0; c < target.stored; c += kernels_.lanes) {
+      unit.places.push_back(Place{to ? to + c : nullptr, to_packed ? to_packed + c * item(target) : nullptr,
+                                  added ? added + c : nullptr});
+    }
+  }
+  row.places = unit.places.data();
+  switch (step.reads) {
+    case Packed::none: return kernels_.conv_f32(row);
+    case Packed::bf16: return kernels_.conv_bf16(row);
+    default: return kernels_.conv_int8(row);
+  }
+}
+
+}  // namespace fastsr::cpu

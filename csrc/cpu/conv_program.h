@@ -1,0 +1,116 @@
+// A network as a program of steps that runs row by row.
+//
+// Rows flow through all layers at once: as soon as a layer has the rows above and below, the next one makes its row,
+// and a row that nobody needs any more is overwritten. Every tensor is thus a ring of a few rows, and memory does not
+// grow with the frame's height. A frame is cut into units (bands and strips) that are computed apart, each with the
+// margin of rows and columns that its layers look at; a value is the same whichever unit computes it.
+#pragma once
+
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "conv.h"
+
+namespace fastsr::cpu {
+
+// First and last row (or column); empty when last < first.
+struct Interval {
+  int64_t first = 0, last = -1;
+  bool empty() const { return last < first; }
+};
+
+// A convolution as the caller has it: `kernel` is out x in x rows x columns.
+struct ConvSpec {
+  int source, target;
+  int out, in, rows, columns;
+  const float* kernel = nullptr;   // float and bf16
+  const int8_t* levels = nullptr;  // int8
+  std::vector<float> bias;         // float and bf16
+  std::vector<int32_t> starts;     // int8: bias levels
+  std::vector<float> scales;       // int8: of one unit of the sum; empty: sums are kept for `sum`
+  std::vector<float> slopes;       // or empty
+  int add = -1;                    // tensor that is added, or -1
+  bool clipped = false;
+  float low = 0, high = 0;
+  int factor = 1;  // pixel shuffle of the outputs, which come in the order (dy, dx, channel)
+};
+
+class ConvProgram {
+ public:
+  // `precision`: "fp32", "int8" or "bf16"; throws std::invalid_argument where the instruction set has none such.
+  ConvProgram(const ConvKernels& kernels, const std::string& precision);
+
+  // A tensor of `channels` at `factor` times the input's resolution; the first is the network's input. `floats` and
+  // `packed` say how it is held. Returns its number.
+  int tensor(int channels, int factor, bool floats, bool packed, Grid grid);
+  void conv(const ConvSpec& spec);
+  // target = source with channel table[dy][dx][c] at sub-pixel (dy, dx); factor 1 copies.
+  void gather(int source, int target, int factor, std::vector<int32_t> table, int add, std::vector<float> slopes,
+              bool clipped, float low, float high);
+  // target = sums of the rows of `source`, which holds `terms` kernel rows of `channels` each.
+  void sum(int source, int target, int terms, std::vector<float> bias, std::vector<int32_t> starts,
+           std::vector<float> scales);
+  // The last step: `source`, shuffled by `factor`, plus the repeated input, to pixels. No step may follow.
+  void store(int source, int factor, bool residual);
+
+  int64_t scale() const;
+  int64_t channels() const { return tensors_[0].channels; }
+  // Bytes that one unit of this width needs.
+  int64_t unit_bytes(int64_t width) const;
+
+  // Upscales a frame of shape.height x shape.width input pixels. `side` bounds the units' sides in input pixels (0: the
+  // memory decides). `progress` (may be empty) is called on the caller's thread with (rows done, rows in all); what it
+  // throws ends the run.
+  void run(const void* pixels, Type type, FrameShape shape, void* out, int64_t side,
+           const std::function<void(int64_t, int64_t)>& progress) const;
+
+ private:
+  struct Tensor {
+    int channels, factor;
+    bool floats, packed;
+    Grid grid;
+    int stored = 0;        // channels, filled up
+    int granule = 1;       // its rows and columns are made this many at a time
+    int64_t margin = 0;    // columns beside a unit's that kernels reach into
+    int64_t capacity = 0;  // rows of the ring
+  };
+  enum class Kind { load, conv, gather, sum, store };
+  struct Step {
+    Kind kind;
+    int source = -1, target = -1, add = -1;
+    int factor = 1;               // target rows for each source row
+    int reach[2] = {0, 0};        // rows, columns that a kernel reaches up and down
+    Packed reads = Packed::none;  // what a convolution reads
+    PackedConv conv;
+    Finish finish;
+    std::vector<int32_t> table;
+    int terms = 0;
+    Block starts;
+    std::vector<float> scales;
+    bool residual = false;
+  };
+  struct Unit;
+  struct Cut;
+
+  int stored(int channels, bool input) const;
+  int64_t item(const Tensor& t) const {
+    return t.packed && kernels_.int8 == Packed::u8 && kind_ != Packed::bf16 ? 1 : 2;
+  }
+  void measure();
+  void needs(int64_t first, int64_t last, const int64_t* size, int axis, std::vector<Interval>& need) const;
+  Cut cut(const FrameShape& shape, int64_t side) const;
+  void make_row(Unit& unit, const Step& step, int64_t y) const;
+  void conv_row(Unit& unit, const Step& step, int64_t y) const;
+
+  const ConvKernels& kernels_;
+  Packed kind_;  // how packed tensors are held
+  std::vector<Tensor> tensors_;
+  std::vector<Step> steps_;
+  int64_t body_factor_ = 1;  // of the tensor that `store` reads
+  mutable std::mutex mutex_;
+  mutable std::vector<std::pair<size_t, Block>> spare_;  // memory of finished units
+};
+
+}  // namespace fastsr::cpu

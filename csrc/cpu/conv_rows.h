@@ -1,0 +1,142 @@
+// What surrounds the convolutions, row by row: pixels in, sums of kernel rows, additions and activations on their own,
+// moved samples, pixels out. Plain loops that the compiler vectorises.
+#pragma once
+
+#include <algorithm>
+
+#include "conv.h"
+#include "conv_tile.h"
+#include "simd.h"
+
+namespace fastsr::cpu::FASTSR_ISA_NAME {
+
+// One value packed; the twin of store_packed.
+FASTSR_HOT void pack_one(uint8_t* packed, int64_t i, float v, Packed kind, const Grid& grid, float inverse) {
+  alignas(64) uint8_t lanes[2 * kLanes];
+  store_packed(lanes, splat(v), kind, grid, inverse);
+  if (kind == Packed::u8) {
+    packed[i] = lanes[0];
+  } else {
+    std::memcpy(packed + 2 * i, lanes, 2);
+  }
+}
+
+template <typename T>
+void load_pixels(const LoadRow& row) {
+  const T* pixels = static_cast<const T*>(row.pixels);
+  const float inverse = 1.f / row.grid.scale;
+  for (int64_t x = 0; x < row.count; ++x) {
+    for (int64_t c = 0; c < row.stored; ++c) {
+      const float v = c < row.channels ? to_network(pixels[x * row.channels + c]) : 0.f;
+      const int64_t i = x * row.stored + c;
+      if (row.floats != nullptr) row.floats[i] = v;
+      if (row.packed != nullptr) pack_one(row.packed, i, v, row.kind, row.grid, inverse);
+    }
+  }
+}
+
+inline void load_row(const LoadRow& row) {
+  switch (row.type) {
+    case Type::u8: return load_pixels<uint8_t>(row);
+    case Type::u16: return load_pixels<uint16_t>(row);
+    default: return load_pixels<float>(row);
+  }
+}
+
+inline void gather_row(const GatherRow& row) {
+  for (int64_t i = 0; i < row.count; ++i) {
+    const int64_t x = i + row.phase;
+    const float* source = row.source + x / row.factor * row.source_stored;
+    const int32_t* table = row.table + x % row.factor * row.channels;
+    float* target = row.target + i * row.target_stored;
+    for (int64_t c = 0; c < row.channels; ++c) target[c] = source[table[c]];
+    for (int64_t c = row.channels; c < row.target_stored; ++c) target[c] = 0.f;
+  }
+}
+
+template <typename T>
+FASTSR_HOT T sum_one(const SumRow& row, int64_t x, int64_t c) {
+  T sum;
+  std::memcpy(&sum, row.starts + c, sizeof sum);
+  for (int k = 0; k < row.terms; ++k) {
+    T term;
+    std::memcpy(&term, row.rows[k] + x * row.source_stored + k * row.channels + c, sizeof term);
+    sum += term;
+  }
+  return sum;
+}
+
+inline void sum_row(const SumRow& row) {
+  for (int64_t x = 0; x < row.count; ++x) {
+    float* target = row.target + x * row.target_stored;
+    for (int64_t c = 0; c < row.channels; ++c) {
+      target[c] = row.scales == nullptr ? sum_one<float>(row, x, c)
+                                        : static_cast<float>(sum_one<int32_t>(row, x, c)) * row.scales[c];
+    }
+    for (int64_t c = row.channels; c < row.target_stored; ++c) target[c] = 0.f;
+  }
+}
+
+inline void finish_row(const FinishRow& row) {
+  const Finish& finish = *row.finish;
+  const float inverse = 1.f / row.grid.scale;
+  const int64_t width = row.kind == Packed::u8 ? 1 : 2;
+  for (int64_t x = 0; x < row.count; ++x) {
+    for (int64_t c = 0; c < row.stored; c += kLanes) {
+      const int64_t i = x * row.stored + c;
+      Floats v = load_vector<Floats>(row.floats + i);
+      if (!finish.slopes.empty()) v = v < 0.f ? v * load_vector<Floats>(finish.slopes.data() + c) : v;
+      if (row.add != nullptr) v += load_vector<Floats>(row.add + i);
+      if (finish.clipped) v = smaller(larger(v, splat(finish.low)), splat(finish.high));
+      store_vector(row.floats + i, v);
+      if (row.packed != nullptr) store_packed(row.packed + i * width, v, row.kind, row.grid, inverse);
+    }
+  }
+}
+
+constexpr int64_t kStoreBlock = 32;  // pixels at a time: their samples stay in L1
+
+// `kRun` samples of one row of the frame for each pixel, or `run` of them when kRun is 0.
+template <int kRun, typename T>
+void store_run(const StoreRow& row, int64_t run) {
+  const int64_t length = kRun ? kRun : run;
+  const float* source = row.source + row.dy * length;
+  const T* low = static_cast<const T*>(row.low);
+  T* pixels = static_cast<T*>(row.pixels);
+  alignas(64) float block[kStoreBlock * kMaxPlanes];
+  for (int64_t first = 0; first < row.count; first += kStoreBlock) {
+    const int64_t count = std::min(kStoreBlock, row.count - first);
+    for (int64_t x = 0; x < count; ++x) {
+      const float* samples = source + (first + x) * row.stored;
+      if (low == nullptr) {
+        for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i];
+      } else {
+        const T* pixel = low + (first + x) * row.channels;
+        for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i] + to_network(pixel[i % row.channels]);
+      }
+    }
+    T* __restrict out = pixels + first * length;
+    for (int64_t i = 0; i < count * length; ++i) out[i] = to_pixel<T>(block[i]);
+  }
+}
+
+template <typename T>
+void store_pixels(const StoreRow& row) {
+  const int64_t run = row.factor * row.channels;
+  switch (run) {
+    case 3: return store_run<3, T>(row, run);
+    case 6: return store_run<6, T>(row, run);
+    case 12: return store_run<12, T>(row, run);
+    default: return store_run<0, T>(row, run);
+  }
+}
+
+inline void store_row(const StoreRow& row) {
+  switch (row.type) {
+    case Type::u8: return store_pixels<uint8_t>(row);
+    case Type::u16: return store_pixels<uint16_t>(row);
+    default: return store_pixels<float>(row);
+  }
+}
+
+}  // namespace fastsr::cpu::FASTSR_ISA_NAME

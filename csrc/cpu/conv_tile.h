@@ -1,0 +1,166 @@
+// The hot loop. A tile is kPixels neighbouring pixels times kVectors vectors of output channels, whose sums stay in
+// registers while the kernel's inputs pass by. Under one kernel row the inputs of all columns and channels lie side by
+// side in memory, so each kernel row is one plain loop: four bytes of input, repeated in a vector, times one vector of
+// weights. Sums start from the bias and grow in one fixed order, so a pixel's value does not depend on its tile.
+#pragma once
+
+#include "conv.h"
+#include "simd.h"
+
+namespace fastsr::cpu::FASTSR_ISA_NAME {
+
+#define FASTSR_UNROLL _Pragma("GCC unroll 32")
+
+// A vector of values packed for the next convolution.
+FASTSR_HOT void store_packed(uint8_t* out, Floats v, Packed kind, const Grid& grid, float inverse) {
+  if (kind == Packed::bf16) {
+    store_vector(out, __builtin_convertvector(to_bf16(v), Halves));
+    return;
+  }
+  const Floats scaled = v * splat(inverse), zero = splat(static_cast<float>(grid.zero));
+  const Ints level = to_nearest(smaller(larger(scaled, -zero), splat(255.f) - zero));  // less the zero point
+  if (kind == Packed::s16) {
+    store_vector(out, __builtin_convertvector(level, Shorts));
+  } else {
+    store_vector(out, __builtin_convertvector(level + grid.zero, Bytes));
+  }
+}
+
+template <typename Dot, int kPixels, int kVectors>
+FASTSR_HOT void accumulate(const ConvRow& row, int64_t x, int vector, typename Dot::Sum (&sums)[kPixels][kVectors]) {
+  using Sum = typename Dot::Sum;
+  const PackedConv& conv = *row.conv;
+  FASTSR_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    const Sum start = load_vector<Sum>(conv.starts.data() + (vector + v) * sizeof(Sum));
+    FASTSR_UNROLL
+    for (int m = 0; m < kPixels; ++m) sums[m][v] = start;
+  }
+  const uint8_t* weights = conv.weights.data() + vector * conv.kernel_rows * conv.steps * sizeof(Sum);
+  const int64_t stride = row.input_stride, steps = conv.steps;
+  for (int k = 0; k < conv.kernel_rows; ++k) {
+    const uint8_t* input = row.rows[k] + x * stride;
+    for (int64_t step = 0; step < steps; ++step) {
+      Ints w[kVectors];
+      FASTSR_UNROLL
+      for (int v = 0; v < kVectors; ++v) w[v] = load_vector<Ints>(weights + v * sizeof(Ints));
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) {
+        const Ints a = broadcast(input + m * stride);
+        FASTSR_UNROLL
+        for (int v = 0; v < kVectors; ++v) sums[m][v] = Dot::add(sums[m][v], a, w[v]);
+      }
+      weights += kVectors * sizeof(Ints);
+      input += 4;
+    }
+  }
+}
+
+// Activation, addition, clamp, and the stores.
+template <typename Dot, int kPixels, int kVectors>
+FASTSR_HOT void finish_tile(const ConvRow& row, int64_t x, int vector, typename Dot::Sum (&sums)[kPixels][kVectors]) {
+  const PackedConv& conv = *row.conv;
+  const Place* places = row.places + vector;
+  const Stride& stride = row.stride;
+  const int first = vector * kLanes;
+  if (Dot::kInteger && conv.scales.empty()) {
+    FASTSR_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) {
+        store_vector(reinterpret_cast<char*>(places[v].floats) + (x + m) * stride.floats, sums[m][v]);
+      }
+    }
+    return;
+  }
+  const float inverse = 1.f / row.grid.scale;
+  FASTSR_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    Floats values[kPixels];
+    FASTSR_UNROLL
+    for (int m = 0; m < kPixels; ++m) {
+      if constexpr (Dot::kInteger) {
+        values[m] =
+            __builtin_convertvector(sums[m][v], Floats) * load_vector<Floats>(conv.scales.data() + first + v * kLanes);
+      } else {
+        values[m] = sums[m][v];
+      }
+    }
+    if (!conv.finish.slopes.empty()) {
+      const Floats slope = load_vector<Floats>(conv.finish.slopes.data() + first + v * kLanes);
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) values[m] = values[m] < 0.f ? values[m] * slope : values[m];
+    }
+    const Place& place = places[v];
+    if (place.add != nullptr) {
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) {
+        values[m] += load_vector<Floats>(reinterpret_cast<const char*>(place.add) + (x + m) * stride.add);
+      }
+    }
+    if (conv.finish.clipped) {
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) {
+        values[m] = smaller(larger(values[m], splat(conv.finish.low)), splat(conv.finish.high));
+      }
+    }
+    if (place.floats != nullptr) {
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) {
+        store_vector(reinterpret_cast<char*>(place.floats) + (x + m) * stride.floats, values[m]);
+      }
+    }
+    if (place.packed != nullptr) {
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) {
+        store_packed(place.packed + (x + m) * stride.packed, values[m], row.packed, row.grid, inverse);
+      }
+    }
+  }
+}
+
+template <typename Dot, int kPixels, int kVectors>
+__attribute__((noinline)) void tile(const ConvRow& row, int64_t x, int vector) {
+  typename Dot::Sum sums[kPixels][kVectors];
+  accumulate<Dot, kPixels, kVectors>(row, x, vector, sums);
+  finish_tile<Dot, kPixels, kVectors>(row, x, vector, sums);
+}
+
+// A whole row of one group of vectors. The last tile is moved back inside the row: what it makes twice is the same.
+template <typename Dot, int kVectors>
+void group_row(const ConvRow& row, int vector) {
+  constexpr int kSums = kRegisters * 3 / 4;  // the rest holds weights and inputs
+  constexpr int kWide = kSums / kVectors, kNarrow = 4;
+  int64_t x = 0;
+  if (row.count >= kWide) {
+    for (; x + kWide <= row.count; x += kWide) tile<Dot, kWide, kVectors>(row, x, vector);
+    if (x < row.count) tile<Dot, kWide, kVectors>(row, row.count - kWide, vector);
+    return;
+  }
+  for (; x + kNarrow <= row.count; x += kNarrow) tile<Dot, kNarrow, kVectors>(row, x, vector);
+  for (; x < row.count; ++x) tile<Dot, 1, kVectors>(row, x, vector);
+}
+
+// Vectors that one tile takes when `left` are to be made.
+inline int group(int left) {
+  constexpr int most = kRegisters == 32 ? 4 : 2;
+  return left < most ? left : most;
+}
+
+template <typename Dot>
+void conv_row(const ConvRow& row) {
+  for (int vector = 0; vector < row.conv->vectors;) {
+    const int take = group(row.conv->vectors - vector);
+    switch (take) {
+      case 1: group_row<Dot, 1>(row, vector); break;
+      case 2: group_row<Dot, 2>(row, vector); break;
+#if FASTSR_LANES == 16
+      case 3: group_row<Dot, 3>(row, vector); break;
+      default: group_row<Dot, 4>(row, vector);
+#endif
+    }
+    vector += take;
+  }
+}
+
+}  // namespace fastsr::cpu::FASTSR_ISA_NAME

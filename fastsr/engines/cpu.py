@@ -1,0 +1,89 @@
+"""The native engine: a generator's layers run row by row in our own C++ convolutions. See docs/cpu-engine.md."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsr import _core
+from fastsr.engines.base import Pixels, Progress
+from fastsr.engines.lowering import After, Conv, Gather, Program, Unsupported, lower, unsupported
+from fastsr.engines.tiled import Windows
+from fastsr.errors import EngineError
+from fastsr.graph import Graph
+
+__all__ = ["CpuEngine", "build", "unsupported"]
+
+
+class CpuEngine:
+    """One packed program; its `run` may be called from several threads."""
+
+    name = "cpu"
+
+    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
+        """`tile` bounds the sides of the parts that a frame is cut into, margins included, in input pixels.
+
+        Raises EngineError, naming the operator, for a graph or precision that the engine does not have.
+        """
+        self.precision = precision
+        if precision not in _core.precisions():
+            raise EngineError(
+                f"engine 'cpu' has no {precision} on this machine ({_core.active_isa()}); "
+                f"it has: {', '.join(_core.precisions())}"
+            )
+        if precision == "int8" and not graph.ranges.keys() & set(_quantizable(graph)):
+            raise EngineError(
+                f"{graph.path}: int8 needs activation ranges, which the file does not hold; "
+                f"run: python -m training quantize {graph.path} --data FOLDER"
+            )
+        try:
+            program = lower(graph, precision)
+        except Unsupported as reason:
+            raise EngineError(f"{graph.path}: the native engine cannot run it: {reason}; use engine='onnx'") from None
+        side = 0
+        if tile is not None:
+            Windows(graph, tile)  # refuses one that is too small
+            side = tile - 2 * (graph.radius or 0)
+        self.side = side
+        self.channels = graph.channels
+        self._program = packed(program, precision)
+
+    def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        """See `Engine.run`; `progress` counts rows of the parts that the frame is cut into."""
+        return self._program.run(np.ascontiguousarray(pixels), self.side, progress)
+
+
+def _quantizable(graph: Graph) -> list[str]:
+    from fastsr import quantized
+
+    return quantized.inputs(graph)
+
+
+def packed(program: Program, precision: str) -> _core.ConvProgram:
+    """A program handed to the C++ engine, its weights packed for the instruction set in use."""
+    made = _core.ConvProgram(precision)
+    for t in program.tensors:
+        made.tensor(t.channels, t.factor, t.floats, t.packed, *t.grid)
+    for step in program.steps:
+        if isinstance(step, Conv):
+            scales = [] if step.scales is None else step.scales
+            made.conv(
+                step.source, step.target, step.kernel, step.bias, scales, *_after(step.after), step.factor
+            )
+        elif isinstance(step, Gather):
+            slopes, add, low, high = _after(step.after)
+            table = step.table.reshape(-1)
+            made.gather(step.source, step.target, len(step.table), table, slopes, add, low, high)
+        else:
+            scales = [] if step.scales is None else step.scales
+            made.sum(step.source, step.target, step.terms, step.bias, scales)
+    made.store(program.output, program.factor, program.residual)
+    return made
+
+
+def _after(after: After) -> tuple[object, int, float, float]:
+    return ([] if after.slopes is None else after.slopes), after.add, after.low, after.high
+
+
+def build(graph: Graph, device: str, precision: str, tile: int | None) -> CpuEngine:
+    """The registry's entry point."""
+    return CpuEngine(graph, precision, tile)
