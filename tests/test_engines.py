@@ -188,7 +188,7 @@ def test_networks_that_see_everything_refuse_tiles(tmp_path):
     [
         ({"device": "tpu"}, "unknown device 'tpu'; known: auto, cpu, cuda"),
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
-        ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: onnx, torch"),
+        ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: cpu, onnx, torch"),
         ({"engine": "onnx", "device": "cuda"}, "does not run on 'cuda'; it runs on: cpu"),
         ({"engine": "onnx", "precision": "fp16"}, "does not offer precision 'fp16'; it offers: fp32, int8"),
     ],
@@ -211,7 +211,8 @@ def test_a_missing_runtime_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(EngineError, match=r'pip install "fastsr\[torch\]"'):
         fastsr.load(path, engine="torch")
     with pytest.raises(EngineError, match="pip install onnxruntime"):
-        fastsr.load(path)
+        fastsr.load(path, engine="onnx")
+    assert fastsr.load(path).engine == "cpu"
 
 
 def test_torch_dilates_transposed_convolutions(tmp_path):
@@ -327,7 +328,7 @@ def test_auto_takes_the_gpu_where_there_is_one(tmp_path, with_gpu):
     up = fastsr.load(path)
     assert (up.engine, up.precision) == ("torch", "fp16")
     assert with_gpu == [("cuda", "fp16")]
-    assert fastsr.load(path, device="cpu").engine == "onnx"
+    assert fastsr.load(path, device="cpu").engine == "cpu"
     assert fastsr.load(path, engine="torch").precision == "fp16"
     assert fastsr.load(path, engine="onnx").precision == "fp32"
     assert fastsr.load(path, precision="fp32").engine == "torch"
@@ -349,10 +350,10 @@ def test_a_gpu_that_no_engine_serves_is_said_once(tmp_path, with_gpu, monkeypatc
     monkeypatch.setattr(base.Kind, "builder", lambda kind: fail if kind.name == "torch" else real(kind))
     path = compact().save(tmp_path / "m.onnx")
     with pytest.warns(RuntimeWarning, match="the GPU is not used: torch sees no GPU"):
-        assert fastsr.load(path).engine == "onnx"
+        assert fastsr.load(path).engine == "cpu"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert fastsr.load(path).engine == "onnx"
+        assert fastsr.load(path).engine == "cpu"
     with pytest.raises(EngineError, match="torch sees no GPU"):
         fastsr.load(path, device="cuda")
 

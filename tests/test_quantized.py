@@ -207,7 +207,7 @@ def test_int8_is_near_float(name, tmp_path):
     read(MODELS[name](), tmp_path)
     frame = np.random.default_rng(0).integers(0, 256, (40, 36, 3), np.uint8)
     exact = fastsr.load(tmp_path / "m.onnx", engine="onnx").upscale(frame).astype(int)
-    up = fastsr.load(tmp_path / "m.onnx", precision="int8")
+    up = fastsr.load(tmp_path / "m.onnx", engine="onnx", precision="int8")
     assert (up.engine, up.precision) == ("onnx", "int8")
     difference = np.abs(up.upscale(frame) - exact)
     assert difference.max() > 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fastsr.graph import Graph
 
 Pixels = npt.NDArray[Any]
-Progress = Callable[[int, int], None]  # (tiles done, tiles in all)
+Progress = Callable[[int, int], None]  # (tiles or rows done, in all)
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
 DEVICES = ("auto", "cpu", "cuda")
@@ -49,7 +49,7 @@ class Kind:
     name: str
     module: str
     devices: tuple[str, ...]
-    precisions: tuple[str, ...]  # the first is its "auto" on a CPU
+    precisions: tuple[str, ...]  # the first is its "auto" on a CPU, unless the engine knows a faster one
     requirement: str  # the module it cannot do without
     install: str  # what gets it
 
@@ -66,6 +66,7 @@ class Kind:
 REGISTRY: dict[str, Kind] = {
     kind.name: kind
     for kind in (
+        Kind("cpu", "fastsr.engines.cpu", ("cpu",), ("fp32", "int8", "bf16"), "fastsr._core", "reinstall fastsr"),
         Kind("onnx", "fastsr.engines.onnx", ("cpu",), ("fp32", "int8"), "onnxruntime", "run: pip install onnxruntime"),
         Kind(
             "torch",
@@ -107,7 +108,21 @@ def build(graph: Graph, device: str, precision: str, engine: str, tile: int | No
         if device == "cuda":
             raise EngineError("; ".join(reasons))
         _say_once(f"the GPU is not used: {'; '.join(reasons)}")
-    return _made(REGISTRY["torch" if precision in ("bf16", "fp16") else "onnx"], graph, "cpu", precision, tile)
+    return _made(_on_cpu(graph, precision), graph, "cpu", precision, tile)
+
+
+def _on_cpu(graph: Graph, precision: str) -> Kind:
+    """The native engine where it knows the graph and the precision, else the one that does."""
+    from fastsr.engines import cpu
+
+    if precision != "auto" and precision not in cpu.precisions():
+        return REGISTRY["torch"]
+    reason = cpu.unsupported(graph)
+    if reason is None:
+        return REGISTRY["cpu"]
+    other = "torch" if precision == "bf16" else "onnx"
+    _say_once(f"{graph.path}: the native engine cannot run it ({reason}); {other} does, more slowly")
+    return REGISTRY[other]
 
 
 def _gpu_first(kind: Kind) -> str:
@@ -125,7 +140,7 @@ def _made(kind: Kind, graph: Graph, device: str, precision: str, tile: int | Non
         raise EngineError(f"engine {kind.name!r} does not run on {device!r}; it runs on: {', '.join(kind.devices)}")
     chosen = precision
     if precision == "auto":
-        chosen = GPU_PRECISION if device == "cuda" else kind.precisions[0]
+        chosen = GPU_PRECISION if device == "cuda" else _auto_precision(kind, graph)
     if chosen not in kind.precisions:
         raise EngineError(
             f"engine {kind.name!r} does not offer precision {chosen!r}; it offers: {', '.join(kind.precisions)}"
@@ -140,6 +155,15 @@ def _made(kind: Kind, graph: Graph, device: str, precision: str, tile: int | Non
         text = f"{graph.name}: {chosen} on {kind.name} {fault}; using {following} instead"
         warnings.warn(text, RuntimeWarning, stacklevel=4)
         chosen = following
+
+
+def _auto_precision(kind: Kind, graph: Graph) -> str:
+    """What "auto" stands for on a CPU."""
+    if kind.name != "cpu":
+        return kind.precisions[0]
+    from fastsr.engines import cpu
+
+    return cpu.auto_precision(graph)
 
 
 def _exact(kind: Kind, graph: Graph, device: str, tile: int | None) -> Engine:

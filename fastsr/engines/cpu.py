@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from fastsr import _core
+from fastsr import _core, catalog, quantized
 from fastsr.engines.base import Pixels, Progress
 from fastsr.engines.lowering import After, Conv, Gather, Program, Unsupported, lower, unsupported
 from fastsr.engines.tiled import Windows
 from fastsr.errors import EngineError
 from fastsr.graph import Graph
 
-__all__ = ["CpuEngine", "build", "unsupported"]
+__all__ = ["CpuEngine", "auto_precision", "build", "precisions", "unsupported"]
+
+MAX_COST = 0.05  # dB of PSNR that "auto" gives for speed
+FASTER_IN_INT8 = ("avx2", "avxvnni", "avx512", "avx512bf16")  # instruction sets, as measured (docs/cpu-engine.md)
+
+_NONE = np.empty(0, np.float32)
+
+
+def precisions() -> tuple[str, ...]:
+    """What the engine offers on this machine."""
+    return tuple(_core.precisions())
+
+
+def auto_precision(graph: Graph) -> str:
+    """int8 where it is faster and the card of a shipped model says that it costs next to nothing, else fp32."""
+    card = catalog.card(graph.path)
+    cheap = card is not None and card.precision_cost.get("int8", MAX_COST) < MAX_COST
+    return "int8" if cheap and graph.ranges and _core.active_isa() in FASTER_IN_INT8 else "fp32"
 
 
 class CpuEngine:
@@ -25,12 +43,12 @@ class CpuEngine:
         Raises EngineError, naming the operator, for a graph or precision that the engine does not have.
         """
         self.precision = precision
-        if precision not in _core.precisions():
+        if precision not in precisions():
             raise EngineError(
                 f"engine 'cpu' has no {precision} on this machine ({_core.active_isa()}); "
-                f"it has: {', '.join(_core.precisions())}"
+                f"it has: {', '.join(precisions())}"
             )
-        if precision == "int8" and not graph.ranges.keys() & set(_quantizable(graph)):
+        if precision == "int8" and not graph.ranges.keys() & set(quantized.inputs(graph)):
             raise EngineError(
                 f"{graph.path}: int8 needs activation ranges, which the file does not hold; "
                 f"run: python -m training quantize {graph.path} --data FOLDER"
@@ -52,12 +70,6 @@ class CpuEngine:
         return self._program.run(np.ascontiguousarray(pixels), self.side, progress)
 
 
-def _quantizable(graph: Graph) -> list[str]:
-    from fastsr import quantized
-
-    return quantized.inputs(graph)
-
-
 def packed(program: Program, precision: str) -> _core.ConvProgram:
     """A program handed to the C++ engine, its weights packed for the instruction set in use."""
     made = _core.ConvProgram(precision)
@@ -65,23 +77,21 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
         made.tensor(t.channels, t.factor, t.floats, t.packed, *t.grid)
     for step in program.steps:
         if isinstance(step, Conv):
-            scales = [] if step.scales is None else step.scales
-            made.conv(
-                step.source, step.target, step.kernel, step.bias, scales, *_after(step.after), step.factor
-            )
+            scales = _NONE if step.scales is None else step.scales
+            made.conv(step.source, step.target, step.kernel, step.bias, scales, *_after(step.after), step.factor)
         elif isinstance(step, Gather):
             slopes, add, low, high = _after(step.after)
             table = step.table.reshape(-1)
             made.gather(step.source, step.target, len(step.table), table, slopes, add, low, high)
         else:
-            scales = [] if step.scales is None else step.scales
+            scales = _NONE if step.scales is None else step.scales
             made.sum(step.source, step.target, step.terms, step.bias, scales)
     made.store(program.output, program.factor, program.residual)
     return made
 
 
-def _after(after: After) -> tuple[object, int, float, float]:
-    return ([] if after.slopes is None else after.slopes), after.add, after.low, after.high
+def _after(after: After) -> tuple[npt.NDArray[np.float32], int, float, float]:
+    return (_NONE if after.slopes is None else after.slopes), after.add, after.low, after.high
 
 
 def build(graph: Graph, device: str, precision: str, tile: int | None) -> CpuEngine:

@@ -211,7 +211,8 @@ class _Lowering:
                 self._activation(following, 0, after)
             elif following.op in _SLOPES and after.slopes is None and after.add < 0 and not clamped:
                 self._activation(following, len(kernel) // factor**2, after)
-                after.slopes = np.tile(after.slopes, factor**2)  # type: ignore[arg-type]
+                assert after.slopes is not None
+                after.slopes = np.tile(after.slopes, factor**2)
             elif following.op == "Add" and after.add < 0 and not clamped:
                 other = following.inputs[1 - following.inputs.index(name)]
                 if other not in self.numbers:  # made later: then the addition is a step of its own
@@ -253,7 +254,7 @@ class _Lowering:
     def _by_rows(
         self, source: int, target: int, kernel: Array, bias: Array, scales: Array | None, after: After
     ) -> Conv:
-        """A large kernel with few outputs: its rows as outputs of a flat one, which fill the vectors; then their sum."""
+        """A large kernel with few outputs: its rows become outputs of a flat one, which fill vectors; then a sum."""
         out, deep, rows, columns = kernel.shape
         flat = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3).reshape(rows * out, deep, 1, columns))
         made = self.tensors[target]
@@ -284,7 +285,7 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: a convolution with strides or dilation")
         same = [rows // 2, columns // 2] * 2
         pads = same if a.get("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER") else list(a.get("pads", (0,) * 4))
-        if pads != same or a.get("auto_pad", "NOTSET") == "VALID" and same != [0] * 4:
+        if pads != same or (a.get("auto_pad", "NOTSET") == "VALID" and same != [0] * 4):
             raise Unsupported(f"{node.outputs[0]}: a convolution that changes the size")
         if max(kernel.shape[:2]) > MAX_CHANNELS:
             raise Unsupported(f"{node.outputs[0]}: {max(kernel.shape[:2])} channels")
@@ -346,7 +347,11 @@ class _Lowering:
 
     def _only_reader(self, name: str) -> Node | None:
         readers = self.readers.get(name, [])
-        return readers[0] if len(readers) == 1 and name != self.graph.output and readers[0].inputs.count(name) == 1 else None
+        return (
+            readers[0]
+            if len(readers) == 1 and name != self.graph.output and readers[0].inputs.count(name) == 1
+            else None
+        )
 
     def _number(self, node: Node, name: str) -> int:
         if name not in self.numbers:
