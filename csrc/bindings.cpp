@@ -312,16 +312,26 @@ class Program {
     const void* from = pixels.data();
     void* to = out.mutable_data();
     const Type type = type_of(pixels, "pixels");
+    // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
+    struct Stopped {};
+    std::exception_ptr raised;
     std::function<void(int64_t, int64_t)> report;
     if (!progress.is_none()) {
       report = [&](int64_t done, int64_t total) {
         const py::gil_scoped_acquire held;
-        progress(done, total);
+        try {
+          progress(done, total);
+        } catch (const py::error_already_set&) {
+          raised = std::current_exception();
+          throw Stopped{};
+        }
       };
     }
-    {
+    try {
       const WithoutGil released;
       program_.run(from, type, shape, to, side, report);
+    } catch (const Stopped&) {
+      std::rethrow_exception(raised);
     }
     return out;
   }

@@ -82,10 +82,19 @@ def test_colour_through_a_gray_model(tmp_path, photo):
         np.testing.assert_array_equal(made[..., c], up.upscale(photo[..., c]))
 
 
+def check_progress(seen):
+    """Counts grow up to one total."""
+    done, totals = zip(*seen, strict=True)
+    assert list(done) == sorted(set(done))
+    assert set(totals) == {done[-1]}
+
+
 def test_progress_through_a_gray_model_counts_to_the_end(tmp_path, photo):
     up, seen = fastsr.load(compact(2, inputs=1).save(tmp_path / "gray.onnx")), []
     up.upscale(photo, progress=lambda *count: seen.append(count))
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    check_progress(seen)
+    (total,) = {total for _, total in seen}
+    assert {done for done, _ in seen} >= {total // 3, total // 3 * 2, total}
 
 
 @pytest.mark.parametrize("scale", [0.5, 1, 1.5, 2, 2.37, 3, 5])
@@ -184,7 +193,7 @@ def test_progress_ends_at_its_total(model, photo, opaque):
     seen = []
     rgba = np.dstack([photo, np.full_like(photo[..., 0], 255) if opaque else photo[..., 0]])
     fastsr.load(model, tile=20).upscale(rgba, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(i + 1, len(seen)) for i in range(len(seen))]
+    check_progress(seen)
 
 
 @pytest.mark.parametrize("method", catalog.INTERPOLATIONS)
