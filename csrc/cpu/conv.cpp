@@ -2,6 +2,7 @@
 // width of its vectors, FASTSR_BYTE_DOTS says that it multiplies bytes).
 #include "conv.h"
 
+#include "conv_peak.h"
 #include "conv_rows.h"
 #include "conv_tile.h"
 #include "dot_bf16.h"
@@ -26,6 +27,6 @@ constexpr void (*kConvBf16)(const ConvRow&) = nullptr;
 #endif
 
 const ConvKernels conv_kernels{kLanes,   kInt8,      group,   conv_row<DotF32>, conv_row<DotInt8>, kConvBf16,
-                               load_row, gather_row, sum_row, finish_row,       store_row};
+                               load_row, gather_row, sum_row, finish_row,       store_row,         burn};
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME

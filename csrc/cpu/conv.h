@@ -146,9 +146,10 @@ struct ConvKernels {
   void (*sum)(const SumRow&);
   void (*finish)(const FinishRow&);
   void (*store)(const StoreRow&);
+  int64_t (*burn)(int64_t rounds);  // multiplies and adds in registers; returns how many operations that was
 };
 
-// One table per instruction set; isa.h chooses. "wide" is avx512's code in AVX2 instructions, for tests.
+// One table per instruction set; isa.h chooses. "wide" is avx512's code in AVX2 instructions, for tests alone.
 namespace portable {
 extern const ConvKernels conv_kernels;
 }

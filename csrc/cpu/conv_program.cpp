@@ -152,9 +152,9 @@ void ConvProgram::store(int source, int factor, bool residual) {
 
 int64_t ConvProgram::scale() const { return body_factor_ * steps_.back().factor; }
 
-// What every tensor must hold for rows (axis 0) or columns (axis 1) first..last of the tensor that `store` reads.
-// `size`: the frame's height and width, or null for a frame without edges.
-void ConvProgram::needs(int64_t first, int64_t last, const int64_t* size, int axis, std::vector<Interval>& need) const {
+// What of every tensor rows (axis 0) or columns (axis 1) first..last of the tensor that `store` reads depend on, in a
+// frame without edges.
+void ConvProgram::needs(int64_t first, int64_t last, int axis, std::vector<Interval>& need) const {
   need.assign(tensors_.size(), Interval{});
   need[steps_.back().source] = Interval{first, last};
   for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
@@ -164,31 +164,45 @@ void ConvProgram::needs(int64_t first, int64_t last, const int64_t* size, int ax
     const int64_t granule = tensors_[step->target].granule;
     made = Interval{floor_div(made.first, granule) * granule, floor_div(made.last, granule) * granule + granule - 1};
     if (step->add >= 0) need[step->add] = joined(need[step->add], made);
-    Interval read{floor_div(made.first, step->factor) - step->reach[axis],
-                  floor_div(made.last, step->factor) + step->reach[axis]};
-    if (size != nullptr) {
-      read.first = std::max<int64_t>(read.first, 0);
-      read.last = std::min(read.last, size[axis] * tensors_[step->source].factor - 1);
-    }
+    const Interval read{floor_div(made.first, step->factor) - step->reach[axis],
+                        floor_div(made.last, step->factor) + step->reach[axis]};
     need[step->source] = joined(need[step->source], read);
   }
 }
 
-// Rows that every ring must hold: what is between the first and the last row that one row of the output asks for.
+// Rows that every ring must hold. While row y of the output is made, a tensor reaches down to the last row that y
+// depends on, and its readers start where they stopped for row y - 1.
 void ConvProgram::measure() {
-  std::vector<Interval> need;
+  std::vector<Interval> now, before;
   for (int64_t phase = 0; phase < body_factor_; ++phase) {
-    const int64_t row = kFarRow * body_factor_ + phase;
-    needs(row, row, nullptr, 0, need);
+    const int64_t y = kFarRow * body_factor_ + phase;
+    needs(y, y, 0, now);
+    needs(y - 1, y - 1, 0, before);
+    const auto keep = [&](int tensor, int64_t from) {
+      tensors_[tensor].capacity = std::max(tensors_[tensor].capacity, now[tensor].last - from + 1);
+    };
+    for (const Step& step : steps_) {
+      if (step.kind == Kind::load) continue;
+      if (step.kind == Kind::store) {
+        keep(step.source, y);
+        continue;
+      }
+      const int64_t next = before[step.target].last + 1;
+      if (now[step.target].empty() || next > now[step.target].last) continue;
+      keep(step.source, floor_div(next, step.factor) - step.reach[0]);
+      if (step.add >= 0) keep(step.add, next);
+    }
     for (size_t i = 0; i < tensors_.size(); ++i) {
-      tensors_[i].capacity = std::max<int64_t>(tensors_[i].capacity, need[i].last - need[i].first + 1);
+      if (now[i].empty()) continue;
+      const int64_t ahead = (now[i].last - now[i].first + 1) * body_factor_ / tensors_[i].factor;
+      lead_ = std::max(lead_, ahead + 2 * body_factor_);
     }
   }
 }
 
 int64_t ConvProgram::unit_bytes(int64_t width) const {
   std::vector<Interval> need;
-  needs(kFarRow * body_factor_, (kFarRow + width) * body_factor_ - 1, nullptr, 1, need);
+  needs(kFarRow * body_factor_, (kFarRow + width) * body_factor_ - 1, 1, need);
   int64_t bytes = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const Tensor& t = tensors_[i];
@@ -205,7 +219,7 @@ ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
   double extra[2] = {0, 0}, work = 0;
   for (int axis = 0; axis < 2; ++axis) {
     std::vector<Interval> need;
-    needs(kFarRow * body_factor_, kFarRow * body_factor_ + body_factor_ - 1, nullptr, axis, need);
+    needs(kFarRow * body_factor_, kFarRow * body_factor_ + body_factor_ - 1, axis, need);
     work = 1e-9;
     for (const Step& step : steps_) {
       if (step.kind != Kind::conv) continue;
@@ -265,8 +279,14 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
     unit.bottom = edge(shape.height, parts.rows, index / parts.columns + 1);
     unit.left = edge(shape.width, parts.columns, index % parts.columns);
     unit.right = edge(shape.width, parts.columns, index % parts.columns + 1);
-    needs(unit.left * body_factor_, unit.right * body_factor_ - 1, unit.size, 1, unit.columns);
-    needs(unit.top * body_factor_, unit.top * body_factor_, unit.size, 0, unit.rows);
+    const auto last = [&](size_t tensor, int axis) { return unit.size[axis] * tensors_[tensor].factor - 1; };
+    needs(unit.left * body_factor_, unit.right * body_factor_ - 1, 1, unit.columns);
+    needs(unit.top * body_factor_, unit.top * body_factor_, 0, unit.rows);
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      unit.columns[i].first = std::max<int64_t>(unit.columns[i].first, 0);
+      unit.columns[i].last = std::min(unit.columns[i].last, last(i, 1));
+      unit.next.push_back(std::max<int64_t>(unit.rows[i].first, 0));
+    }
 
     size_t bytes = 0;
     unit.floats.resize(tensors_.size());
@@ -279,7 +299,6 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
       bytes += static_cast<size_t>((ring.capacity + 1) * ring.row);
     };
     for (size_t i = 0; i < tensors_.size(); ++i) {
-      unit.next.push_back(unit.rows[i].first);
       if (unit.columns[i].empty()) continue;
       if (tensors_[i].floats) lay(tensors_[i], i, unit.floats[i], 4);
       if (tensors_[i].packed) lay(tensors_[i], i, unit.packed[i], item(tensors_[i]));
@@ -316,25 +335,23 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
       settle(i, unit.packed[i], bytes_held ? static_cast<uint8_t>(tensors_[i].grid.zero) : 0);
     }
 
-    for (int64_t row = unit.top; row < unit.bottom && !ended; ++row) {
-      for (int64_t y = row * body_factor_; y < (row + 1) * body_factor_; ++y) {
-        needs(y, y, unit.size, 0, unit.rows);
-        for (const Step& step : steps_) {
-          if (step.kind == Kind::store) {
-            make_row(unit, step, y);
-            continue;
-          }
-          int64_t& next = unit.next[step.target];
-          while (next <= unit.rows[step.target].last) {
-            make_row(unit, step, next / tensors_[step.target].granule);
-            next += tensors_[step.target].granule;
-          }
+    // The layers start one after the other, `lead_` rows before the first one comes out at the end.
+    for (int64_t y = unit.top * body_factor_ - lead_; y < unit.bottom * body_factor_ && !ended; ++y) {
+      needs(y, y, 0, unit.rows);
+      for (const Step& step : steps_) {
+        if (step.kind == Kind::store) {
+          if (y >= unit.top * body_factor_) make_row(unit, step, y);
+          continue;
         }
+        int64_t& next = unit.next[step.target];
+        const int64_t granule = tensors_[step.target].granule;
+        const int64_t end = std::min(unit.rows[step.target].last, last(step.target, 0));
+        for (; next <= end; next += granule) make_row(unit, step, next / granule);
       }
-      const int64_t finished = ++done;
-      if (progress && std::this_thread::get_id() == caller && (row % 16 == 0 || row + 1 == unit.bottom)) {
-        if (finished < total) progress(finished, total);
-      }
+      if (y < unit.top * body_factor_ || (y + 1) % body_factor_ != 0) continue;
+      const int64_t finished = ++done, row = y / body_factor_;
+      const bool due = row % 16 == 0 || row + 1 == unit.bottom;
+      if (progress && due && finished < total && std::this_thread::get_id() == caller) progress(finished, total);
     }
     const std::lock_guard<std::mutex> lock(mutex_);
     if (static_cast<int64_t>(spare_.size()) < thread_count()) spare_.push_back(std::move(memory));

@@ -99,7 +99,7 @@ class ConvProgram {
     return t.packed && kernels_.int8 == Packed::u8 && kind_ != Packed::bf16 ? 1 : 2;
   }
   void measure();
-  void needs(int64_t first, int64_t last, const int64_t* size, int axis, std::vector<Interval>& need) const;
+  void needs(int64_t first, int64_t last, int axis, std::vector<Interval>& need) const;
   Cut cut(const FrameShape& shape, int64_t side) const;
   void make_row(Unit& unit, const Step& step, int64_t y) const;
   void conv_row(Unit& unit, const Step& step, int64_t y) const;
@@ -109,6 +109,7 @@ class ConvProgram {
   std::vector<Tensor> tensors_;
   std::vector<Step> steps_;
   int64_t body_factor_ = 1;  // of the tensor that `store` reads
+  int64_t lead_ = 0;         // rows of that tensor between the first layer's start and the first row that is stored
   mutable std::mutex mutex_;
   mutable std::vector<std::pair<size_t, Block>> spare_;  // memory of finished units
 };

@@ -9,8 +9,6 @@
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
-#define FASTSR_UNROLL _Pragma("GCC unroll 32")
-
 // A vector of values packed for the next convolution.
 FASTSR_HOT void store_packed(uint8_t* out, Floats v, Packed kind, const Grid& grid, float inverse) {
   if (kind == Packed::bf16) {

@@ -39,7 +39,9 @@ const std::vector<Isa>& isas() {
                              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                              __builtin_cpu_supports("avx512vnni");
     const TileKernels* tiles = &avx2::tile_kernels;
+#if defined(FASTSR_HAVE_WIDE)
     list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels});
+#endif
     list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels});
     list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels});
     list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels});

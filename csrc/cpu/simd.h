@@ -21,6 +21,8 @@ typedef int16_t Shorts __attribute__((vector_size(2 * kLanes)));
 typedef uint16_t Halves __attribute__((vector_size(2 * kLanes)));
 typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
 
+// Loops over sums must unroll, or the sums would have to live in memory to be indexed.
+#define FASTSR_UNROLL _Pragma("GCC unroll 32")
 #define FASTSR_HOT static inline __attribute__((always_inline))
 
 template <typename V>

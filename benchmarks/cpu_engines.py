@@ -1,0 +1,246 @@
+"""The native CPU engine beside other runtimes, on one frame: `python -m benchmarks.cpu_engines [--models fast-x4 ...]`.
+
+Whole calls are timed, uint8 picture in, uint8 picture out. All ways of one precision must agree before anything is
+timed; then they take turns, round after round, so that whatever disturbs the machine disturbs them all. Writes
+benchmarks/results/cpu-engines.json: medians, minima, the ratio to PyTorch, and the share of the rate at which the
+machine multiplies and adds in registers. `--dry` only prints. Peers that are not installed are named and left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import importlib.util
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+import torch
+from torch import nn
+
+import fastsr
+from benchmarks import machine
+from fastsr import _core, catalog, graph, quantized
+from fastsr.engines.cpu import CpuEngine
+from fastsr.graph import RANGES, Graph
+
+RESULTS = Path(__file__).parent / "results" / "cpu-engines.json"
+HEIGHT, WIDTH = 270, 480
+TOLERANCE = {"fp32": 1, "int8": 24}  # levels of 255; int8 sums that round differently part from one another
+RATE_ROUNDS = 4_000_000
+
+Frame = npt.NDArray[np.uint8]
+Way = Callable[[Frame], Frame]
+
+
+def frame() -> Frame:
+    """A picture with edges, slopes and noise, always the same."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH] / 40
+    waves = [
+        127 + 80 * np.sin(x * a + y * b) + 30 * np.sign(np.sin(y * a - x * b)) for a, b in ((1, 2), (3, 1), (2, 5))
+    ]
+    return np.clip(np.stack(waves, axis=2) + random.normal(0, 6, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
+
+
+def calibrated(network: Graph) -> Graph:
+    """`network` with the ranges in its file, or, so that int8 can be timed without them, with wide ones."""
+    if network.ranges:
+        return network
+    ranges = {name: (-2.0, 2.0) for name in quantized.inputs(network)} | {network.input: (0.0, 1.0)}
+    return dataclasses.replace(network, metadata={**network.metadata, RANGES: json.dumps(ranges)})
+
+
+class Chain(nn.Module):
+    """A shipped generator as a PyTorch user writes it: convolutions, PReLU, pixel shuffle, the repeated input."""
+
+    def __init__(self, network: Graph) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for node in network.nodes:
+            weights = [torch.from_numpy(np.array(network.weights[n])) for n in node.inputs if n in network.weights]
+            if node.op == "Conv":
+                out, deep, *size = weights[0].shape
+                conv = nn.Conv2d(deep, out, tuple(size), padding="same")  # type: ignore[arg-type]
+                conv.weight, conv.bias = nn.Parameter(weights[0]), nn.Parameter(weights[1])
+                layers.append(conv)
+            elif node.op == "PRelu":
+                layers.append(nn.PReLU(weights[0].numel()))
+                layers[-1].weight = nn.Parameter(weights[0].flatten())
+        self.layers, self.scale = nn.Sequential(*layers), network.scale
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """N x 3 x H x W in 0..1 to N x 3 x sH x sW."""
+        made = nn.functional.pixel_shuffle(self.layers(x), self.scale)
+        return made + nn.functional.interpolate(x, scale_factor=self.scale, mode="nearest")
+
+
+def eager(network: Graph, last: bool) -> Way:
+    """The generator as users run it in PyTorch."""
+    order = torch.channels_last if last else torch.contiguous_format
+    plain = Chain(network).eval().to(memory_format=order)  # type: ignore[call-overload]
+
+    @torch.inference_mode()
+    def run(pixels: Frame) -> Frame:
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div(255).contiguous(memory_format=order)
+        made = plain(x).clamp(0, 1).mul(255).round().to(torch.uint8)
+        return made[0].permute(1, 2, 0).contiguous().numpy()  # type: ignore[no-any-return]
+
+    return run
+
+
+def session(model: bytes, name: str) -> Way:
+    """ONNX Runtime as it comes, with the conversions that a user writes around it."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = _core.thread_count()
+    options.log_severity_level = 3
+    made = onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+
+    def run(pixels: Frame) -> Frame:
+        x = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
+        values = made.run(None, {name: x})[0][0]
+        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)  # type: ignore[no-any-return]
+
+    return run
+
+
+def openvino(model: bytes) -> Way:
+    """OpenVINO, asked for latency."""
+    ov = importlib.import_module("openvino")
+
+    core = ov.Core()
+    with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+        file.write(model)
+        file.flush()
+        hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": _core.thread_count()}
+        compiled = core.compile_model(core.read_model(file.name), "CPU", {**hints, "INFERENCE_PRECISION_HINT": "f32"})
+
+    def run(pixels: Frame) -> Frame:
+        x = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
+        values = compiled([x])[0][0]
+        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)  # type: ignore[no-any-return]
+
+    return run
+
+
+def ways(network: Graph) -> dict[str, tuple[str, Way]]:
+    """Name -> (precision, run)."""
+    ranged = calibrated(network)
+    qdq = quantized.to_qdq(ranged).SerializeToString()
+    made: dict[str, tuple[str, Way]] = {
+        f"fastsr {p}": (p, CpuEngine(ranged, p, None).run) for p in ("fp32", "int8") if p in _core.precisions()
+    }
+    made["PyTorch eager fp32, NCHW"] = "fp32", eager(network, last=False)
+    made["PyTorch eager fp32, NHWC"] = "fp32", eager(network, last=True)
+    made["ONNX Runtime fp32"] = "fp32", session(network.serialized, network.input)
+    made["ONNX Runtime int8 QDQ"] = "int8", session(qdq, network.input)
+    if importlib.util.find_spec("openvino"):
+        made["OpenVINO fp32"] = "fp32", openvino(network.serialized)
+        made["OpenVINO int8 QDQ"] = "int8", openvino(qdq)
+    return made
+
+
+def operations(network: Graph) -> float:
+    """Multiplications and additions of the convolutions for one frame, times 1e-9."""
+    factor, total = {network.input: 1}, 0
+    for node in network.nodes:
+        mine = factor.get(node.inputs[0] if node.inputs else "", 1)
+        if node.op == "Conv":
+            total += 2 * network.weights[node.inputs[1]].size * mine**2
+        elif node.op == "DepthToSpace":
+            mine *= node.attributes["blocksize"]
+        factor[node.outputs[0]] = mine
+    return total * HEIGHT * WIDTH * 1e-9
+
+
+def agree(made: dict[str, tuple[str, Way]], pixels: Frame) -> None:
+    """Raise SystemExit when ways of one precision differ."""
+    for precision, tolerance in TOLERANCE.items():
+        results = {name: run(pixels).astype(int) for name, (p, run) in made.items() if p == precision}
+        first = next(iter(results.values()))
+        for name, result in results.items():
+            if np.abs(result - first).max() > tolerance:
+                raise SystemExit(f"{name} differs by {np.abs(result - first).max()} levels; nothing was timed")
+
+
+def measure(model: str, rounds: int) -> dict[str, Any]:
+    """Times of every way, in milliseconds, and what follows from them."""
+    network = graph.read(catalog.find(model))
+    made, pixels = ways(network), frame()
+    agree(made, pixels)
+    times: dict[str, list[float]] = {name: [] for name in made}
+    rates: list[float] = []
+    for _ in range(rounds):
+        rates.append(_core.multiply_add_rate(RATE_ROUNDS))
+        for name, (_, run) in made.items():
+            begun = time.perf_counter()
+            run(pixels)
+            times[name].append((time.perf_counter() - begun) * 1e3)
+    work, rate = operations(network), max(rates)
+    reference = "PyTorch eager fp32, NHWC"
+    rows = {
+        name: {
+            "median_ms": round(statistics.median(values), 2),
+            "min_ms": round(min(values), 2),
+            # Each round's own ratio: what slows one round down slows both.
+            "times_as_fast_as_pytorch": round(
+                statistics.median(t / own for t, own in zip(times[reference], values, strict=True)), 2
+            ),
+            "share_of_fp32_peak": round(work / min(values) * 1e3 / rate, 3),
+        }
+        for name, values in times.items()
+    }
+    calibration = "from the file" if network.ranges else "wide, for timing alone"
+    return {
+        "model": model,
+        "gflop": round(work, 2),
+        "peak_gflops": round(rate),
+        "int8_ranges": calibration,
+        "rows": rows,
+    }
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        f"`{result['model']}`, {WIDTH}x{HEIGHT}, {result['gflop']} GFLOP, peak {result['peak_gflops']} GFLOP/s (fp32)",
+        "",
+        "| | median, ms | minimum, ms | times as fast as PyTorch NHWC | share of the fp32 peak |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in result["rows"].items():
+        cells = [f"{row['median_ms']:.1f}", f"{row['min_ms']:.1f}", f"{row['times_as_fast_as_pytorch']:.2f}"]
+        lines.append("| " + " | ".join([name, *cells, f"{row['share_of_fp32_peak']:.0%}"]) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", default=list(fastsr.models()))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--dry", action="store_true", help="print, but write nothing")
+    arguments = parser.parse_args()
+    torch.set_num_threads(_core.thread_count())
+    absent = [name for name in ("openvino", "ncnn") if importlib.util.find_spec(name) is None]
+    if absent:
+        print(f"not installed, left out: {', '.join(absent)}")
+    results = []
+    for model in arguments.models:
+        results.append(measure(model, arguments.rounds))
+        print(table(results[-1]) + "\n", flush=True)
+    if not arguments.dry:
+        content = {"machine": machine.describe(), "rounds": arguments.rounds, "absent": absent, "results": results}
+        RESULTS.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
