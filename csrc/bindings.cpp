@@ -205,7 +205,7 @@ class Program {
       : program_(cpu::conv_kernels(), precision), exact_(precision == "fp32") {}
 
   int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero) {
-    require(!stored_, "the program is complete");
+    require(!stored_ && !begun_, "tensors come before steps");
     require(channels > 0 && channels <= kMaxChannels && factor > 0 && factor <= kMaxFactor, "tensor out of bounds");
     require(scale > 0 && zero >= 0 && zero <= 255, "no grid");
     tensors_.push_back({channels, factor, floats, packed && !exact_, false});
@@ -354,7 +354,7 @@ class Program {
   }
   const Tensor& make(int i) {
     require(!stored_ && i > 0 && i < static_cast<int>(tensors_.size()) && !tensors_[i].made, "target is made already");
-    tensors_[i].made = true;
+    tensors_[i].made = begun_ = true;
     return tensors_[i];
   }
   void addend(int i, const Tensor& target) const {
@@ -366,7 +366,7 @@ class Program {
 
   ConvProgram program_;
   bool exact_;
-  bool stored_ = false;
+  bool begun_ = false, stored_ = false;
   std::vector<Tensor> tensors_;
 };
 

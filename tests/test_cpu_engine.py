@@ -137,16 +137,17 @@ def test_parts_equal_the_whole_bit_for_bit(engines, name, precision, height, wid
 
 
 def test_a_cut_out_of_a_larger_frame_is_the_same(networks, engines):
-    """What lies beyond the receptive radius changes nothing, not even the last bit."""
-    for name, precision in (("srresnet-x4", "fp32"), ("compact-x2", "int8")):
+    """What lies beyond the receptive radius changes nothing, not even the last bit.
+
+    In float only rows can be cut off by hand: what the outputs of a Winograd tile share cancels up to rounding.
+    """
+    for name, precision, left in (("srresnet-x4", "fp32", 0), ("compact-x2", "int8", 7)):
         radius, scale = networks[name].radius, networks[name].scale
         frame = frame_of(5, 90, 100, dtype=np.float32)
-        whole = engines[name, precision].run(frame)
-        part = engines[name, precision].run(np.ascontiguousarray(frame[10:85, 7:90]))
-        inner = slice(radius * scale, -radius * scale)
-        np.testing.assert_array_equal(
-            part[inner, inner], whole[10 * scale : 85 * scale, 7 * scale : 90 * scale][inner, inner]
-        )
+        whole = engines[name, precision].run(frame)[10 * scale : 85 * scale, left * scale :]
+        part = engines[name, precision].run(np.ascontiguousarray(frame[10:85, left:]))
+        rows, columns = slice(radius * scale, -radius * scale), slice(radius * scale if left else 0, None)
+        np.testing.assert_array_equal(part[rows, columns], whole[rows, columns])
 
 
 RUN = """
@@ -301,11 +302,10 @@ def test_auto_takes_int8_where_the_card_allows_it(tmp_path, monkeypatch):
     network = graph.read(path)
     assert auto_precision(network) == "fp32"  # not a shipped model
     monkeypatch.setattr(catalog, "models", lambda: {"m": card})
-    monkeypatch.setenv("FASTSR_ISA", "avx2" if "avx2" in _core.available_isas() else "portable")
-    assert auto_precision(network) == ("int8" if "avx2" in _core.available_isas() else "fp32")
-    monkeypatch.setenv("FASTSR_ISA", "portable")
-    assert auto_precision(network) == "fp32"
-    monkeypatch.delenv("FASTSR_ISA")
+    for isa, precision in (("avx512", "int8"), ("avxvnni", "int8"), ("avx2", "fp32"), ("portable", "fp32")):
+        monkeypatch.setattr(_core, "active_isa", lambda isa=isa: isa)
+        assert auto_precision(network) == precision
+    monkeypatch.setattr(_core, "active_isa", lambda: "avx512")
     dear = dataclasses.replace(card, precision_cost={"int8": 0.2})
     monkeypatch.setattr(catalog, "models", lambda: {"m": dear})
     assert auto_precision(network) == "fp32"

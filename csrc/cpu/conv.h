@@ -16,7 +16,8 @@
 
 namespace fastsr::cpu {
 
-constexpr int kMaxKernel = 9;  // rows and columns of a kernel
+constexpr int kMaxKernel = 9;                     // rows and columns of a kernel
+constexpr int kTileOutputs = 4, kTilePlanes = 6;  // of conv_winograd.h
 
 // How a convolution's input is held: float; int8 levels less their zero point, in pairs of s16; int8 levels in fours
 // of u8; bfloat16 in pairs.
@@ -49,7 +50,8 @@ struct Finish {
   float low = 0, high = 0;
 };
 
-// A convolution packed for one instruction set: [group of vectors][kernel row][4-byte group of inputs][vector][lane].
+// A convolution packed for one instruction set:
+// [group of vectors][plane, when spread][kernel row][4-byte group of inputs][vector][lane].
 struct PackedConv {
   int kernel_rows = 0, kernel_columns = 0;
   int vectors = 0;            // of output channels
@@ -75,12 +77,21 @@ struct Stride {
 struct ConvRow {
   const PackedConv* conv;
   const uint8_t* rows[kMaxKernel];  // first input sample under the kernel, one pointer per kernel row
-  int64_t input_stride;             // bytes from pixel to pixel
+  int64_t input_stride;             // bytes from pixel to pixel (from tile to tile of a spread row)
+  int64_t plane;                    // bytes from plane to plane of a spread row
   int64_t count;                    // pixels to make
   const Place* places;              // one per vector
   Stride stride;
   Packed packed;  // how outputs are packed
   Grid grid;
+};
+
+// A row spread for conv_winograd.h.
+struct SpreadRow {
+  const float* source;  // the pixel left of the first tile
+  int64_t tiles, stored;
+  float* target;
+  int64_t plane;  // floats from plane to plane
 };
 
 // Frame pixels to the first tensor.
@@ -141,6 +152,8 @@ struct ConvKernels {
   void (*conv_f32)(const ConvRow&);
   void (*conv_int8)(const ConvRow&);
   void (*conv_bf16)(const ConvRow&);  // null where bf16 is not offered
+  void (*spread)(const SpreadRow&);
+  void (*winograd)(const ConvRow&);
   void (*load)(const LoadRow&);
   void (*gather)(const GatherRow&);
   void (*sum)(const SumRow&);

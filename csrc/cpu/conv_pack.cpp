@@ -23,8 +23,27 @@ std::vector<float> filled(const std::vector<float>& values, int subs, int stored
   return out;
 }
 
+std::vector<float> spread_kernel(const ConvSpec& spec) {
+  static constexpr double kSpread[kTilePlanes][3] = {{1. / 4, 0, 0},
+                                                     {-1. / 6, -1. / 6, -1. / 6},
+                                                     {-1. / 6, 1. / 6, -1. / 6},
+                                                     {1. / 24, 1. / 12, 1. / 6},
+                                                     {1. / 24, -1. / 12, 1. / 6},
+                                                     {0, 0, 1}};
+  const size_t size = static_cast<size_t>(spec.out) * spec.in * spec.rows;
+  std::vector<float> out(kTilePlanes * size);
+  for (int plane = 0; plane < kTilePlanes; ++plane) {
+    for (size_t i = 0; i < size; ++i) {
+      double sum = 0;
+      for (int kx = 0; kx < 3; ++kx) sum += kSpread[plane][kx] * spec.kernel[3 * i + kx];
+      out[plane * size + i] = static_cast<float>(sum);
+    }
+  }
+  return out;
+}
+
 PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, int zero, int stored_in, int subs,
-                int stored_out) {
+                int stored_out, int planes) {
   const int lanes = kernels.lanes, deep = kind == Packed::none ? 1 : kind == Packed::u8 ? 4 : 2;
   PackedConv conv;
   conv.kernel_rows = spec.rows;
@@ -33,7 +52,8 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, i
   conv.steps = static_cast<int64_t>(spec.columns) * stored_in / deep;
   conv.finish = Finish{filled(spec.slopes, subs, stored_out, 0.f), spec.clipped, spec.low, spec.high};
   conv.scales = filled(spec.scales, subs, stored_out, 0.f);
-  const size_t bytes = static_cast<size_t>(conv.vectors) * lanes * 4 * spec.rows * conv.steps;
+  const size_t bytes = static_cast<size_t>(planes) * conv.vectors * lanes * 4 * spec.rows * conv.steps;
+  const int64_t kernel_size = static_cast<int64_t>(spec.out) * spec.in * spec.rows * spec.columns;
   conv.weights = Block(bytes);
   conv.starts = Block(static_cast<size_t>(conv.vectors) * lanes * 4);
   std::memset(conv.weights.data(), 0, bytes);
@@ -49,12 +69,14 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, i
         if (channel >= run) continue;
         const int out = sub * run + channel;
         uint32_t sum = 0;  // of the levels
-        for (int ky = 0; ky < spec.rows; ++ky) {
+        for (int row = 0; row < planes * spec.rows; ++row) {
+          const int plane = row / spec.rows, ky = row % spec.rows;
           for (int kx = 0; kx < spec.columns; ++kx) {
             for (int in = 0; in < spec.in; ++in) {
-              const int64_t from = ((static_cast<int64_t>(out) * spec.in + in) * spec.rows + ky) * spec.columns + kx;
+              const int64_t from = plane * kernel_size +
+                                   ((static_cast<int64_t>(out) * spec.in + in) * spec.rows + ky) * spec.columns + kx;
               const int64_t k = static_cast<int64_t>(kx) * stored_in + in;
-              const int64_t to = (((ky * conv.steps + k / deep) * taken + v) * lanes + lane) * deep + k % deep;
+              const int64_t to = (((row * conv.steps + k / deep) * taken + v) * lanes + lane) * deep + k % deep;
               switch (kind) {
                 case Packed::none: std::memcpy(weights + 4 * to, spec.kernel + from, 4); break;
                 case Packed::bf16: {
@@ -82,7 +104,7 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, i
         }
       }
     }
-    weights += static_cast<size_t>(taken) * lanes * 4 * spec.rows * conv.steps;
+    weights += static_cast<size_t>(planes) * taken * lanes * 4 * spec.rows * conv.steps;
     first += taken;
   }
   return conv;

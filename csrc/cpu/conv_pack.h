@@ -8,9 +8,12 @@ namespace fastsr::cpu {
 struct ConvSpec;
 
 // `subs` runs of output channels are filled up to `stored_out` each, input channels to `stored_in`. `kind` says how the
-// inputs are held; `zero` is the level of zero among them.
+// inputs are held; `zero` is the level of zero among them. `planes` kernels stand one behind the other.
 PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, int zero, int stored_in, int subs,
-                int stored_out);
+                int stored_out, int planes = 1);
+
+// A kernel of three columns spread over kTilePlanes kernels of one.
+std::vector<float> spread_kernel(const ConvSpec& spec);
 
 // `values` of `subs` runs, each filled up with `fill` to `stored` values.
 std::vector<float> filled(const std::vector<float>& values, int subs, int stored, float fill);

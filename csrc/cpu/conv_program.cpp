@@ -93,22 +93,65 @@ int ConvProgram::tensor(int channels, int factor, bool floats, bool packed, Grid
 }
 
 void ConvProgram::conv(const ConvSpec& spec) {
-  Tensor &source = tensors_[spec.source], &target = tensors_[spec.target];
   const bool exact = spec.levels == nullptr && kind_ != Packed::bf16;  // in float
+  const bool winograd =
+      exact && spec.rows == 3 && spec.columns == 3 && tensors_[spec.source].stored % kernels_.lanes == 0;
+  const int from = winograd ? spread_of(spec.source) : spec.source;
+  Tensor &source = tensors_[from], &target = tensors_[spec.target];
   Step step;
-  step.kind = Kind::conv;
-  step.source = spec.source;
+  step.kind = winograd ? Kind::winograd : Kind::conv;
+  step.source = from;
   step.target = spec.target;
   step.add = spec.add;
   step.factor = spec.factor;
   step.reach[0] = spec.rows / 2;
   step.reach[1] = spec.columns / 2;
   step.reads = exact ? Packed::none : kind_;
+  if (winograd) {
+    ConvSpec spread = spec;
+    const std::vector<float> kernel = spread_kernel(spec);
+    spread.kernel = kernel.data();
+    spread.columns = 1;
+    step.reach[1] = 0;
+    step.conv =
+        pack(spread, kernels_, Packed::none, 0, source.stored, spec.factor * spec.factor, target.stored, kTilePlanes);
+    target.granule[0] = spec.factor;
+    target.granule[1] = spec.factor * kTileOutputs;
+    steps_.push_back(std::move(step));
+    return;
+  }
   step.conv =
       pack(spec, kernels_, step.reads, source.grid.zero, source.stored, spec.factor * spec.factor, target.stored);
   source.margin = std::max<int64_t>(source.margin, step.reach[1]);
-  target.granule = spec.factor;
+  target.granule[0] = target.granule[1] = spec.factor;
   steps_.push_back(std::move(step));
+}
+
+// The tensor that holds `source` spread, and the step that makes it.
+int ConvProgram::spread_of(int source) {
+  if (tensors_[source].spread >= 0) return tensors_[source].spread;
+  Tensor made{tensors_[source].channels, tensors_[source].factor, true, false, Grid{}};
+  made.stored = tensors_[source].stored;
+  made.granule[1] = kTileOutputs;
+  made.is_spread = true;
+  // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
+  tensors_[source].margin = std::max<int64_t>(tensors_[source].margin, kTilePlanes);
+  tensors_[source].spread = static_cast<int>(tensors_.size());
+  Step step;
+  step.kind = Kind::spread;
+  step.source = source;
+  step.target = tensors_[source].spread;
+  step.reach[1] = 1;
+  tensors_.push_back(made);
+  steps_.push_back(std::move(step));
+  return steps_.back().target;
+}
+
+// Bytes from row to row of a tensor's ring.
+int64_t ConvProgram::ring_row(const Tensor& t, const Interval& columns, int64_t sample) const {
+  const int64_t width = columns.last - columns.first + 1;
+  if (!t.is_spread) return row_bytes((width + 2 * t.margin) * t.stored * sample);
+  return row_bytes(round_up(width, kTileOutputs) / kTileOutputs * kTilePlanes * t.stored * sample);
 }
 
 void ConvProgram::gather(int source, int target, int factor, std::vector<int32_t> table, int add,
@@ -161,7 +204,7 @@ void ConvProgram::needs(int64_t first, int64_t last, int axis, std::vector<Inter
     if (step->kind == Kind::store || step->kind == Kind::load) continue;
     Interval& made = need[step->target];
     if (made.empty()) continue;
-    const int64_t granule = tensors_[step->target].granule;
+    const int64_t granule = tensors_[step->target].granule[axis];
     made = Interval{floor_div(made.first, granule) * granule, floor_div(made.last, granule) * granule + granule - 1};
     if (step->add >= 0) need[step->add] = joined(need[step->add], made);
     const Interval read{floor_div(made.first, step->factor) - step->reach[axis],
@@ -206,9 +249,9 @@ int64_t ConvProgram::unit_bytes(int64_t width) const {
   int64_t bytes = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const Tensor& t = tensors_[i];
-    const int64_t pixels = need[i].last - need[i].first + 1 + 2 * t.margin;
-    if (t.floats) bytes += (t.capacity + 1) * row_bytes(pixels * t.stored * 4);
-    if (t.packed) bytes += (t.capacity + 1) * row_bytes(pixels * t.stored * item(t));
+    if (need[i].empty()) continue;
+    if (t.floats) bytes += (t.capacity + 1) * ring_row(t, need[i], 4);
+    if (t.packed) bytes += (t.capacity + 1) * ring_row(t, need[i], item(t));
   }
   return bytes;
 }
@@ -222,7 +265,7 @@ ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
     needs(kFarRow * body_factor_, kFarRow * body_factor_ + body_factor_ - 1, axis, need);
     work = 1e-9;
     for (const Step& step : steps_) {
-      if (step.kind != Kind::conv) continue;
+      if (step.kind != Kind::conv && step.kind != Kind::winograd) continue;
       const Tensor& t = tensors_[step.target];
       const double macs = static_cast<double>(step.conv.steps) * step.conv.kernel_rows * step.conv.vectors * t.factor *
                           t.factor / step.factor / step.factor;
@@ -293,7 +336,7 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
     unit.packed.resize(tensors_.size());
     const auto lay = [&](const Tensor& t, size_t i, Ring& ring, int64_t sample) {
       ring.pixel = t.stored * sample;
-      ring.row = row_bytes((unit.columns[i].last - unit.columns[i].first + 1 + 2 * t.margin) * ring.pixel);
+      ring.row = ring_row(t, unit.columns[i], sample);
       ring.capacity = t.capacity;
       ring.first = unit.columns[i].first;
       bytes += static_cast<size_t>((ring.capacity + 1) * ring.row);
@@ -318,7 +361,8 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
       if (ring.row == 0) return;
       // Whatever kernels read beyond the frame's edges is zero: the margins beside each row, and one row outside.
       const int64_t margin = tensors_[i].margin * ring.pixel;
-      const int64_t end = margin + (unit.columns[i].last - ring.first + 1) * ring.pixel;
+      const int64_t end =
+          tensors_[i].is_spread ? ring.row : margin + (unit.columns[i].last - ring.first + 1) * ring.pixel;
       for (int64_t y = 0; y < ring.capacity; ++y) {
         std::memset(place + y * ring.row, zero, margin);
         std::memset(place + y * ring.row + end, zero, static_cast<size_t>(ring.row - end));
@@ -344,7 +388,7 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
           continue;
         }
         int64_t& next = unit.next[step.target];
-        const int64_t granule = tensors_[step.target].granule;
+        const int64_t granule = tensors_[step.target].granule[0];
         const int64_t end = std::min(unit.rows[step.target].last, last(step.target, 0));
         for (; next <= end; next += granule) make_row(unit, step, next / granule);
       }
@@ -354,7 +398,13 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
       if (progress && due && finished < total && std::this_thread::get_id() == caller) progress(finished, total);
     }
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (static_cast<int64_t>(spare_.size()) < thread_count()) spare_.push_back(std::move(memory));
+    if (static_cast<int64_t>(spare_.size()) < thread_count()) {
+      spare_.push_back(std::move(memory));
+    } else {  // the larger ones fit more frames
+      const auto smaller = [](const auto& a, const auto& b) { return a.first < b.first; };
+      const auto least = std::min_element(spare_.begin(), spare_.end(), smaller);
+      if (least->first < memory.first) *least = std::move(memory);
+    }
   };
 
   parallel_for(units, 1, [&](int64_t begin, int64_t end) {
@@ -396,7 +446,9 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y) const {
       kernels_.load(LoadRow{input(y, columns.first), unit.type, count, channels, tensor.stored,
                             floats(t, y, columns.first), packed(t, y, columns.first), kind_, tensor.grid});
       break;
-    case Kind::conv: conv_row(unit, step, y); break;
+    case Kind::conv:
+    case Kind::winograd: conv_row(unit, step, y); break;
+    case Kind::spread: spread_row(unit, step, y); break;
     case Kind::gather: {
       const int64_t from = columns.first / step.factor;
       const int32_t* table = step.table.data() + y % step.factor * step.factor * tensor.channels;
@@ -438,6 +490,16 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y) const {
   }
 }
 
+// Row y of a tensor spread for Winograd's convolution.
+void ConvProgram::spread_row(Unit& unit, const Step& step, int64_t y) const {
+  const Interval columns = unit.columns[step.target];
+  const int64_t tiles = round_up(columns.last - columns.first + 1, kTileOutputs) / kTileOutputs;
+  const int stored = tensors_[step.target].stored;
+  kernels_.spread(SpreadRow{reinterpret_cast<const float*>(unit.floats[step.source].at(y, columns.first - 1)), tiles,
+                            stored, reinterpret_cast<float*>(unit.floats[step.target].at(y, columns.first)),
+                            tiles * stored});
+}
+
 // Row y, before the shuffle, of a convolution.
 void ConvProgram::conv_row(Unit& unit, const Step& step, int64_t y) const {
   const Tensor &source = tensors_[step.source], &target = tensors_[step.target];
@@ -453,8 +515,14 @@ void ConvProgram::conv_row(Unit& unit, const Step& step, int64_t y) const {
   for (int k = 0; k < step.conv.kernel_rows; ++k) {
     const int64_t from = y - step.reach[0] + k;
     const bool inside = from >= 0 && from < unit.size[0] * source.factor;
-    row.rows[k] = inside ? input.at(from, first - step.reach[1])
-                         : input.outside + (first - step.reach[1] - input.first) * input.pixel;
+    const int64_t x = first - step.reach[1] - input.first;
+    // A spread row has a pixel's worth of channels for each tile, plane behind plane.
+    const int64_t offset = (source.is_spread ? x / kTileOutputs : x) * input.pixel;
+    row.rows[k] = (inside ? input.at(from, input.first) : input.outside) + offset;
+  }
+  if (source.is_spread) {
+    const Interval held = unit.columns[step.source];
+    row.plane = round_up(held.last - held.first + 1, kTileOutputs) / kTileOutputs * input.pixel;
   }
   const auto place = [&](const Ring& ring, int64_t dy, int64_t dx) -> uint8_t* {
     return ring.row ? ring.at(y * factor + dy, columns.first + dx) : nullptr;
@@ -474,6 +542,7 @@ void ConvProgram::conv_row(Unit& unit, const Step& step, int64_t y) const {
     }
   }
   row.places = unit.places.data();
+  if (source.is_spread) return kernels_.winograd(row);
   switch (step.reads) {
     case Packed::none: return kernels_.conv_f32(row);
     case Packed::bf16: return kernels_.conv_bf16(row);

@@ -71,12 +71,14 @@ class ConvProgram {
     int channels, factor;
     bool floats, packed;
     Grid grid;
-    int stored = 0;        // channels, filled up
-    int granule = 1;       // its rows and columns are made this many at a time
+    int stored = 0;           // channels, filled up
+    int granule[2] = {1, 1};  // its rows, columns are made this many at a time
+    int spread = -1;          // the tensor that holds it spread for Winograd's convolution, or -1
+    bool is_spread = false;
     int64_t margin = 0;    // columns beside a unit's that kernels reach into
     int64_t capacity = 0;  // rows of the ring
   };
-  enum class Kind { load, conv, gather, sum, store };
+  enum class Kind { load, conv, spread, winograd, gather, sum, store };
   struct Step {
     Kind kind;
     int source = -1, target = -1, add = -1;
@@ -94,6 +96,8 @@ class ConvProgram {
   struct Unit;
   struct Cut;
 
+  int spread_of(int source);
+  int64_t ring_row(const Tensor& t, const Interval& columns, int64_t sample) const;
   int stored(int channels, bool input) const;
   int64_t item(const Tensor& t) const {
     return t.packed && kernels_.int8 == Packed::u8 && kind_ != Packed::bf16 ? 1 : 2;
@@ -103,6 +107,7 @@ class ConvProgram {
   Cut cut(const FrameShape& shape, int64_t side) const;
   void make_row(Unit& unit, const Step& step, int64_t y) const;
   void conv_row(Unit& unit, const Step& step, int64_t y) const;
+  void spread_row(Unit& unit, const Step& step, int64_t y) const;
 
   const ConvKernels& kernels_;
   Packed kind_;  // how packed tensors are held

@@ -25,19 +25,10 @@ FASTSR_HOT void store_packed(uint8_t* out, Floats v, Packed kind, const Grid& gr
 }
 
 template <typename Dot, int kPixels, int kVectors>
-FASTSR_HOT void accumulate(const ConvRow& row, int64_t x, int vector, typename Dot::Sum (&sums)[kPixels][kVectors]) {
-  using Sum = typename Dot::Sum;
-  const PackedConv& conv = *row.conv;
-  FASTSR_UNROLL
-  for (int v = 0; v < kVectors; ++v) {
-    const Sum start = load_vector<Sum>(conv.starts.data() + (vector + v) * sizeof(Sum));
-    FASTSR_UNROLL
-    for (int m = 0; m < kPixels; ++m) sums[m][v] = start;
-  }
-  const uint8_t* weights = conv.weights.data() + vector * conv.kernel_rows * conv.steps * sizeof(Sum);
-  const int64_t stride = row.input_stride, steps = conv.steps;
-  for (int k = 0; k < conv.kernel_rows; ++k) {
-    const uint8_t* input = row.rows[k] + x * stride;
+FASTSR_HOT void accumulate(const uint8_t* const* rows, int kernel_rows, int64_t offset, int64_t stride, int64_t steps,
+                           const uint8_t* weights, typename Dot::Sum (&sums)[kPixels][kVectors]) {
+  for (int k = 0; k < kernel_rows; ++k) {
+    const uint8_t* input = rows[k] + offset;
     for (int64_t step = 0; step < steps; ++step) {
       Ints w[kVectors];
       FASTSR_UNROLL
@@ -119,8 +110,18 @@ FASTSR_HOT void finish_tile(const ConvRow& row, int64_t x, int vector, typename 
 
 template <typename Dot, int kPixels, int kVectors>
 __attribute__((noinline)) void tile(const ConvRow& row, int64_t x, int vector) {
-  typename Dot::Sum sums[kPixels][kVectors];
-  accumulate<Dot, kPixels, kVectors>(row, x, vector, sums);
+  using Sum = typename Dot::Sum;
+  const PackedConv& conv = *row.conv;
+  Sum sums[kPixels][kVectors];
+  FASTSR_UNROLL
+  for (int v = 0; v < kVectors; ++v) {
+    const Sum start = load_vector<Sum>(conv.starts.data() + (vector + v) * sizeof(Sum));
+    FASTSR_UNROLL
+    for (int m = 0; m < kPixels; ++m) sums[m][v] = start;
+  }
+  const uint8_t* weights = conv.weights.data() + vector * conv.kernel_rows * conv.steps * sizeof(Sum);
+  accumulate<Dot, kPixels, kVectors>(row.rows, conv.kernel_rows, x * row.input_stride, row.input_stride, conv.steps,
+                                     weights, sums);
   finish_tile<Dot, kPixels, kVectors>(row, x, vector, sums);
 }
 
