@@ -3,7 +3,8 @@
 Whole calls are timed, uint8 picture in, uint8 picture out. All ways of one precision must agree before anything is
 timed; then they take turns, round after round, so that whatever disturbs the machine disturbs them all. Writes
 benchmarks/results/cpu-engines.json: medians, minima, the ratio to PyTorch, and the share of the rate at which the
-machine multiplies and adds in registers. `--dry` only prints. Peers that are not installed are named and left out.
+machine multiplies and adds in registers (above one where Winograd or int8 needs fewer operations). `--dry` only
+prints. Peers that are not installed are named and left out.
 """
 
 from __future__ import annotations
