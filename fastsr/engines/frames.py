@@ -165,13 +165,13 @@ class FrameEngine(Windows):
         super().__init__(graph, tile, int(device.free_memory() * MEMORY_SHARE))
         cut = graph.fixed_size is None and graph.radius is not None
         if tile is None and cut:
-            self._limit(min(LARGEST_WINDOW, *self.tile))
+            self._limit(LARGEST_WINDOW, LARGEST_WINDOW)
         self.peeled, self.network, self.device = peeled, network, device
         _, *most = network.limits
         if any(side > limit for side, limit in zip(self.tile, most, strict=True)) and cut:
             if tile is not None:
                 raise EngineError(f"tile {tile} is larger than the {most[1]}x{most[0]} that the engine was built for")
-            self._limit(min(most))
+            self._limit(*most)
         self._batch = network.limits[0]  # windows at once, at most
         self._upload, self._compute, self._download = device.stream(), device.stream(), device.stream()
         self._lock = threading.RLock()  # around whatever queues work on the compute stream
@@ -179,11 +179,15 @@ class FrameEngine(Windows):
         self._programs: dict[object, _Program] = {}
         self._idle: dict[object, list[_Slot]] = collections.defaultdict(list)
 
-    def _limit(self, side: int) -> None:
-        side = side // self.graph.alignment * self.graph.alignment
-        if side < self.smallest:
-            raise EngineError(f"{self.graph.name}: windows of {side} pixels are too small; {self.smallest} are needed")
-        self.tile = (side, side)
+    def _limit(self, height: int, width: int) -> None:
+        """Make windows at most this large."""
+        step = self.graph.alignment
+        height, width = (min(a, b) // step * step for a, b in zip(self.tile, (height, width), strict=True))
+        if min(height, width) < self.smallest:
+            raise EngineError(
+                f"{self.graph.name}: windows of {width}x{height} pixels are too small; {self.smallest} are needed"
+            )
+        self.tile = (height, width)
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
@@ -333,13 +337,14 @@ class FrameEngine(Windows):
             if self._batch > 1:
                 self._batch = 1
                 return
-            side = max(self.tile) // 2
-            if self.graph.fixed_size is not None or self.graph.radius is None or side < 2 * self.smallest:
+            height, width = (side // 2 for side in self.tile)  # buffers grow with the one, the network with both
+            possible = self.graph.fixed_size is None and self.graph.radius is not None
+            if not possible or min(height, width) < 2 * self.smallest:
                 raise EngineError(
                     f"{self.graph.name}: the GPU's memory does not hold a window of {self.tile[1]}x{self.tile[0]} "
                     f"pixels, and smaller ones are not possible; free memory or use device='cpu' ({error})"
                 ) from None
-            self._limit(side)
+            self._limit(height, width)
 
     # ---- on the device ----------------------------------------------------------------------------------------------
 
