@@ -161,6 +161,21 @@ def test_an_exception_of_progress_stops_the_build_and_comes_out(rtx, tmp_path):
     assert len(calls) < len(complete) / 2
 
 
+def test_ctrl_c_while_it_logs_stops_the_build_and_comes_out(rtx, tmp_path):
+    network, lines = ranged(compact(), tmp_path), []
+
+    def interrupted(line):
+        lines.append(line)
+        if len(lines) == 200:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(rtx, network, "int8", PROFILE, ("8.9",), log=interrupted)
+    complete = []
+    build(rtx, network, "int8", PROFILE, ("8.9",), log=complete.append)
+    assert 200 <= len(lines) < len(complete)
+
+
 def test_threads_build_side_by_side(rtx, tmp_path):
     network, made = ranged(compact(), tmp_path), []
     threads = [

@@ -303,8 +303,8 @@ def test_a_precision_that_fails_its_probe_falls_back(tmp_path, monkeypatch):
 
 
 def test_import_pulls_in_no_runtime():
-    runtimes = "'torch', 'onnxruntime', 'onnx', 'tensorrt', 'av', 'training'"
-    code = f"import sys, fastsr; print(sorted({{{runtimes}}} & set(sys.modules)))"
+    runtimes = "'torch', 'onnxruntime', 'onnx', 'tensorrt', 'tensorrt_rtx', 'cuda', 'av', 'training'"
+    code = f"import sys, fastsr.cli; print(sorted({{{runtimes}}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -341,6 +341,8 @@ def test_closing_frees_the_memory_and_may_be_repeated(flavour, device):
     network.close()
     network.close()
     assert device.held == {}
+    with pytest.raises(EngineError, match="this network was closed"):
+        network.prepare(1, 16, 16)
 
 
 # Which TensorRT, which GPU.
@@ -395,8 +397,22 @@ def test_log_lines_reach_those_who_listen_and_none_others(rtx):
         logger.log(Severity.ERROR, "trouble")
     logger.log(Severity.ERROR, "after")
     assert (list(errors), every) == (["trouble"], ["chatter", "trouble"])
-    with rtx.log.listening(lambda line: 1 / 0):
-        logger.log(Severity.ERROR, "no exception may reach C++")
+
+
+def test_what_is_raised_while_it_logs_waits_until_it_is_back(rtx):
+    """C++ would end the process."""
+
+    def interrupted(line):
+        raise KeyboardInterrupt
+
+    with rtx.log.listening(interrupted):
+        rtx.log.logger.log(Severity.ERROR, "a line")
+        other = threading.Thread(target=rtx.log.check)  # what is raised in one thread is not another's
+        other.start()
+        other.join()
+        with pytest.raises(KeyboardInterrupt):
+            rtx.log.check()
+        rtx.log.check()
 
 
 def cuda_core(monkeypatch, device):

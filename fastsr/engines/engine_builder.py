@@ -17,7 +17,7 @@ from fastsr.typed import typed
 FP8_SM = (8, 9)
 USUAL = (1, 272, 480)
 MOST = (4, 1088, 1920)
-LARGEST_TENSOR = 1 << 31  # values; TensorRT counts them in an int32
+LARGEST_TENSOR = 1 << 31  # values; not every TensorRT counts further
 
 Shape = tuple[int, int, int]  # pictures, height, width
 
@@ -126,12 +126,13 @@ def build(
         sizes = [(n, graph.channels, h, w) for n, h, w in (profile.least, profile.usual, profile.most)]
         shapes.set_shape(graph.input, *sizes)
         config.add_optimization_profile(shapes)
-        monitor = _monitor(trt, progress) if progress is not None and hasattr(trt, "IProgressMonitor") else None
+        monitor = _monitor(trt, flavour, progress) if hasattr(trt, "IProgressMonitor") else None
         if monitor is not None:
             config.progress_monitor = monitor
         made = builder.build_serialized_network(network, config)
         if monitor is not None and monitor.raised is not None:
             raise monitor.raised
+        flavour.log.check()
         if made is None:
             raise EngineError(f"{graph.path}: {flavour.title} cannot build it in {precision}: {_last(errors)}")
         return bytes(made)
@@ -171,8 +172,8 @@ def _last(errors: Sequence[str]) -> str:
     return " ".join(errors[-1].split()) if errors else "it does not say why"
 
 
-def _monitor(trt: Any, progress: Progress) -> Any:
-    """An IProgressMonitor that counts the steps of all phases, for `progress`."""
+def _monitor(trt: Any, flavour: Flavour, progress: Progress | None) -> Any:
+    """An IProgressMonitor that counts the steps of all phases, for `progress`, and stops when something was raised."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -199,6 +200,9 @@ def _monitor(trt: Any, progress: Progress) -> Any:
                 self._tell()
 
         def _tell(self) -> None:
+            flavour.log.check()
+            if progress is None:
+                return
             done = self._closed + sum(done for _, done in self._open.values())
             progress(done, self._closed + sum(steps for steps, _ in self._open.values()))
 

@@ -67,16 +67,19 @@ class Log:
     def __init__(self, trt: Any) -> None:
         self._listeners: dict[int, tuple[LogLine, bool]] = {}
         self._lock = threading.Lock()
-        heard = self._heard
+        self._raised: dict[int, BaseException] = {}  # by thread
+        heard, raised = self._heard, self._raised
 
         class Logger(trt.ILogger):  # type: ignore[misc]
             def __init__(self) -> None:
                 trt.ILogger.__init__(self)
 
             def log(self, severity: Any, message: str) -> None:
-                # An exception would have to pass through C++, which ends the process.
-                with contextlib.suppress(BaseException):
+                # An exception, of Ctrl-C for one, would have to pass through C++, which ends the process.
+                try:
                     heard(message, severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR))
+                except BaseException as error:
+                    raised[threading.get_ident()] = error
 
         self.logger = Logger()
 
@@ -86,6 +89,12 @@ class Log:
         for listener, everything in listeners:
             if is_error or everything:
                 listener(message)
+
+    def check(self) -> None:
+        """Raise what was raised in this thread while TensorRT logged, Ctrl-C for one; nothing the second time."""
+        error = self._raised.pop(threading.get_ident(), None)
+        if error is not None:
+            raise error
 
     @contextlib.contextmanager
     def listening(self, listener: LogLine, everything: bool = False) -> Iterator[None]:

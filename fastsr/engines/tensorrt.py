@@ -58,6 +58,7 @@ class TensorRTNetwork:
         self._capacity = 0
         self._shape: Shape | None = None
         self.generation = 0
+        self._context: Any = None
         self._device = gpus.device(device_index)
         self._errors = self._open.enter_context(flavour.log.errors())
         try:
@@ -79,6 +80,7 @@ class TensorRTNetwork:
             self.least: Shape = (least[0], least[2], least[3])
             self.limits: Shape = (most[0], most[2], most[3])
             self._context = self._make_context()
+            flavour.log.check()
         except BaseException:
             self.close()
             raise
@@ -125,6 +127,8 @@ class TensorRTNetwork:
         for value, low, high, what in zip(shape, self.least, self.limits, ("pictures", "rows", "columns"), strict=True):
             if not low <= value <= high:
                 raise EngineError(f"this engine takes {low} to {high} {what} at once, not {value}; build one that does")
+        if self._context is None:
+            raise EngineError("this network was closed; make another")
         self._device.set_current()
         self._shape = None  # until all is done
         if not self._context.set_input_shape(self._input, (batch, self._channels, height, width)):
@@ -139,6 +143,7 @@ class TensorRTNetwork:
                 pointers.append(int(buffer.handle))
             self.enqueue(pointers[0], pointers[1], int(self._stream.handle))
             self._stream.sync()
+        self._flavour.log.check()
         self._shape = shape
 
     def _provide(self, size: int) -> None:
