@@ -147,7 +147,8 @@ class TensorRTNetwork:
         self._shape = shape
 
     def _provide(self, size: int) -> None:
-        """Give the context `size` bytes to compute in; memory only grows."""
+        """Give the context `size` bytes to compute in, or a few if it asks for none; memory only grows."""
+        size = max(size, 256)
         if size > self._capacity:
             if self._memory is not None:
                 self._memory.close(self._stream)  # first, so that both need not fit
@@ -156,8 +157,7 @@ class TensorRTNetwork:
             self._memory = self._allocate(size)
             self._capacity = size
             self._stream.sync()
-        if self._memory is not None:
-            self._context.set_device_memory(int(self._memory.handle), self._capacity)
+        self._context.set_device_memory(int(self._memory.handle), self._capacity)
 
     def _allocate(self, size: int) -> Any:
         try:
