@@ -84,7 +84,10 @@ class Device(Protocol):
 class Prepared(Protocol):
     """A network ready for batches of one shape."""
 
-    x: Array  # what to fill: N x C x h x w, or N x h x w x C with layout "NHWC"
+    @property
+    def x(self) -> Array:
+        """What to fill: N x C x h x w, or N x h x w x C with layout "NHWC"."""
+        ...
 
     def run(self, stream: Any) -> Array:
         """Queue the network on `x`; returns where its output will be, until the next run."""
@@ -94,9 +97,20 @@ class Prepared(Protocol):
 class Network(Protocol):
     """A generator (or what `peel` left of it) on one GPU."""
 
-    dtype: npt.DTypeLike  # of the batches
-    layout: str  # of the batches: "NCHW" or "NHWC"
-    limits: tuple[int, int, int]  # largest batch, height, width
+    @property
+    def dtype(self) -> npt.DTypeLike:
+        """Of the batches."""
+        ...
+
+    @property
+    def layout(self) -> str:
+        """Of the batches: "NCHW" or "NHWC"."""
+        ...
+
+    @property
+    def limits(self) -> tuple[int, int, int]:
+        """The largest batch, height and width."""
+        ...
 
     def prepare(self, batch: int, height: int, width: int) -> Prepared:
         """Get ready for a shape; what was prepared before may not be used any more."""
