@@ -282,11 +282,14 @@ def load(
     `model`: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1), or "nearest",
     "bilinear", "bicubic", "lanczos". `device`: "auto", "cpu" or "cuda". `precision`: "auto", "fp32", "bf16", "fp16" or
     "int8". `engine`: "auto", "onnx", "torch" or "tensorrt". `tile`: side of the windows that large frames are cut into,
-    halo included, in input pixels; the result does not depend on it. `realism`: for an adversarial model, where between
-    its fidelity model (0: highest PSNR) and itself (1, or not given: most detail) the weights lie; the fidelity model
-    is named by the card of a shipped model or by the metadata key "fidelity" of an ONNX file. `wait`: False lets another
-    engine serve while TensorRT builds its own, the first time on a GPU, in the background. Raises ModelError or
-    EngineError, saying what there is, and FastsrError for a realism outside 0..1.
+    halo included, in input pixels; the result does not depend on it.
+
+    `realism`: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not given:
+    most detail) the weights lie; the fidelity model is named by the card of a shipped model or by the metadata key
+    "fidelity" of an ONNX file. `wait`: False lets another engine serve while TensorRT builds its own, the first time on
+    a GPU, in the background.
+
+    Raises ModelError or EngineError, saying what there is, and FastsrError for a realism outside 0..1.
     """
     realism = checked_realism(realism)
     if os.fspath(model) in catalog.INTERPOLATIONS:
