@@ -54,6 +54,23 @@ FASTSR_INLINE void store_wide(void* to, const Wide<Bytes>& value) {
 #endif
 }
 
+// To global memory. Spelled out, as the compiler makes single stores of values that it has just assembled.
+template <int Bytes>
+FASTSR_INLINE void store_wide_global(void* to, const Wide<Bytes>& value) {
+  static_assert(Bytes == 8 || Bytes == 16);
+#if defined(__CUDA_ARCH__)
+  const size_t address = __cvta_generic_to_global(to);
+  if constexpr (Bytes == 16) {
+    asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(address), "r"(value.word[0]), "r"(value.word[1]),
+                 "r"(value.word[2]), "r"(value.word[3]));
+  } else {
+    asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(address), "r"(value.word[0]), "r"(value.word[1]));
+  }
+#else
+  store_wide(to, value);
+#endif
+}
+
 template <typename T>
 FASTSR_INLINE T load_element(const void* from) {
   check_alignment(from, sizeof(T));
@@ -74,6 +91,29 @@ FASTSR_INLINE void store_element(void* to, T value) {
 #else
   memcpy(to, &value, sizeof value);
 #endif
+}
+
+// Elements side by side, as they lie in (little-endian) memory. Assembled by shifts: the compiler would take a copy of
+// an array of small elements apart and store those.
+template <int Bytes, typename T>
+FASTSR_INLINE Wide<Bytes> pack(const T* values) {
+  constexpr int size = static_cast<int>(sizeof(T));
+  Wide<Bytes> packed;
+  FASTSR_UNROLL(4)
+  for (int w = 0; w < Bytes / 4; ++w) {
+    if constexpr (size < 4) {
+      packed.word[w] = 0;
+      FASTSR_UNROLL(4)
+      for (int i = 0; i < 4 / size; ++i) {
+        uint32_t element = 0;
+        memcpy(&element, values + w * (4 / size) + i, size);
+        packed.word[w] |= element << (8 * size * i);
+      }
+    } else {
+      memcpy(packed.word + w, reinterpret_cast<const unsigned char*>(values) + 4 * w, 4);
+    }
+  }
+  return packed;
 }
 
 // Memory that may be read as a whole: accesses may reach beyond a run, never beyond this.
@@ -124,9 +164,7 @@ struct Pieces {
     T values[width];
     FASTSR_UNROLL(16)
     for (int i = 0; i < width; ++i) values[i] = next();
-    Wide<Bytes> packed;
-    memcpy(&packed, values, Bytes);
-    store_wide(run + piece * width - skew, packed);
+    store_wide_global(run + piece * width - skew, pack<Bytes>(values));
   }
   template <class Next>
   FASTSR_INLINE void store_each(int piece, Next& next) const {
