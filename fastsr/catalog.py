@@ -32,6 +32,9 @@ class Model:
     fidelity: str = ""  # for an adversarial model: the shipped one, trained for PSNR alone, that realism starts from
 
 
+DEFAULTS = ("fast-x2", "fast-x4")
+
+
 @functools.cache
 def models() -> dict[str, Model]:
     """The shipped generators by name, in the order of models.toml."""
@@ -53,8 +56,12 @@ def models() -> dict[str, Model]:
 
 
 def default(scale: float) -> str:
-    """The model for enlarging `scale` times: the one with the smallest sufficient factor, else the largest factor."""
-    known = sorted(models().values(), key=lambda m: m.scale)
+    """The model for enlarging `scale` times: the one with the smallest sufficient factor, else the largest factor.
+
+    One of DEFAULTS, which are for any picture; where none of them is shipped, any model.
+    """
+    shipped = models().values()
+    known = sorted([m for m in shipped if m.name in DEFAULTS] or shipped, key=lambda m: m.scale)
     if not known:
         raise ModelError("this installation has no trained models; name an .onnx file or an interpolation")
     return next((m.name for m in known if m.scale >= scale), known[-1].name)

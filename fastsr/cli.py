@@ -1,4 +1,4 @@
-"""The command `fastsr`: upscale files and folders, list the models."""
+"""The command `fastsr`: upscale files and folders, list the models, export one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 import fastsr
-from fastsr import catalog, images
+from fastsr import catalog, export, images
 from fastsr.batch import Task, is_file, is_folder, mode, names_file, plan
 from fastsr.engines.base import DEVICES, PRECISIONS, REGISTRY, Progress
 from fastsr.errors import FastsrError, ImageError
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--allow-huge", action="store_true", help="accept images over Pillow's bomb limit")
 
     commands.add_parser("models", help="list the models")
+    export.add_parser(commands)
     return parser
 
 
@@ -71,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "models":
             return 0 if _say(models_table()) else 1
         with _one_interrupt():
+            if arguments.command == "export":
+                return 0 if _say(export.export(arguments)) else 1
             return _upscale(arguments)
     except FastsrError as error:
         _say(f"fastsr: {error}", sys.stderr)

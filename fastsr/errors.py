@@ -17,3 +17,7 @@ class ModelError(FastsrError):
 
 class EngineError(FastsrError):
     """An engine, device or precision that this machine cannot serve."""
+
+
+class GpuMemoryError(EngineError):
+    """A GPU has not the memory that was asked for; smaller tiles or batches may fit."""

@@ -7,6 +7,7 @@ Whatever is no convolution stays float.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -75,17 +76,29 @@ def to_qdq(graph: Graph) -> onnx.ModelProto:
 
     Raises EngineError, saying how to get them, when it has no ranges at all, and ModelError when it has no int8 form.
     """
-    ranged = graph.ranges.keys() & set(inputs(graph))
-    if not ranged:
+    return rewritten(onnx.load_model_from_string(graph.serialized), graph, _IntegerForm(graph))
+
+
+def ranged(graph: Graph) -> set[str]:
+    """The tensors read by convolutions that have a range. Raises as `to_qdq` does."""
+    found = graph.ranges.keys() & set(inputs(graph))
+    if not found:
         raise EngineError(
             f"{graph.path}: int8 needs activation ranges, which the file does not hold; "
             f"run: python -m training quantize {graph.path} --data FOLDER"
         )
-    model = onnx.load_model_from_string(graph.serialized)
-    form = _Form(graph)
+    return found
+
+
+def rewritten(model: onnx.ModelProto, graph: Graph, form: Form, exact: frozenset[str] = frozenset()) -> onnx.ModelProto:
+    """`model`, the file of `graph`, in `form` where convolutions read what has a range and is not in `exact`.
+
+    Changes and returns it. Raises as `to_qdq` does.
+    """
+    quantised = ranged(graph) - exact
     for node in model.graph.node:
         conv = node.op_type == "Conv" and node.domain in _STANDARD
-        if conv and node.input[0] in ranged and _stored(graph, node.input[1:]):
+        if conv and node.input[0] in quantised and _stored(graph, node.input[1:]):
             form.convolution(node)
         else:
             form.nodes.append(node)
@@ -98,49 +111,78 @@ def to_qdq(graph: Graph) -> onnx.ModelProto:
     return model
 
 
-class _Form:
-    """Collects the operators and tensors of a graph's Q/DQ form."""
+class Form(ABC):
+    """Collects the operators and tensors of a graph's Q/DQ form; subclasses choose the grids."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
-        self.replaced: set[str] = set()  # float weights that became integers
+        self.replaced: set[str] = set()  # float weights that became levels
         self.activations: dict[str, tuple[np.float32, str]] = {}  # tensor -> its scale, and what reads as it
 
     def convolution(self, node: onnx.NodeProto) -> None:
         """Add a convolution with its operands on their grids."""
-        self.replaced.update(node.input[1:])
         kernel = self.graph.weights[node.input[1]]
         biased = len(node.input) > 2 and node.input[2] != ""
-        bias = self.graph.weights[node.input[2]] if biased else np.zeros(len(kernel), np.float32)
-        input_scale, x = self._activation(node.input[0])
-        scale = kernel_grid(kernel, bias, input_scale)
-        operands = [x, self._weight(f"{node.output[0]}/kernel", kernel_levels(kernel, scale), scale)]
-        if biased:
-            step = input_scale * scale
-            operands.append(self._weight(f"{node.output[0]}/bias", bias_levels(bias, step), step))
+        operands = self.operands(node, kernel, self.graph.weights[node.input[2]] if biased else None)
+        self.replaced.update(set(node.input[1:]) - set(operands))
         made = onnx.NodeProto()
         made.CopyFrom(node)
         made.input[:] = operands
         self.nodes.append(made)
 
-    def _activation(self, name: str) -> tuple[np.float32, str]:
+    @abstractmethod
+    def operands(self, node: onnx.NodeProto, kernel: Kernel, bias: npt.NDArray[np.float32] | None) -> list[str]:
+        """The names of what the convolution reads, each on its grid."""
+
+    @abstractmethod
+    def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
+        """The scale and the (nameless) zero point of an activation's grid, for its range."""
+
+    def activation(self, name: str) -> tuple[np.float32, str]:
+        """The scale of an activation and the tensor that holds it on its grid, made at the first call."""
         if name not in self.activations:
-            scale, zero = activation_grid(*self.graph.ranges[name])
-            grid = [self._tensor(f"{name}/scale", scale), self._tensor(f"{name}/zero", zero)]
-            levels = self._op("QuantizeLinear", [name, *grid], f"{name}/levels")
-            self.activations[name] = scale, self._op("DequantizeLinear", [levels, *grid], f"{name}/int8")
+            scale, zero = self.grid(*self.graph.ranges[name])
+            zero.name = f"{name}/zero"
+            self.tensors.append(zero)
+            grid = [self.tensor(f"{name}/scale", scale), zero.name]
+            levels = self.op("QuantizeLinear", [name, *grid], f"{name}/levels")
+            self.activations[name] = scale, self.op("DequantizeLinear", [levels, *grid], f"{name}/dequantized")
         return self.activations[name]
 
-    def _weight(self, name: str, levels: npt.NDArray[Any], scale: npt.NDArray[np.float32]) -> str:
-        operands = [self._tensor(f"{name}/levels", levels), self._tensor(f"{name}/scale", scale)]
-        return self._op("DequantizeLinear", operands, f"{name}/int8", axis=0)
+    def weight(self, name: str, levels: onnx.TensorProto, scale: npt.NDArray[np.float32]) -> str:
+        """The tensor that reads as (nameless) `levels` times a scale for each output channel."""
+        levels.name = f"{name}/levels"
+        self.tensors.append(levels)
+        operands = [levels.name, self.tensor(f"{name}/scale", scale)]
+        return self.op("DequantizeLinear", operands, f"{name}/dequantized", axis=0)
 
-    def _tensor(self, name: str, value: npt.NDArray[Any] | np.generic) -> str:
+    def tensor(self, name: str, value: npt.NDArray[Any] | np.generic) -> str:
+        """Store a tensor; returns its name."""
         self.tensors.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def _op(self, op: str, operands: list[str], name: str, **attributes: int) -> str:
+    def op(self, op: str, operands: list[str], name: str, **attributes: int) -> str:
+        """Add an operator; returns the tensor it makes, which has its name."""
         self.nodes.append(helper.make_node(op, operands, [name], name=name, **attributes))
         return name
+
+
+class _IntegerForm(Form):
+    """u8 asymmetric activations, s8 kernels, s32 biases."""
+
+    def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
+        scale, zero = activation_grid(low, high)
+        return scale, numpy_helper.from_array(np.asarray(zero))
+
+    def operands(self, node: onnx.NodeProto, kernel: Kernel, bias: npt.NDArray[np.float32] | None) -> list[str]:
+        input_scale, x = self.activation(node.input[0])
+        scale = kernel_grid(kernel, np.zeros(len(kernel), np.float32) if bias is None else bias, input_scale)
+        levels = numpy_helper.from_array(kernel_levels(kernel, scale))
+        operands = [x, self.weight(f"{node.output[0]}/kernel", levels, scale)]
+        if bias is not None:
+            step = input_scale * scale
+            sums = numpy_helper.from_array(bias_levels(bias, step))
+            operands.append(self.weight(f"{node.output[0]}/bias", sums, step))
+        return operands

@@ -112,13 +112,21 @@ class _Interpolation:
 class Upscaler:
     """A loaded generator (or interpolation); made by `fastsr.load`, used from any number of threads."""
 
-    def __init__(self, name: str, enlarger: Enlarger, engine: str, precision: str) -> None:
+    def __init__(self, name: str, enlarger: Enlarger) -> None:
         self.name = name  #: model name
         self.scale = enlarger.scale  #: factor along each axis when neither scale nor size is given
-        self.engine = engine  #: engine in use
-        self.precision = precision  #: precision in use, after any fallback
         self._enlarger = enlarger
         self._generator = enlarger if isinstance(enlarger, _Generator) else None
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine in use."""
+        return "pillow" if self._generator is None else self._generator.engine.name
+
+    @property
+    def precision(self) -> str:
+        """Precision in use, after any fallback."""
+        return "fp32" if self._generator is None else self._generator.engine.precision
 
     def __repr__(self) -> str:
         return f"<Upscaler {self.name} x{self.scale} on {self.engine} at {self.precision}>"
@@ -267,29 +275,34 @@ def load(
     tile: int | None = None,
     *,
     realism: float | None = None,
+    wait: bool = True,
 ) -> Upscaler:
     """Load a generator once for many calls.
 
     `model`: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1), or "nearest",
     "bilinear", "bicubic", "lanczos". `device`: "auto", "cpu" or "cuda". `precision`: "auto", "fp32", "bf16", "fp16" or
-    "int8". `engine`: "auto", "cpu", "onnx" or "torch". `tile`: side of the windows that large frames are cut into,
-    halo included, in input pixels; the result does not depend on it. `realism`: for an adversarial model, where between
-    its fidelity model (0: highest PSNR) and itself (1, or not given: most detail) the weights lie; the fidelity model
-    is named by the card of a shipped model or by the metadata key "fidelity" of an ONNX file. Raises ModelError or
-    EngineError, saying what there is, and FastsrError for a realism outside 0..1.
+    "int8". `engine`: "auto", "cpu", "onnx", "torch" or "tensorrt". `tile`: side of the windows that large frames are
+    cut into, halo included, in input pixels; the result does not depend on it.
+
+    `realism`: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not given:
+    most detail) the weights lie; the fidelity model is named by the card of a shipped model or by the metadata key
+    "fidelity" of an ONNX file. `wait`: False lets another engine serve while TensorRT builds its own, the first time on
+    a GPU, in the background.
+
+    Raises ModelError or EngineError, saying what there is, and FastsrError for a realism outside 0..1.
     """
     realism = checked_realism(realism)
     if os.fspath(model) in catalog.INTERPOLATIONS:
         if realism is not None:
             raise ModelError(f"{os.fspath(model)!r} is a filter without weights; {catalog.realism_offered()}")
-        return Upscaler(os.fspath(model), _Interpolation(os.fspath(model)), "pillow", "fp32")
+        return Upscaler(os.fspath(model), _Interpolation(os.fspath(model)))
     from fastsr import graph, interpolate  # onnx takes a while to import
 
     network = graph.read(catalog.find(model))
     if realism is not None:
         network = interpolate.between(interpolate.fidelity_of(network), network, realism)
-    made = base.build(network, device, precision, engine, tile)
-    return Upscaler(network.name, _Generator(network, made), made.name, made.precision)
+    made = base.build(network, device, precision, engine, tile, wait)
+    return Upscaler(network.name, _Generator(network, made))
 
 
 _loading = threading.Lock()

@@ -5,6 +5,7 @@ import importlib
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from small_models import MODELS, Builder, compact
 
 import fastsr
 from fastsr import graph
-from fastsr.engines import base, gpu
+from fastsr.engines import base, gpus
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import EngineError, ModelError
 
@@ -188,7 +189,7 @@ def test_networks_that_see_everything_refuse_tiles(tmp_path):
     [
         ({"device": "tpu"}, "unknown device 'tpu'; known: auto, cpu, cuda"),
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
-        ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: cpu, onnx, torch"),
+        ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: cpu, onnx, torch, tensorrt"),
         ({"engine": "onnx", "device": "cuda"}, "does not run on 'cuda'; it runs on: cpu"),
         ({"engine": "onnx", "precision": "fp16"}, "does not offer precision 'fp16'; it offers: fp32, int8"),
     ],
@@ -307,7 +308,7 @@ def test_a_precision_that_fails_its_probe_falls_back(tmp_path, monkeypatch):
 @pytest.fixture
 def with_gpu(monkeypatch):
     """A machine that has a GPU, and engines that would run on it."""
-    monkeypatch.setattr(gpu, "devices", lambda: (({"index": 0, "name": "one"},), ""))
+    monkeypatch.setattr(gpus, "listed", lambda: (({"index": 0, "name": "one"},), ""))
     base._say_once.cache_clear()
     asked = []
 
@@ -317,15 +318,18 @@ def with_gpu(monkeypatch):
         made.name, made.precision = "torch", precision
         return made
 
-    monkeypatch.setattr(
-        base.Kind, "builder", lambda kind, real=base.Kind.builder: build if kind.name == "torch" else real(kind)
-    )
+    def no_tensorrt(graph, device, precision, tile):
+        raise EngineError("TensorRT is not installed")
+
+    made = {"torch": build, "tensorrt": no_tensorrt}
+    monkeypatch.setattr(base.Kind, "builder", lambda kind, real=base.Kind.builder: made.get(kind.name) or real(kind))
     return asked
 
 
 def test_auto_takes_the_gpu_where_there_is_one(tmp_path, with_gpu):
     path = compact().save(tmp_path / "m.onnx")
-    up = fastsr.load(path)
+    with pytest.warns(RuntimeWarning, match="the torch engine is used: TensorRT is not installed"):
+        up = fastsr.load(path)
     assert (up.engine, up.precision) == ("torch", "fp16")
     assert with_gpu == [("cuda", "fp16")]
     assert fastsr.load(path, device="cpu").engine == "cpu"
@@ -349,7 +353,7 @@ def test_a_gpu_that_no_engine_serves_is_said_once(tmp_path, with_gpu, monkeypatc
     real = base.Kind.builder
     monkeypatch.setattr(base.Kind, "builder", lambda kind: fail if kind.name == "torch" else real(kind))
     path = compact().save(tmp_path / "m.onnx")
-    with pytest.warns(RuntimeWarning, match="the GPU is not used: torch sees no GPU"):
+    with pytest.warns(RuntimeWarning, match="the GPU is not used: TensorRT is not installed; torch sees no GPU"):
         assert fastsr.load(path).engine == "cpu"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -358,17 +362,41 @@ def test_a_gpu_that_no_engine_serves_is_said_once(tmp_path, with_gpu, monkeypatc
         fastsr.load(path, device="cuda")
 
 
+def test_the_better_engine_is_built_while_another_serves(tmp_path, with_gpu, monkeypatch):
+    go = threading.Event()
+
+    def slow(graph, device, precision, tile):
+        go.wait()
+        made = OnnxEngine(graph, "fp32", tile)
+        made.name, made.precision = "tensorrt", precision
+        return made
+
+    real = base.Kind.builder
+    monkeypatch.setattr(base.Kind, "builder", lambda kind: slow if kind.name == "tensorrt" else real(kind))
+    up = fastsr.load(compact().save(tmp_path / "m.onnx"), wait=False)
+    frame = frame_of(0, 9, 9)
+    first = up.upscale(frame)
+    assert up.engine == "torch"
+    go.set()
+    for _ in range(1000):
+        if up.engine == "tensorrt":
+            break
+        time.sleep(0.01)
+    assert up.engine == "tensorrt"
+    np.testing.assert_array_equal(up.upscale(frame), first)
+
+
 def test_no_gpu_is_an_error_where_one_was_asked_for(tmp_path):
-    if gpu.present():
+    if gpus.present():
         pytest.skip("this machine has a GPU")
     with pytest.raises(EngineError, match="cuda"):
         fastsr.load(compact().save(tmp_path / "m.onnx"), device="cuda")
-    assert gpu.devices()[1]
+    assert gpus.listed()[1]
 
 
 def test_import_pulls_in_no_runtime():
-    runtimes = "'torch', 'onnxruntime', 'onnx', 'tensorrt', 'av', 'training'"
-    code = f"import sys, fastsr; print(sorted({{{runtimes}}} & set(sys.modules)))"
+    runtimes = "'torch', 'onnxruntime', 'onnx', 'tensorrt', 'tensorrt_rtx', 'cuda', 'av', 'training'"
+    code = f"import sys, fastsr.cli; print(sorted({{{runtimes}}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -72,7 +72,7 @@ def test_a_stream_of_frames_is_each_frame(
     monkeypatch.setattr(frames, "PINNED_LIMIT", 1 << 30 if pinned else 0)
     device = FakeDevice(seed)
     engine = engine_of(networks[name], device, layout=layout, limits=(batch, 4096, 4096))
-    engine._limit(engine.smallest + extra)
+    engine._limit(engine.smallest + extra, engine.smallest + 40 - extra)
     given_frames = [frame_of(seed + i, *sizes[which % len(sizes)]) for i, which in enumerate(order)]
     made = list(engine.stream(iter(given_frames)))
     assert len(made) == len(given_frames)
@@ -133,7 +133,7 @@ def test_when_memory_runs_out_windows_are_halved(networks, exact, memory):
     engine = engine_of(network, device, tile=128)
     frame = frame_of(5, 150, 140)
     np.testing.assert_array_equal(engine.run(frame), exact["compact-x2"].run(frame))
-    assert engine.tile[0] < 128 or engine._batch == 1
+    assert min(engine.tile) < 128 or engine._batch == 1
     assert device.peak <= memory
     shapes = list(engine.network.shapes)
     frame = frame_of(6, 150, 140)
@@ -181,7 +181,7 @@ def test_windows_fit_memory_and_the_networks_limits(networks):
     assert engine_of(network, FakeDevice(memory=1 << 32)).tile == (frames.LARGEST_WINDOW,) * 2
     small = engine_of(network, FakeDevice(memory=1 << 20))
     assert small.tile[0] ** 2 * network.cost * 4 <= (1 << 20) * frames.MEMORY_SHARE
-    assert engine_of(network, FakeDevice(), limits=(1, 70, 90)).tile == (70, 70)
+    assert engine_of(network, FakeDevice(), limits=(1, 70, 90)).tile == (70, 90)
     with pytest.raises(EngineError, match="tile 128 is larger than the 90x70"):
         engine_of(network, FakeDevice(), tile=128, limits=(1, 70, 90))
 

@@ -54,7 +54,7 @@ def pair(tmp_path, monkeypatch):
     network, device = graph.read(path), FakeDevice()
     peeled = peel(network)
     engine = FrameEngine("fake", network, peeled, FakeNetwork(peeled.body, device), device, "fp32", None)
-    up = Upscaler("m", _Generator(network, engine), "fake", "fp32")
+    up = Upscaler("m", _Generator(network, engine))
     return up, fastsr.load(path, engine="onnx")
 
 

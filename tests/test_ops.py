@@ -43,6 +43,52 @@ def test_pixel_shuffle_equals_twin(layout, dtype, factor, size):
     assert_array_equal(made, reference.pixel_shuffle(x, factor, layout))
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize(("bias", "slope"), [(True, False), (False, True), (True, True)])
+def test_bias_and_prelu_equal_twin(layout, dtype, bias, slope):
+    rng = np.random.default_rng(0)
+    shape = (2, 12, 5, 9) if layout == "NCHW" else (2, 5, 9, 12)
+    x = rng.standard_normal(shape).astype(dtype)
+    b = rng.standard_normal(3).astype(np.float32) if bias else None
+    s = rng.standard_normal(3).astype(np.float32) if slope else None
+    made = ops.pixel_shuffle(x, 2, layout, b, s)
+    along = (1, 3, 1, 1) if layout == "NCHW" else (3,)
+    expected = reference.pixel_shuffle(x, 2, layout).astype(np.float32)
+    if bias:
+        expected = expected + b.reshape(along)
+    if slope:
+        expected = np.where(expected > 0, expected, s.reshape(along) * expected)
+    assert made.dtype == dtype
+    assert_array_equal(made, expected.astype(dtype))
+
+
+def test_bias_and_prelu_refuse_what_does_not_fit():
+    with pytest.raises(ValueError, match="bias needs float16, bfloat16 or float32 elements, not int32"):
+        ops.pixel_shuffle(np.zeros((1, 4, 2, 2), np.int32), 2, bias=[1])
+    with pytest.raises(ValueError, match="slope must be 1 float32 numbers"):
+        ops.pixel_shuffle(np.zeros((1, 4, 2, 2), np.float32), 2, slope=[1, 2])
+
+
+def test_results_go_into_out():
+    rng = np.random.default_rng(0)
+    x, frame = rng.random((1, 12, 4, 5), dtype=np.float32), rng.integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    shuffled, batch = np.empty((1, 3, 8, 10), np.float32), np.empty((1, 4, 4, 3), np.float16)
+    assert ops.pixel_shuffle(x, 2, out=shuffled) is shuffled
+    assert_array_equal(shuffled, reference.pixel_shuffle(x, 2))
+    assert ops.tile_gather(frame, [(-1, 2)], (4, 4), layout="NHWC", out=batch) is batch
+    expected = reference.tile_gather(frame, [(-1, 2)], (4, 4), np.float16)
+    assert_array_equal(batch, expected.transpose(0, 2, 3, 1))
+    with pytest.raises(ValueError, match="1 x 3 x 8 x 10 is needed"):
+        ops.pixel_shuffle(x, 2, out=shuffled[:, :2])
+    with pytest.raises(ValueError, match="out has dtype float64"):
+        ops.pixel_shuffle(x, 2, out=np.empty((1, 3, 8, 10)))
+    with pytest.raises(ValueError, match=r"out has shape \(1, 4, 4, 3\) where \(1, 3, 4, 4\)"):
+        ops.tile_gather(frame, [(0, 0)], (4, 4), out=batch)
+    with pytest.raises(ValueError, match="out must be a NumPy array here, not list"):
+        ops.pixel_shuffle(x, 2, out=[])
+
+
 def test_pixel_shuffle_takes_strided_arrays():
     x = np.arange(2 * 8 * 6 * 10, dtype=np.float32).reshape(2, 8, 6, 10)[:, ::2, :, ::-1]
     assert_array_equal(ops.pixel_shuffle(x, 2), reference.pixel_shuffle(x, 2))
@@ -76,22 +122,23 @@ def test_pixel_shuffle_refuses_layout_and_wide_elements():
     data=st.data(),
     dtype=st.sampled_from(PIXELS),
     batch_dtype=st.sampled_from([np.float32, np.float16]),
+    layout=st.sampled_from(["NCHW", "NHWC"]),
     channels=st.integers(1, 4),
     height=st.integers(1, 40),
     width=st.integers(1, 90),
 )
-def test_gather_equals_twin(data, dtype, batch_dtype, channels, height, width):
+def test_gather_equals_twin(data, dtype, batch_dtype, layout, channels, height, width):
     rng = np.random.default_rng(height * 1000 + width)
     frame = frame_of(rng, (height, width, channels), dtype)
     tile = (data.draw(st.integers(1, 30)), data.draw(st.integers(1, 80)))
     origin = st.tuples(st.integers(-50, height + 20), st.integers(-50, width + 20))
     origins = data.draw(st.lists(origin, min_size=1, max_size=3))
-    made = ops.tile_gather(frame, origins, tile, batch_dtype)
+    made = ops.tile_gather(frame, origins, tile, batch_dtype, layout)
     # The twin pads only as far as a tile reaches, so tiles that lie wholly outside are left to the reflection test.
     inside = [i for i, (y, x) in enumerate(origins) if y < height and x < width and y + tile[0] > 0 and x + tile[1] > 0]
     if inside:
         expected = reference.tile_gather(frame, [origins[i] for i in inside], tile, batch_dtype)
-        assert_array_equal(made[inside], expected)
+        assert_array_equal(made[inside], expected if layout == "NCHW" else expected.transpose(0, 2, 3, 1))
     assert made.dtype == batch_dtype
 
 
@@ -109,8 +156,9 @@ def test_gather_mirrors_over_any_distance():
     channels=st.integers(1, 4),
     factor=st.integers(1, 5),
     residual=st.sampled_from(ops.RESIDUALS),
+    layout=st.sampled_from(["NCHW", "NHWC"]),
 )
-def test_scatter_equals_twin(data, dtype, batch_dtype, channels, factor, residual):
+def test_scatter_equals_twin(data, dtype, batch_dtype, channels, factor, residual, layout):
     height, width = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 100))
     rng = np.random.default_rng(height * 1000 + width)
     low = frame_of(rng, (height, width, channels), dtype)
@@ -128,7 +176,8 @@ def test_scatter_equals_twin(data, dtype, batch_dtype, channels, factor, residua
     batch = (rng.random(shape, dtype=np.float32) * 1.6 - 0.3).astype(batch_dtype)
     made = frame_of(rng, (height * factor, width * factor, channels), dtype)
     expected = made.copy()
-    ops.tile_scatter(batch, windows, made, factor, residual, low)
+    laid_out = batch if layout == "NCHW" else batch.transpose(0, 2, 3, 1)
+    ops.tile_scatter(laid_out, windows, made, factor, residual, low, layout)
     reference.tile_scatter(batch, windows, expected, factor, residual, low)
     assert_array_equal(made, expected)
 

@@ -42,11 +42,13 @@ def make(
     }
     if "fidelity" in network.metadata:
         card["fidelity"] = network.metadata["fidelity"]
+    exact = {}  # PSNR before rounding
     for folder in folders:
         values = evaluate.score(upscaler, find_images([folder]), network.scale, lpips)
+        exact[folder.name] = values["psnr"]
         card["scores"][folder.name] = {k: round(values[k], digits) for k, digits in DIGITS.items() if k in values}
     if network.ranges:
-        card["precision_cost"] = {"int8": _cost(network, folders, card["scores"])}
+        card["precision_cost"] = {"int8": _cost(network, folders, exact)}
     cards = tomllib.loads(table.read_text()) if table.exists() else {}
     cards[name] = card
     names = sorted(cards, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
@@ -55,13 +57,13 @@ def make(
     return card
 
 
-def _cost(network: Graph, folders: list[Path], scores: dict[str, dict[str, float]]) -> float:
+def _cost(network: Graph, folders: list[Path], exact: dict[str, float]) -> float:
     """PSNR that int8 loses against fp32, dB, on the set where it loses most."""
     upscaler = fastsr.load(network.path, engine="onnx", precision="int8")
     if upscaler.precision != "int8":
         raise ModelError(f"{network.path}: its int8 form is too far from fp32; calibrate it anew")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
-    return round(max(scores[name]["psnr"] - psnr for name, psnr in made.items()), 2)
+    return round(max(exact[name] - psnr for name, psnr in made.items()), 3)
 
 
 def dump(name: str, card: dict[str, Any]) -> str:

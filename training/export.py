@@ -161,6 +161,13 @@ def describe(about: dict[str, Any]) -> str:
     )
 
 
+def _portable(about: dict[str, Any]) -> dict[str, Any]:
+    """A run's description without the folders of the machine that it ran on."""
+    recipe, start = about["recipe"], about.get("start")
+    name = Path(recipe.get("start", "")).name
+    return about | {"recipe": recipe | {"start": name}, "start": _portable(start) if start else None}
+
+
 def export(checkpoint: Path, target: Path) -> onnx.ModelProto:
     """Write the averaged generator of `checkpoint` to `target` (whole or not at all); returns the model."""
     network, about = trainer.averaged(checkpoint)
@@ -171,7 +178,7 @@ def export(checkpoint: Path, target: Path) -> onnx.ModelProto:
         "scale": str(recipe["generator"]["scale"]),
         "training": describe(about),
         "licence": LICENCE,
-        "about": json.dumps(about),
+        "about": json.dumps(_portable(about)),
     }
     stage = start.float_stage(about)
     if recipe["loss"].get("adversarial_weight") and stage["start"]:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "pool.h"
 
@@ -25,8 +26,8 @@ void gather_run(const T* __restrict source, int64_t count, O* __restrict planes,
 }
 
 template <typename T, typename O>
-void gather_pixel(const T* source, int64_t channels, O* planes, int64_t stride) {
-  for (int64_t c = 0; c < channels; ++c) planes[c * stride] = store<O>(to_network(source[c]));
+void gather_pixel(const T* source, int64_t channels, O* out, int64_t stride) {
+  for (int64_t c = 0; c < channels; ++c) out[c * stride] = store<O>(to_network(source[c]));
 }
 
 template <typename T, typename O>
@@ -34,30 +35,33 @@ void gather(const GatherArgs& a) {
   const T* frame = static_cast<const T*>(a.frame);
   O* batch = static_cast<O*>(a.batch);
   const int64_t channels = a.shape.channels, plane = a.tile_height * a.tile_width;
+  const int64_t step = a.channels_last ? channels : 1, stride = a.channels_last ? 1 : plane;  // per column, per channel
   const auto rows = [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t tile = row / a.tile_height, y = row % a.tile_height;
       const Window& window = a.windows[tile];
       const T* source = frame + reflect(window.top + y, a.shape.height) * a.shape.width * channels;
-      O* out = batch + tile * channels * plane + y * a.tile_width;
+      O* out = batch + tile * channels * plane + y * a.tile_width * step;
       // Columns first..last-1 lie inside the frame; the others are mirrored.
       const int64_t first = std::clamp<int64_t>(-window.left, 0, a.tile_width);
       const int64_t last = std::clamp<int64_t>(a.shape.width - window.left, first, a.tile_width);
       for (int64_t x = 0; x < first; ++x) {
-        gather_pixel(source + reflect(window.left + x, a.shape.width) * channels, channels, out + x, plane);
+        gather_pixel(source + reflect(window.left + x, a.shape.width) * channels, channels, out + x * step, stride);
       }
       const T* run = source + (window.left + first) * channels;
-      if (channels == 3) {
+      if (a.channels_last) {
+        gather_run<1>(run, (last - first) * channels, out + first * channels, 0);
+      } else if (channels == 3) {
         gather_run<3>(run, last - first, out + first, plane);
       } else if (channels == 1) {
         gather_run<1>(run, last - first, out + first, plane);
       } else {
         for (int64_t x = first; x < last; ++x) {
-          gather_pixel(source + (window.left + x) * channels, channels, out + x, plane);
+          gather_pixel(source + (window.left + x) * channels, channels, out + x * step, stride);
         }
       }
       for (int64_t x = last; x < a.tile_width; ++x) {
-        gather_pixel(source + reflect(window.left + x, a.shape.width) * channels, channels, out + x, plane);
+        gather_pixel(source + reflect(window.left + x, a.shape.width) * channels, channels, out + x * step, stride);
       }
     }
   };
@@ -80,15 +84,9 @@ void gather_any(const GatherArgs& a) {
 template <typename T>
 float residual_at(const ScatterArgs& a, int64_t y, int64_t x, int64_t c) {
   const T* low = static_cast<const T*>(a.low);
-  const int64_t height = a.shape.height / a.factor, width = a.shape.width / a.factor, channels = a.shape.channels;
-  const auto sample = [&](int64_t row, int64_t column) {
-    return to_network(low[(row * width + column) * channels + c]);
-  };
-  if (a.residual == Residual::nearest) return sample(y / a.factor, x / a.factor);
-  const Tap v = bilinear_tap(y, a.factor, height), h = bilinear_tap(x, a.factor, width);
-  const float top = sample(v.low, h.low) * (1.f - h.weight) + sample(v.low, h.high) * h.weight;
-  const float bottom = sample(v.high, h.low) * (1.f - h.weight) + sample(v.high, h.high) * h.weight;
-  return top * (1.f - v.weight) + bottom * v.weight;
+  const FrameShape shape{a.shape.height / a.factor, a.shape.width / a.factor, a.shape.channels};
+  if (a.residual == Residual::bilinear) return bilinear_at(low, shape, a.factor, y, x, c);
+  return to_network(low[((y / a.factor) * shape.width + x / a.factor) * shape.channels + c]);
 }
 
 // Planes to interleaved pixels; K planes known at compile time, or `planes` of them when K is 0.
@@ -114,12 +112,14 @@ void interleave_any(const T (*block)[kBlock], int64_t planes, int64_t count, T* 
   }
 }
 
-template <typename I, typename T>
+template <typename I, typename T, bool channels_last>
 void scatter_row(const ScatterArgs& a, int64_t tile, int64_t y, int64_t dy) {
   const Window& window = a.windows[tile];
   const int64_t channels = a.shape.channels, plane = a.tile_height * a.tile_width;
-  const I* source = static_cast<const I*>(a.batch) + tile * channels * a.factor * a.factor * plane +
-                    (y - window.top) * a.tile_width - window.left;
+  const int64_t deep = channels * a.factor * a.factor;
+  // A compile-time 1 for planes, so that the loops over columns vectorise.
+  const int64_t step = channels_last ? deep : 1, stride = channels_last ? 1 : plane;  // per column, per channel
+  const I* source = static_cast<const I*>(a.batch) + tile * deep * plane + (y - window.top) * a.tile_width * step;
   T* out = static_cast<T*>(a.frame) + (y * a.factor + dy) * a.shape.width * channels;
   const int64_t planes = a.factor * channels;
   alignas(64) T block[kMaxPlanes][kBlock];
@@ -127,14 +127,14 @@ void scatter_row(const ScatterArgs& a, int64_t tile, int64_t y, int64_t dy) {
     const int64_t count = std::min(kBlock, window.core_right - x);
     for (int64_t dx = 0; dx < a.factor; ++dx) {
       for (int64_t c = 0; c < channels; ++c) {
-        const I* __restrict values = source + shuffle_channel(c, dy, dx, a.factor) * plane + x;
+        const I* __restrict values = source + shuffle_channel(c, dy, dx, a.factor) * stride + (x - window.left) * step;
         T* __restrict converted = block[dx * channels + c];
         if (a.residual == Residual::none) {
-          for (int64_t i = 0; i < count; ++i) converted[i] = to_pixel<T>(load(values[i]));
+          for (int64_t i = 0; i < count; ++i) converted[i] = to_pixel<T>(load(values[i * step]));
         } else {
           for (int64_t i = 0; i < count; ++i) {
             const float low = residual_at<T>(a, y * a.factor + dy, (x + i) * a.factor + dx, c);
-            converted[i] = to_pixel<T>(load(values[i]) + low);
+            converted[i] = to_pixel<T>(load(values[i * step]) + low);
           }
         }
       }
@@ -152,7 +152,8 @@ void scatter(const ScatterArgs& a) {
         (window.core_right - window.core_left) * a.factor * a.shape.channels * static_cast<int64_t>(sizeof(I));
     parallel_for(height, rows_per_range(row_bytes), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        scatter_row<I, T>(a, tile, window.core_top + row / a.factor, row % a.factor);
+        const int64_t y = window.core_top + row / a.factor, dy = row % a.factor;
+        a.channels_last ? scatter_row<I, T, true>(a, tile, y, dy) : scatter_row<I, T, false>(a, tile, y, dy);
       }
     });
   }
@@ -168,6 +169,18 @@ void scatter_any(const ScatterArgs& a) {
 }
 
 // ---- pixel shuffle --------------------------------------------------------------------------------------------------
+
+// Bias and PReLU in place over a row that is still in the cache: elements of `channels` channels from `channel` on.
+template <typename T>
+void finish_row(const ShuffleArgs& a, int64_t count, int64_t channel, int64_t channels, T* __restrict row) {
+  if constexpr (!std::is_integral_v<T>) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const float* bias = a.bias ? a.bias + channel + c : nullptr;
+      const float* slope = a.slope ? a.slope + channel + c : nullptr;
+      for (int64_t i = c; i < count; i += channels) row[i] = biased_prelu(row[i], bias, slope);
+    }
+  }
+}
 
 // R rows of one plane each, interleaved into one row; R known at compile time, or `factor` when R is 0.
 template <int R, typename T>
@@ -196,6 +209,7 @@ void shuffle_planes(const ShuffleArgs& a) {
         case 4: shuffle_row<4>(source, plane, a.width, r, out); break;
         default: shuffle_row<0>(source, plane, a.width, r, out);
       }
+      finish_row(a, a.width * r, nc % a.channels, 1, out);
     }
   });
 }
@@ -229,6 +243,7 @@ void shuffle_channels_last(const ShuffleArgs& a) {
       } else {
         shuffle_pixels<0, 0>(source, a.width, c, r, out);
       }
+      finish_row(a, a.width * r * c, 0, c, out);
     }
   });
 }
@@ -239,6 +254,13 @@ void shuffle(const ShuffleArgs& a) {
 }
 
 void shuffle_any(const ShuffleArgs& a) {
+  if (a.bias != nullptr || a.slope != nullptr) {
+    switch (a.type) {
+      case Type::f16: return shuffle<Half>(a);
+      case Type::bf16: return shuffle<BFloat>(a);
+      default: return shuffle<float>(a);
+    }
+  }
   switch (a.item) {
     case 1: return shuffle<uint8_t>(a);
     case 2: return shuffle<uint16_t>(a);

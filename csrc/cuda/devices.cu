@@ -29,4 +29,14 @@ std::vector<Device> devices(std::string& reason) {
   return found;
 }
 
+int device_of(const void* address) {
+  cudaPointerAttributes attributes{};
+  if (cudaPointerGetAttributes(&attributes, address) != cudaSuccess) {
+    cudaGetLastError();
+    return -1;
+  }
+  const bool usable = attributes.type == cudaMemoryTypeDevice || attributes.type == cudaMemoryTypeManaged;
+  return usable ? attributes.device : -1;
+}
+
 }  // namespace fastsr::cuda

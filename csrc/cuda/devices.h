@@ -23,4 +23,7 @@ int runtime_version();
 // All visible GPUs; empty where there is no driver or no GPU. `reason` then says why, in the runtime's words.
 std::vector<Device> devices(std::string& reason);
 
+// The device whose memory an address belongs to; -1 where it is not device memory or cannot be told.
+int device_of(const void* address);
+
 }  // namespace fastsr::cuda

@@ -6,14 +6,14 @@ import dataclasses
 import functools
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from fastsr.engines import gpu
-from fastsr.errors import EngineError
+from fastsr.engines import gpus
+from fastsr.errors import EngineError, ModelError
 
 if TYPE_CHECKING:
     from fastsr.graph import Graph
@@ -31,8 +31,15 @@ PROBE_BOUNDS = {"fp16": 0.5, "bf16": 1.0, "int8": 2.0}
 class Engine(Protocol):
     """Built for one Graph at one precision; safe to call from several threads."""
 
-    name: str
-    precision: str
+    @property
+    def name(self) -> str:
+        """As in the registry."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """One of PRECISIONS, but "auto"."""
+        ...
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """H x W x C pixels (C-contiguous; uint8, uint16 or float32 in 0..1) to `scale` times as high and wide."""
@@ -76,20 +83,29 @@ REGISTRY: dict[str, Kind] = {
             "torch",
             'run: pip install "fastsr[torch]"',
         ),
+        Kind(
+            "tensorrt",
+            "fastsr.engines.tensorrt_frames",
+            ("cuda",),
+            ("fp16", "fp32", "bf16", "int8"),
+            "cuda.core",
+            'run: pip install "fastsr[tensorrt]"',
+        ),
     )
 }
 
 
 GPU_PRECISION = "fp16"  # what "auto" stands for on a GPU
-ON_GPU = ("torch",)  # in order of preference
+ON_GPU = ("tensorrt", "torch")  # in order of preference
 NEXT = {"int8": ("fp16", "fp32"), "fp16": ("fp32",), "bf16": ("fp32",), "fp32": ()}  # when a precision fails its probe
 
 
-def build(graph: Graph, device: str, precision: str, engine: str, tile: int | None) -> Engine:
+def build(graph: Graph, device: str, precision: str, engine: str, tile: int | None, wait: bool = True) -> Engine:
     """The engine that was asked for, or for "auto" the first that serves the device, probed when below fp32.
 
-    Device "auto" is a GPU where there is one and an engine for it, else the CPU. Raises EngineError for an unknown or
-    unavailable engine, device or precision, naming what there is.
+    Device "auto" is a GPU where there is one and an engine for it, else the CPU. Without `wait`, an engine that takes
+    long to build is built in the background while another serves. Raises EngineError for an unknown or unavailable
+    engine, device or precision, naming what there is.
     """
     _known("device", device, DEVICES)
     _known("precision", precision, PRECISIONS)
@@ -98,16 +114,13 @@ def build(graph: Graph, device: str, precision: str, engine: str, tile: int | No
         kind = REGISTRY[engine]
         where = _gpu_first(kind) if device == "auto" else device
         return _made(kind, graph, where, precision, tile)
-    reasons = []
-    if device == "cuda" or (device == "auto" and gpu.present()):
-        for kind in (REGISTRY[name] for name in ON_GPU):
-            try:
-                return _made(kind, graph, "cuda", precision, tile)
-            except EngineError as error:
-                reasons.append(str(error))
-        if device == "cuda":
-            raise EngineError("; ".join(reasons))
-        _say_once(f"the GPU is not used: {'; '.join(reasons)}")
+    if device == "cuda" or (device == "auto" and gpus.present()):
+        try:
+            return _on_gpu(graph, precision, tile, wait)
+        except EngineError as error:
+            if device == "cuda":
+                raise
+            _say_once(f"the GPU is not used: {error}")
     return _made(_on_cpu(graph, precision), graph, "cpu", precision, tile)
 
 
@@ -125,8 +138,37 @@ def _on_cpu(graph: Graph, precision: str) -> Kind:
     return REGISTRY[other]
 
 
+def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> Engine:
+    """The first engine that serves the GPU; what is missing for a better one is said once."""
+    reasons: list[str] = []
+    best, *others = ON_GPU
+    if not wait:
+        from fastsr.engines.switching import SwitchingEngine
+
+        try:
+            first = _first(others, graph, precision, tile, reasons)
+        except EngineError:
+            reasons.clear()  # nothing can serve meanwhile
+        else:
+            return SwitchingEngine(first, lambda: _made(REGISTRY[best], graph, "cuda", precision, tile))
+    return _first(ON_GPU, graph, precision, tile, reasons)
+
+
+def _first(names: Iterable[str], graph: Graph, precision: str, tile: int | None, reasons: list[str]) -> Engine:
+    for name in names:
+        try:
+            made = _made(REGISTRY[name], graph, "cuda", precision, tile)
+        except (EngineError, ModelError) as error:
+            reasons.append(str(error))
+            continue
+        if reasons:
+            _say_once(f"the {name} engine is used: {'; '.join(reasons)}")
+        return made
+    raise EngineError("; ".join(reasons))
+
+
 def _gpu_first(kind: Kind) -> str:
-    return "cuda" if "cuda" in kind.devices and ("cpu" not in kind.devices or gpu.present()) else "cpu"
+    return "cuda" if "cuda" in kind.devices and ("cpu" not in kind.devices or gpus.present()) else "cpu"
 
 
 @functools.cache

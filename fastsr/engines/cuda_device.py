@@ -14,6 +14,8 @@ import numpy.typing as npt
 from cuda.bindings import driver
 from cuda.core import Buffer, Device, Event, LegacyPinnedMemoryResource, Stream
 
+from fastsr.errors import GpuMemoryError
+
 KEPT = 8  # page-locked blocks of one size that wait for their next use
 
 
@@ -124,7 +126,7 @@ class CoreDevice:
         return int(free)
 
     def is_out_of_memory(self, error: Exception) -> bool:
-        return "OUT_OF_MEMORY" in str(error).upper().replace(" ", "_")
+        return isinstance(error, GpuMemoryError) or "OUT_OF_MEMORY" in str(error).upper().replace(" ", "_")
 
     def release(self) -> None:
         self._device.sync()  # what was freed in stream order is free then

@@ -84,7 +84,10 @@ class Device(Protocol):
 class Prepared(Protocol):
     """A network ready for batches of one shape."""
 
-    x: Array  # what to fill: N x C x h x w, or N x h x w x C with layout "NHWC"
+    @property
+    def x(self) -> Array:
+        """What to fill: N x C x h x w, or N x h x w x C with layout "NHWC"."""
+        ...
 
     def run(self, stream: Any) -> Array:
         """Queue the network on `x`; returns where its output will be, until the next run."""
@@ -94,9 +97,20 @@ class Prepared(Protocol):
 class Network(Protocol):
     """A generator (or what `peel` left of it) on one GPU."""
 
-    dtype: npt.DTypeLike  # of the batches
-    layout: str  # of the batches: "NCHW" or "NHWC"
-    limits: tuple[int, int, int]  # largest batch, height, width
+    @property
+    def dtype(self) -> npt.DTypeLike:
+        """Of the batches."""
+        ...
+
+    @property
+    def layout(self) -> str:
+        """Of the batches: "NCHW" or "NHWC"."""
+        ...
+
+    @property
+    def limits(self) -> tuple[int, int, int]:
+        """The largest batch, height and width."""
+        ...
 
     def prepare(self, batch: int, height: int, width: int) -> Prepared:
         """Get ready for a shape; what was prepared before may not be used any more."""
@@ -165,13 +179,13 @@ class FrameEngine(Windows):
         super().__init__(graph, tile, int(device.free_memory() * MEMORY_SHARE))
         cut = graph.fixed_size is None and graph.radius is not None
         if tile is None and cut:
-            self._limit(min(LARGEST_WINDOW, *self.tile))
+            self._limit(LARGEST_WINDOW, LARGEST_WINDOW)
         self.peeled, self.network, self.device = peeled, network, device
         _, *most = network.limits
         if any(side > limit for side, limit in zip(self.tile, most, strict=True)) and cut:
             if tile is not None:
                 raise EngineError(f"tile {tile} is larger than the {most[1]}x{most[0]} that the engine was built for")
-            self._limit(min(most))
+            self._limit(*most)
         self._batch = network.limits[0]  # windows at once, at most
         self._upload, self._compute, self._download = device.stream(), device.stream(), device.stream()
         self._lock = threading.RLock()  # around whatever queues work on the compute stream
@@ -179,11 +193,15 @@ class FrameEngine(Windows):
         self._programs: dict[object, _Program] = {}
         self._idle: dict[object, list[_Slot]] = collections.defaultdict(list)
 
-    def _limit(self, side: int) -> None:
-        side = side // self.graph.alignment * self.graph.alignment
-        if side < self.smallest:
-            raise EngineError(f"{self.graph.name}: windows of {side} pixels are too small; {self.smallest} are needed")
-        self.tile = (side, side)
+    def _limit(self, height: int, width: int) -> None:
+        """Make windows at most this large."""
+        step = self.graph.alignment
+        height, width = (min(a, b) // step * step for a, b in zip(self.tile, (height, width), strict=True))
+        if min(height, width) < self.smallest:
+            raise EngineError(
+                f"{self.graph.name}: windows of {width}x{height} pixels are too small; {self.smallest} are needed"
+            )
+        self.tile = (height, width)
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
@@ -333,13 +351,14 @@ class FrameEngine(Windows):
             if self._batch > 1:
                 self._batch = 1
                 return
-            side = max(self.tile) // 2
-            if self.graph.fixed_size is not None or self.graph.radius is None or side < 2 * self.smallest:
+            height, width = (side // 2 for side in self.tile)  # buffers grow with the one, the network with both
+            possible = self.graph.fixed_size is None and self.graph.radius is not None
+            if not possible or min(height, width) < 2 * self.smallest:
                 raise EngineError(
                     f"{self.graph.name}: the GPU's memory does not hold a window of {self.tile[1]}x{self.tile[0]} "
                     f"pixels, and smaller ones are not possible; free memory or use device='cpu' ({error})"
                 ) from None
-            self._limit(side)
+            self._limit(height, width)
 
     # ---- on the device ----------------------------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import struct
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from fastsr import files
 from fastsr.errors import ImageError
 from fastsr.images.formats import check_fits, named_format, output_format
 from fastsr.images.picture import Frame, Picture
@@ -53,7 +53,10 @@ def write(
         raise
     except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
         raise ImageError(f"{target}: cannot be written as {kind} ({error}); choose PNG or TIFF") from error
-    _replace_file(target, encoded.getbuffer())
+    try:
+        files.replace(target, encoded.getbuffer())
+    except OSError as error:
+        raise ImageError(files.write_failure(target, error)) from error
 
 
 def _encode(file: BinaryIO, picture: Picture, frames: Sequence[Frame], kind: str, quality: int | None) -> None:
@@ -74,33 +77,3 @@ def _encode(file: BinaryIO, picture: Picture, frames: Sequence[Frame], kind: str
         from fastsr.images.pillow_encoder import encode_with_pillow
 
         encode_with_pillow(file, picture, frames, kind, quality)
-
-
-def _replace_file(path: Path, data: memoryview) -> None:
-    """Write a file beside its target and put it into place, so that the target is whole at any time."""
-    # through a link the file that it points to is replaced, not the link
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
-        raise ImageError(f"{path}: is not a plain file; choose another name")
-    temporary = target.parent / f".fastsr-{os.getpid()}-{os.urandom(6).hex()}.tmp"
-    try:
-        try:
-            with temporary.open("xb") as file:
-                file.write(data)
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise ImageError(_write_failure(path, error)) from error
-
-
-def _write_failure(path: Path, error: OSError) -> str:
-    folder = path.parent
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{path}: no space left on {folder}; free some or choose another folder"
-    if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return f"{path}: the folder {folder} does not exist; create it or choose another"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{path}: no permission to write into {folder}; change its mode or choose another folder"
-    return f"{path}: cannot be written ({error}); choose another folder"

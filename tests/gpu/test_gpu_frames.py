@@ -1,17 +1,23 @@
-"""The torch engine's pipeline on a GPU: the CPU's picture, graphs, streams, tensors that stay, memory that runs out."""
+"""The pipeline of both GPU engines: the CPU's picture, graphs, streams, tensors that stay, memory that runs out."""
 
 import numpy as np
 import pytest
 
 import fastsr
+from fastsr.errors import EngineError
 
 torch = pytest.importorskip("torch", reason='needs: pip install "fastsr[torch]"')
 pytestmark = pytest.mark.gpu
 
 
-@pytest.fixture(scope="module")
-def up():
-    return fastsr.load("fast-x4", device="cuda", engine="torch", precision="fp16")
+@pytest.fixture(scope="module", params=["torch", "tensorrt"])
+def up(request):
+    try:
+        return fastsr.load("fast-x4", device="cuda", engine=request.param, precision="fp16")
+    except EngineError as error:
+        if request.param == "torch":
+            raise
+        pytest.skip(f"no TensorRT that serves this GPU: {error}")
 
 
 @pytest.fixture(scope="module")

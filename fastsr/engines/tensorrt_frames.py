@@ -1,0 +1,66 @@
+"""The tensorrt engine: frames through a TensorRT network between fastsr's own kernels; no PyTorch needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from fastsr.engines import gpus, tensorrt
+from fastsr.engines.base import Engine
+from fastsr.engines.cuda_device import CoreDevice, DeviceArray
+from fastsr.engines.engine_builder import Profile, default_profile
+from fastsr.engines.frames import FrameEngine
+from fastsr.engines.tensorrt import TensorRTNetwork
+from fastsr.errors import EngineError
+from fastsr.graph import Graph
+from fastsr.peel import Peeled, peel
+
+
+class TensorRTBatches:
+    """See `frames.Network`: a TensorRT network with batches of its own."""
+
+    def __init__(self, network: TensorRTNetwork, peeled: Peeled, device: CoreDevice) -> None:
+        self.network, self.peeled, self.device = network, peeled, device
+        self.dtype, self.layout, self.limits = network.dtype, network.layout, network.limits
+
+    def prepare(self, batch: int, height: int, width: int) -> TensorRTPrepared:
+        """See `frames.Network.prepare`."""
+        self.network.prepare(batch, height, width)
+        body = self.peeled.body
+        deep = body.channels * self.peeled.factor**2
+        x = self.device.empty((batch, body.channels, height, width), self.dtype)
+        y = self.device.empty((batch, deep, height * body.scale, width * body.scale), self.dtype)
+        return TensorRTPrepared(self.network, x, y)
+
+
+class TensorRTPrepared:
+    """See `frames.Prepared`."""
+
+    def __init__(self, network: TensorRTNetwork, x: DeviceArray, y: DeviceArray) -> None:
+        self.x, self.y, self._network = x, y, network
+
+    def run(self, stream: Any) -> DeviceArray:
+        """Output as N x C x h x w."""
+        self._network.enqueue(self.x.pointer, self.y.pointer, int(stream.handle))
+        return self.y
+
+
+def profile_of(graph: Graph, tile: int | None) -> Profile:
+    """What an engine for `graph` shall take: windows from the least picture to the default's most, or to `tile`."""
+    profile = default_profile(graph) if tile is None else default_profile(graph, height=tile, width=tile)
+    if graph.fixed_size is not None:
+        return profile
+    return dataclasses.replace(profile, least=(profile.least[0], graph.alignment, graph.alignment))
+
+
+def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine:
+    """The registry's entry point. Raises EngineError without a driver, a GPU, or a TensorRT that serves it."""
+    if graph.dtype != np.float32:
+        raise EngineError(f"{graph.path}: the tensorrt engine takes float32 files, not {graph.dtype}; export it so")
+    peeled = peel(graph)
+    gpus.find()
+    network = tensorrt.network(peeled.body, precision, profile_of(graph, tile))
+    core = CoreDevice()
+    return FrameEngine("tensorrt", graph, peeled, TensorRTBatches(network, peeled, core), core, precision, tile)
