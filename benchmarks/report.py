@@ -50,6 +50,27 @@ def ops() -> str:
     return "\n".join([*lines, "", f"Medians of {content['rounds']} interleaved rounds. " + _where(content)])
 
 
+PEERS = {"PyTorch eager fp32, NHWC": "PyTorch NHWC", "PyTorch eager fp32, NCHW": "PyTorch NCHW"}
+PEERS |= {"ONNX Runtime fp32": "ONNX Runtime", "ONNX Runtime int8 QDQ": "ONNX Runtime int8"}
+
+
+def cpu_engines() -> str:
+    """A row per model and precision: milliseconds and how many times faster than each peer."""
+    content = _read("cpu-engines.json")
+    lines = ["| 480x270 | fastsr, ms | " + " | ".join(f"vs {p}" for p in PEERS.values()) + " |"]
+    lines.append("|---|---|" + "---|" * len(PEERS))
+    for result in content["results"]:
+        for precision in ("fp32", "int8"):
+            ours = result["rows"].get(f"fastsr {precision}")
+            if ours is None:
+                continue
+            ratios = [f"{result['rows'][peer]['median_ms'] / ours['median_ms']:.1f}x" for peer in PEERS]
+            lines.append(f"| `{result['model']}`, {precision} | {ours['median_ms']:.0f} | " + " | ".join(ratios) + " |")
+    absent = f" Not installed: {', '.join(content['absent'])}." if content["absent"] else ""
+    note = f"Medians of {content['rounds']} interleaved rounds, from pixels to pixels.{absent} "
+    return "\n".join([*lines, "", note + _where(content)])
+
+
 def _read(name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((RESULTS / name).read_text())
     return content
@@ -61,7 +82,7 @@ def _where(content: dict[str, Any]) -> str:
     return f"Machine: {m['processor']}, {m['threads']} threads, {m['isa']}; Python {m['python']}, {packages}."
 
 
-TABLES = {"quality": quality, "ops": ops}
+TABLES = {"quality": quality, "cpu-engines": cpu_engines, "ops": ops}
 
 
 def rendered(text: str) -> str:
