@@ -241,7 +241,7 @@ def main() -> None:
     target = folder / f"gpu-{found[0]['name'].replace(' ', '-')}.json"
 
     def write() -> None:
-        target.write_text(json.dumps(content, indent=2) + "\n")  # after each part: a lease may end
+        target.write_text(json.dumps(content, indent=2) + "\n")  # after each part, should the rest fail
 
     content["kernels"] = kernels(arguments.rounds)
     write()
