@@ -43,7 +43,8 @@ def pair():
         while not engine._built.done():
             ready.wait(0.001)
 
-    return engine, finish
+    yield engine, finish
+    go.set()
 
 
 def test_it_serves_at_once_and_then_better(pair):

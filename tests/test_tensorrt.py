@@ -511,32 +511,19 @@ def test_tensorrt_builds_for_the_very_card(network_of, monkeypatch):
     assert [targets for *_, targets in network_of.builds] == [(), ()]
 
 
-def test_a_network_may_come_later(network_of, monkeypatch):
-    inside, go = threading.Event(), threading.Event()
-    build = tensorrt.build
-
-    def slow(*arguments):
-        inside.set()
-        assert go.wait(20)
-        return build(*arguments)
-
-    monkeypatch.setattr(tensorrt, "build", slow)
+def test_progress_is_told_while_it_is_built(network_of):
     steps = []
-    future = network_of(wait=False, progress=lambda done, total: steps.append((done, total)))
-    assert inside.wait(20)
-    assert not future.done()
-    go.set()
-    assert future.result(20).limits == (4, 128, 256)
+    assert network_of(progress=lambda done, total: steps.append((done, total))).limits == (4, 128, 256)
     assert steps == [(1, 2)]
 
 
-def test_a_build_that_fails_later_says_so_through_the_future(network_of, monkeypatch):
+def test_a_build_that_fails_says_so_each_time(network_of, monkeypatch):
     def fails(*_):
         raise EngineError("cannot be built")
 
     monkeypatch.setattr(tensorrt, "build", fails)
     with pytest.raises(EngineError, match="cannot be built"):
-        network_of(wait=False).result(20)
+        network_of()
     with pytest.raises(EngineError, match="cannot be built"):
         network_of()
 
@@ -547,13 +534,13 @@ def test_no_gpu_is_told_at_once(network_of, monkeypatch):
 
     monkeypatch.setattr(gpus, "find", fails)
     with pytest.raises(EngineError, match="no NVIDIA driver"):
-        network_of(wait=False)
+        network_of()
 
 
 def test_a_build_ends_with_the_process(network_of, monkeypatch):
     monkeypatch.setattr(tensorrt.threading, "main_thread", lambda: types.SimpleNamespace(is_alive=lambda: False))
     with pytest.raises(EngineError, match="the process is ending"):
-        network_of(wait=False).result(20)
+        network_of()
 
 
 def engine_of(network_of, path, **changes):

@@ -18,8 +18,8 @@ class SwitchingEngine:
         self._current = first
         self._lock = threading.Lock()
         self._built: concurrent.futures.Future[Engine] = concurrent.futures.Future()
-        # A daemon: a build that takes minutes must not keep a finished program from ending.
-        threading.Thread(target=self._work, args=(build,), name="fastsr-build", daemon=True).start()
+        # No daemon: a process may not end around a thread inside TensorRT, whose build stops by itself then.
+        threading.Thread(target=self._work, args=(build,), name="fastsr-build").start()
 
     def _work(self, build: Callable[[], Engine]) -> None:
         try:

@@ -7,9 +7,8 @@ import hashlib
 import math
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any
 
 import numpy as np
 
@@ -237,53 +236,21 @@ def load(path: Path, device_index: int = 0) -> TensorRTNetwork:
     return TensorRTNetwork(engine, flavour, device_index)
 
 
-@overload
 def network(
-    graph: Graph,
-    precision: str,
-    profile: Profile,
-    *,
-    wait: Literal[True] = True,
-    progress: Progress | None = None,
-    device_index: int = 0,
-) -> TensorRTNetwork: ...
-
-
-@overload
-def network(
-    graph: Graph,
-    precision: str,
-    profile: Profile,
-    *,
-    wait: Literal[False],
-    progress: Progress | None = None,
-    device_index: int = 0,
-) -> Future[TensorRTNetwork]: ...
-
-
-def network(
-    graph: Graph,
-    precision: str,
-    profile: Profile,
-    *,
-    wait: bool = True,
-    progress: Progress | None = None,
-    device_index: int = 0,
-) -> TensorRTNetwork | Future[TensorRTNetwork]:
+    graph: Graph, precision: str, profile: Profile, *, progress: Progress | None = None, device_index: int = 0
+) -> TensorRTNetwork:
     """The network of a graph on a GPU, its engine from the cache or built.
 
     Args:
         graph: float32, as its file describes it.
         precision: one of `typed.PRECISIONS`.
         profile: the batches it shall take.
-        wait: False returns a future at once and builds in a thread, so that another engine can serve meanwhile.
         progress: called with (steps done, steps known of) while it is built, from any thread.
         device_index: of the GPU.
 
     Raises:
-        EngineError: there is no driver, no GPU or no TensorRT that serves it (with wait=False too); it cannot be
-            built or loaded (with wait=False: raised by the future).
-        ModelError: the graph has no such form, or TensorRT refuses an operator; likewise.
+        EngineError: there is no driver, no GPU or no TensorRT that serves it; it cannot be built or loaded.
+        ModelError: the graph has no such form, or TensorRT refuses an operator.
 
     """
     gpu = gpus.find(device_index)
@@ -292,14 +259,11 @@ def network(
     targets = (gpu.sm,) if flavour.targets else ()
     description = describe(graph, precision, profile, flavour, targets, None if targets else gpu)
 
-    def make() -> TensorRTNetwork:
-        def built() -> bytes:
-            gpus.device(device_index)  # TensorRT builds for the thread's current device
-            return build(flavour, graph, precision, profile, targets, _while_alive(progress))
+    def built() -> bytes:
+        gpus.device(device_index)  # TensorRT builds for the thread's current device
+        return build(flavour, graph, precision, profile, targets, _while_alive(progress))
 
-        return TensorRTNetwork(engine_cache.cached(description, built), flavour, device_index)
-
-    return make() if wait else _in_thread(make, f"fastsr builds {graph.name}")
+    return TensorRTNetwork(engine_cache.cached(description, built), flavour, device_index)
 
 
 def _while_alive(progress: Progress | None) -> Progress:
@@ -312,18 +276,3 @@ def _while_alive(progress: Progress | None) -> Progress:
             progress(done, total)
 
     return report
-
-
-def _in_thread(make: Any, name: str) -> Future[TensorRTNetwork]:
-    future: Future[TensorRTNetwork] = Future()
-
-    def run() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(make())
-        except BaseException as error:
-            future.set_exception(error)
-
-    threading.Thread(target=run, name=name).start()
-    return future

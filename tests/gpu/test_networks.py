@@ -117,12 +117,12 @@ def test_the_second_time_nothing_is_built(tmp_path, monkeypatch):
     np.testing.assert_array_equal(run(tensorrt.network(model, "fp16", PROFILE), x, 2), first)
 
 
-def test_a_network_may_come_later(tmp_path):
+def test_progress_is_told(tmp_path):
     steps = []
     model = ranged(compact(), tmp_path)
-    future = tensorrt.network(model, "fp16", PROFILE, wait=False, progress=lambda *counts: steps.append(counts))
+    network = tensorrt.network(model, "fp16", PROFILE, progress=lambda *counts: steps.append(counts))
     x = pictures(1, 3, 32, 32)
-    assert np.abs(run(future.result(300), x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
+    assert np.abs(run(network, x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
     assert steps
 
 
