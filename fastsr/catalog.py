@@ -32,7 +32,7 @@ class Model:
     fidelity: str = ""  # for an adversarial model: the shipped one, trained for PSNR alone, that realism starts from
 
 
-DEFAULTS = ("fast-x2", "fast-x4")
+DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any picture
 
 
 @functools.cache

@@ -31,7 +31,7 @@ def make(
     With `weights`, the folder of LPIPS' weights, it is measured too.
     """
     network = graph.read(catalog.FOLDER / f"{name}.onnx")
-    upscaler = fastsr.load(network.path)
+    upscaler = fastsr.load(network.path, precision="fp32")  # "auto" may be less on some machines
     lpips = None if weights is None else evaluate.perceptual(weights)
     card: dict[str, Any] = {
         "scale": network.scale,
