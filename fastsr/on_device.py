@@ -5,9 +5,16 @@ from __future__ import annotations
 import sys
 from typing import Any, Protocol
 
+from fastsr.errors import EngineError
+
 
 class OnDevice(Protocol):
     """An engine that takes device arrays (see `engines.frames.FrameEngine`)."""
+
+    @property
+    def gpu(self) -> int:
+        """Number of the GPU that it runs on."""
+        ...
 
     def run_on_device(self, frame: Any, shape: tuple[int, int, int], out: Any, stream: Any) -> None:
         """H x W x C to `scale` times as high and wide, in order on `stream`."""
@@ -30,9 +37,15 @@ def fits(tensor: Any, channels: int) -> bool:
 def upscale(tensor: Any, engine: OnDevice, scale: int, stream: Any) -> Any:
     """A C x H x W or N x C x H x W tensor, uint8 or float in 0..1, as one of the same kind, `scale` times larger.
 
-    Nothing waits for the GPU, so values that are not finite are not looked for; they become 0.
+    Nothing waits for the GPU, so values that are not finite are not looked for; they become 0. Raises EngineError for a
+    tensor on another GPU than the engine's.
     """
     torch: Any = sys.modules["torch"]
+    if tensor.device.type == "cuda" and tensor.device.index != engine.gpu:
+        raise EngineError(
+            f"the tensor is on GPU {tensor.device.index} and the model on GPU {engine.gpu}; "
+            f"move the tensor there with .to('cuda:{engine.gpu}')"
+        )
     pixels = tensor.detach()
     if tensor.dtype != torch.uint8:
         pixels = pixels.float()

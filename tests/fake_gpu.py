@@ -27,6 +27,8 @@ class Stream:
 
 
 class FakeDevice:
+    index = 0
+
     def __init__(self, seed=0, memory=1 << 30):
         self.random = random.Random(seed)
         self.memory, self.used, self.peak = memory, 0, 0
@@ -132,6 +134,10 @@ class FakeNetwork:
         self.dtype, self.layout, self.limits = np.float32, layout, limits
         self.body, self.device, self.shapes = body, device, []
         self.session = onnxruntime.InferenceSession(body.serialized, providers=["CPUExecutionProvider"])
+
+    def need(self, batch, height, width):
+        deep = self.body.channels * self.body.scale**2
+        return 4 * batch * height * width * (self.body.channels + 4 * deep)
 
     def prepare(self, batch, height, width):
         assert all(side <= limit for side, limit in zip((batch, height, width), self.limits, strict=True))

@@ -133,6 +133,47 @@ def test_a_file_that_holds_another_engine_is_built_anew(place):
     assert build.calls == 1
 
 
+def size_of(place):
+    return sum(p.stat().st_size for p in place.iterdir())
+
+
+def test_what_was_used_longest_ago_makes_room(place, monkeypatch):
+    several = [ASKED | {"model": str(i)} for i in range(4)]
+    for i, asked in enumerate(several[:3]):
+        engine_cache.cached(asked, Build())
+        engine_cache.keep_kernels(asked, b"k" * 10)
+        for suffix in (".engine", ".kernels"):
+            os.utime((place / engine_cache.key(asked)).with_suffix(suffix), (i, i))
+    (place / "notes.txt").write_bytes(b"not ours" * 999)
+    engine_cache.cached(several[0], Build(b"never"))  # used now, so the second is the oldest
+    monkeypatch.setattr(engine_cache, "LIMIT", size_of(place) - len(b"not ours" * 999) + 20)
+    engine_cache.cached(several[3], Build())
+    left = {i for i, asked in enumerate(several) if (place / f"{engine_cache.key(asked)}.engine").exists()}
+    assert left == {0, 2, 3}
+    assert (place / "notes.txt").exists()
+    monkeypatch.setattr(engine_cache, "LIMIT", 0)
+    engine_cache.cached(several[1], Build())
+    assert [p.stem for p in place.glob("*.engine")] == [engine_cache.key(several[1])]  # the new one stays
+
+
+def test_kernels_are_kept_beside_their_engine_and_forgotten_with_it(place):
+    assert engine_cache.kernels(ASKED) is None
+    engine_cache.cached(ASKED, Build())
+    engine_cache.keep_kernels(ASKED, b"compiled")
+    assert engine_cache.kernels(ASKED) == b"compiled"
+    assert engine_cache.kernels(ASKED | {"version": "0"}) is None
+    engine_cache.forget(ASKED)
+    assert kept(place) == [".lock"]
+    engine_cache.forget(ASKED)
+
+
+def test_kernels_that_cannot_be_kept_cost_nothing(place):
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"a file, not a folder")
+    engine_cache.keep_kernels(ASKED, b"compiled")
+    assert engine_cache.kernels(ASKED) is None
+
+
 def test_threads_build_once():
     build = Build(seconds=0.2)
     made = []

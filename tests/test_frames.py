@@ -179,8 +179,11 @@ def test_other_errors_are_not_memory(networks):
 def test_windows_fit_memory_and_the_networks_limits(networks):
     network = networks["compact-x2"]
     assert engine_of(network, FakeDevice(memory=1 << 32)).tile == (frames.LARGEST_WINDOW,) * 2
-    small = engine_of(network, FakeDevice(memory=1 << 20))
-    assert small.tile[0] ** 2 * network.cost * 4 <= (1 << 20) * frames.MEMORY_SHARE
+    small = engine_of(network, FakeDevice(memory=1 << 22))
+    budget = (1 << 22) * frames.MEMORY_SHARE
+    assert small.network.need(1, *small.tile) <= budget < small.network.need(1, *(2 * side for side in small.tile))
+    assert small.network.need(small._at_once(small.tile), *small.tile) <= budget
+    assert small._batch < engine_of(network, FakeDevice(memory=1 << 32))._batch
     assert engine_of(network, FakeDevice(), limits=(1, 70, 90)).tile == (70, 90)
     with pytest.raises(EngineError, match="tile 128 is larger than the 90x70"):
         engine_of(network, FakeDevice(), tile=128, limits=(1, 70, 90))

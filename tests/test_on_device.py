@@ -10,12 +10,15 @@ import fastsr
 from fastsr import graph, on_device
 from fastsr.engines import frames
 from fastsr.engines.frames import FrameEngine
+from fastsr.errors import EngineError
 from fastsr.peel import peel
 from fastsr.upscaler import Upscaler, _Generator
 
 
 class Doubling:
     """Repeats pixels; takes tensors as they are on a GPU."""
+
+    gpu = 0
 
     def run_on_device(self, frame, shape, out, stream):
         assert frame.is_contiguous()
@@ -33,6 +36,17 @@ def test_tensors_keep_their_kind(dtype, shape):
     assert made.dtype == tensor.dtype
     assert made.is_contiguous()
     assert torch.equal(made, tensor.repeat_interleave(2, -1).repeat_interleave(2, -2))
+
+
+def test_a_tensor_on_another_gpu_is_refused():
+    torch = pytest.importorskip("torch")
+    away = torch.empty(3, 4, 4)
+
+    class Away:  # a tensor as `upscale` sees it; there is no second GPU to put one on
+        device, detach = torch.device("cuda", 1), away.detach
+
+    with pytest.raises(EngineError, match=r"on GPU 1 and the model on GPU 0; .*\.to\('cuda:0'\)"):
+        on_device.upscale(Away, Doubling(), 2, None)
 
 
 def test_only_what_the_engine_takes_stays():

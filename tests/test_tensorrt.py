@@ -162,12 +162,32 @@ class Library(types.SimpleNamespace):
             kinds = {"SM86": "sm86", "SM89": "sm89", "SM120": "sm120", "CURRENT": "current"}
             self.ComputeCapability = types.SimpleNamespace(__members__=kinds, **kinds)
 
+        class RuntimeCache:
+            content = b""
+
+            def deserialize(self, data):
+                if data != b"another driver's":
+                    self.content = data
+                return self.content == data
+
+            def serialize(self):
+                ran = "execute_async_v3" in [name for name, _ in library.context.calls]
+                return memoryview(self.content + b"+" * ran)
+
         class Config:
             dynamic_shapes_kernel_specialization_strategy = "lazy"
 
             def set_execution_context_allocation_strategy(self, strategy):
                 self.strategy = strategy
 
+            def create_runtime_cache(self):
+                library.runtime_cache = RuntimeCache()
+                return library.runtime_cache
+
+            def set_runtime_cache(self, cache):
+                self.cache = cache
+
+        self.IRuntimeCache = RuntimeCache
         self.ILogger, self.Runtime = ILogger, Runtime
         self.TensorIOMode = types.SimpleNamespace(INPUT="in")
         self.nptype = lambda kind: kind
@@ -233,6 +253,49 @@ def test_preparing_sets_the_shape_gives_memory_and_runs_once(flavour, device):
     assert ("set_device_memory", (address, needed)) in context.calls
     assert context.calls[-1] == ("execute_async_v3", (77,))
     assert device.synced >= 1
+
+
+def test_it_tells_what_a_shape_needs_and_allocates_nothing(flavour, device):
+    network = tensorrt.TensorRTNetwork(b"engine", flavour)
+    network.prepare(1, 16, 16)
+    held = dict(device.held)
+    assert network.need(2, 16, 32) == 100 * 2 * 3 * 16 * 32 + 2 * (1 + 4) * 2 * 3 * 16 * 32
+    assert device.held == held
+    flavour.trt.context.calls.clear()
+    network.prepare(1, 16, 16)  # asking has changed the context's shape
+    assert flavour.trt.context.calls[0] == ("set_input_shape", ("picture", (1, 3, 16, 16)))
+    with pytest.raises(EngineError, match="takes 1 to 4 pictures"):
+        network.need(5, 16, 16)
+
+
+class Kept:
+    def __init__(self, data=None):
+        self.data, self.times = data, 0
+
+    def load(self):
+        return self.data
+
+    def keep(self, data):
+        self.data, self.times = data, self.times + 1
+
+
+def test_compiled_kernels_are_kept_for_the_next_process(rtx, device):
+    kept = Kept()
+    network = tensorrt.TensorRTNetwork(b"engine", rtx, kernels=kept)
+    (config,) = rtx.trt.strategies
+    assert config.cache is rtx.trt.runtime_cache
+    network.prepare(1, 16, 16)
+    assert (kept.data, kept.times) == (b"+", 1)
+    network.prepare(1, 32, 32)
+    assert kept.times == 1  # nothing new was compiled
+    tensorrt.TensorRTNetwork(b"engine", rtx, kernels=kept)
+    assert rtx.trt.runtime_cache.content == b"+"
+
+
+def test_kernels_of_another_driver_are_compiled_anew(rtx, device):
+    kept = Kept(b"another driver's")
+    tensorrt.TensorRTNetwork(b"engine", rtx, kernels=kept).prepare(1, 16, 16)
+    assert kept.data == b"+"
 
 
 def test_a_shape_is_prepared_once(rtx, device):
@@ -528,6 +591,42 @@ def test_a_build_that_fails_says_so_each_time(network_of, monkeypatch):
         network_of()
 
 
+def test_a_cached_engine_that_no_longer_loads_is_built_anew(network_of, rtx, monkeypatch):
+    network_of()
+    real, fails = tensorrt.TensorRTNetwork, [True]
+
+    def loads(*arguments):
+        if fails and fails.pop():
+            raise EngineError("the NVIDIA driver has changed")
+        return real(*arguments)
+
+    monkeypatch.setattr(tensorrt, "TensorRTNetwork", loads)
+    assert network_of().limits == (4, 128, 256)
+    assert len(network_of.builds) == 2
+    fails[:] = [True, True]
+    with pytest.raises(EngineError, match="driver has changed"):  # one that was just built does not load either
+        network_of()
+    assert len(network_of.builds) == 3
+
+
+def test_too_little_memory_for_a_cached_engine_does_not_build_it_anew(network_of, monkeypatch):
+    network_of()
+
+    def full(*_):
+        raise GpuMemoryError("no memory")
+
+    monkeypatch.setattr(tensorrt, "TensorRTNetwork", full)
+    with pytest.raises(GpuMemoryError):
+        network_of()
+    assert len(network_of.builds) == 1
+
+
+def test_compiled_kernels_lie_beside_the_engine(network_of, tmp_path):
+    network_of().prepare(1, 16, 16)
+    (path,) = (tmp_path / "cache").glob("*.kernels")
+    assert path.read_bytes() == b"+"
+
+
 def test_no_gpu_is_told_at_once(network_of, monkeypatch):
     def fails(index=0):
         raise EngineError("there is no NVIDIA driver")
@@ -602,6 +701,9 @@ def test_the_stand_in_has_what_the_library_has():
     engine = library.Runtime(None).deserialize_cuda_engine(b"")
     assert {n for n in dir(engine) if not n.startswith("_")} <= set(dir(trt.ICudaEngine))
     assert {n for n in dir(engine.create_runtime_config()) if not n.startswith("_")} <= set(dir(trt.IRuntimeConfig))
+    assert {n for n in vars(library.IRuntimeCache) if not n.startswith("_")} <= set(dir(trt.IRuntimeCache)) | {
+        "content"
+    }
     for member in ("VALID", "INVALID"):
         assert hasattr(trt.EngineValidity, member)
     real = {name: int(bit) for name, bit in trt.EngineInvalidityDiagnostics.__members__.items()}

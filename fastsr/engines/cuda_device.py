@@ -48,6 +48,7 @@ class CoreDevice:
     """See `frames.Device`."""
 
     def __init__(self, index: int = 0) -> None:
+        self.index = index
         self._device = Device(index)
         self._current()
         self._memory = self._device.create_stream()  # orders allocations

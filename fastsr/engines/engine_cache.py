@@ -1,17 +1,26 @@
-"""Engines on disk, each built once: several processes that want one and the same wait for the first to build it."""
+"""Engines on disk, each built once: several processes that want one and the same wait for the first to build it.
+
+Beside an engine lie the kernels that a runtime has compiled for it since, where the runtime hands them out.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+from fastsr import files
 from fastsr.engines import engine_file
 from fastsr.engines.engine_file import Description
 from fastsr.errors import EngineError
+
+LIMIT = 4 << 30  # bytes of all files; beyond it, what was used longest ago goes
+_OURS = re.compile(r"[0-9a-f]{64}\.(engine|kernels|part)")
 
 
 def folder() -> Path:
@@ -55,9 +64,36 @@ def cached(description: Description, build: Callable[[], bytes]) -> bytes:
             engine_file.write(path, description, engine, temporary=path.with_suffix(".part"))
         except OSError as error:
             _warn(error)
+        else:
+            _trim(place, keep=path)
         return engine
     finally:
         _unlock(lock)
+
+
+def forget(description: Description) -> None:
+    """Take an engine that turned out not to run, and its kernels, out of the cache, so that it is built anew."""
+    with contextlib.suppress(OSError, RuntimeError):
+        stem = folder() / key(description)
+        stem.with_suffix(".engine").unlink(missing_ok=True)
+        stem.with_suffix(".kernels").unlink(missing_ok=True)
+
+
+def kernels(description: Description) -> bytes | None:
+    """What `keep_kernels` was last given for this engine."""
+    try:
+        return (folder() / f"{key(description)}.kernels").read_bytes()
+    except (OSError, RuntimeError):
+        return None
+
+
+def keep_kernels(description: Description, data: bytes) -> None:
+    """Keep the kernels compiled for an engine; where the folder cannot be written, they are compiled again next time.
+
+    The runtime that reads them checks them, so they carry no checksum of ours.
+    """
+    with contextlib.suppress(OSError, RuntimeError):
+        files.replace(folder() / f"{key(description)}.kernels", data)
 
 
 def _load(path: Path, description: Description) -> bytes | None:
@@ -65,7 +101,28 @@ def _load(path: Path, description: Description) -> bytes | None:
         found, engine = engine_file.unpack(path.read_bytes())
     except (EngineError, OSError):
         return None
-    return engine if engine_file.canonical(found) == engine_file.canonical(description) else None
+    if engine_file.canonical(found) != engine_file.canonical(description):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # `_trim` goes by the time of use
+    return engine
+
+
+def _trim(place: Path, keep: Path) -> None:
+    """Remove the engines used longest ago until all files together are within LIMIT; locks are empty and stay."""
+    found = []
+    for path in place.iterdir():
+        with contextlib.suppress(OSError):  # another process may be trimming too
+            if _OURS.fullmatch(path.name):
+                found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= LIMIT:
+            break
+        if path.stem != keep.stem:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            total -= size
 
 
 def _lock(path: Path) -> int:

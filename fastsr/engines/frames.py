@@ -27,7 +27,7 @@ from fastsr.peel import Peeled
 SLOTS = 2
 FULL = 1 << 18  # input pixels that keep a GPU busy; smaller windows are run several at a time
 LARGEST_WINDOW = 2048  # side; larger ones gain nothing
-MEMORY_SHARE = 0.4  # of the free device memory, for the widest operator of a window
+MEMORY_SHARE = 0.6  # of the free device memory, for a batch of windows; the rest is for frames, and for others
 PINNED_LIMIT = 256 << 20  # results up to here are page-locked themselves; larger ones are copied out of a slot
 
 Array = Any  # on the device: what `Device.empty` makes, or a caller's own (see fastsr.cuda_arrays)
@@ -35,6 +35,8 @@ Array = Any  # on the device: what `Device.empty` makes, or a caller's own (see 
 
 class Device(Protocol):
     """Memory, streams and graphs of one GPU, by a library made for them. Usable from any thread."""
+
+    index: int  # of the GPU
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """An uninitialised array on the device; slices of its first axis are views."""
@@ -112,6 +114,10 @@ class Network(Protocol):
         """The largest batch, height and width."""
         ...
 
+    def need(self, batch: int, height: int, width: int) -> int:
+        """Bytes of device memory that a batch of this shape takes, as measured; nothing is prepared from then on."""
+        ...
+
     def prepare(self, batch: int, height: int, width: int) -> Prepared:
         """Get ready for a shape; what was prepared before may not be used any more."""
         ...
@@ -176,17 +182,18 @@ class FrameEngine(Windows):
         tile: int | None,
     ) -> None:
         self.name, self.precision = name, precision
-        super().__init__(graph, tile, int(device.free_memory() * MEMORY_SHARE))
-        cut = graph.fixed_size is None and graph.radius is not None
-        if tile is None and cut:
-            self._limit(LARGEST_WINDOW, LARGEST_WINDOW)
+        super().__init__(graph, tile)
         self.peeled, self.network, self.device = peeled, network, device
-        _, *most = network.limits
-        if any(side > limit for side, limit in zip(self.tile, most, strict=True)) and cut:
-            if tile is not None:
-                raise EngineError(f"tile {tile} is larger than the {most[1]}x{most[0]} that the engine was built for")
-            self._limit(*most)
-        self._batch = network.limits[0]  # windows at once, at most
+        most, *sides = network.limits
+        self._batch = most  # windows at once, at most
+        if graph.fixed_size is None and graph.radius is not None:
+            if tile is None:
+                self.tile = (LARGEST_WINDOW, LARGEST_WINDOW)
+            elif tile > min(sides):
+                raise EngineError(f"tile {tile} is larger than the {sides[1]}x{sides[0]} that the engine was built for")
+            self._limit(*sides)
+            if tile is None:
+                self._fit()
         self._upload, self._compute, self._download = device.stream(), device.stream(), device.stream()
         self._lock = threading.RLock()  # around whatever queues work on the compute stream
         self._prepared: tuple[tuple[int, int, int], Prepared] | None = None
@@ -202,6 +209,27 @@ class FrameEngine(Windows):
                 f"{self.graph.name}: windows of {width}x{height} pixels are too small; {self.smallest} are needed"
             )
         self.tile = (height, width)
+
+    @property
+    def gpu(self) -> int:
+        """Number of the GPU that it runs on."""
+        return self.device.index
+
+    def _fit(self) -> None:
+        """Make windows, then batches, as small as the free memory asks by what the network is measured to take."""
+        most = int(self.device.free_memory() * MEMORY_SHARE)
+        while min(self.tile) >= 2 * self.smallest and self.network.need(self._least_batch, *self.tile) > most:
+            self._limit(*(side * 3 // 4 for side in self.tile))
+        while self._batch > 1 and self.network.need(self._at_once(self.tile), *self.tile) > most:
+            self._batch //= 2
+
+    @property
+    def _least_batch(self) -> int:
+        return self.graph.fixed_batch or 1
+
+    def _at_once(self, window: tuple[int, int]) -> int:
+        """How many windows of a size go through the network together, if there are so many."""
+        return self.graph.fixed_batch or min(self._batch, max(1, FULL // math.prod(window)))
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
@@ -363,9 +391,7 @@ class FrameEngine(Windows):
     # ---- on the device ----------------------------------------------------------------------------------------------
 
     def _prepare(self, band: _Band, window: tuple[int, int]) -> Prepared:
-        batch = self.graph.fixed_batch
-        if batch is None:
-            batch = min(self._batch, len(band.windows), max(1, FULL // math.prod(window)))
+        batch = self.graph.fixed_batch or min(self._at_once(window), len(band.windows))
         key = (batch, *window)
         if self._prepared is None or self._prepared[0] != key:
             self._forget()

@@ -49,6 +49,11 @@ class SwitchingEngine:
         """Of the engine that serves now."""
         return self.current().precision
 
+    @property
+    def gpu(self) -> int:
+        """See `FrameEngine.gpu`; both engines are on the same."""
+        return self.current().gpu  # type: ignore[attr-defined,no-any-return]
+
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
         return self.current().run(pixels, progress)

@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -34,6 +34,18 @@ _INVALID = {
 }
 
 
+class Kernels(Protocol):
+    """Where kernels that TensorRT-RTX compiles for the card are kept from one process to the next."""
+
+    def load(self) -> bytes | None:
+        """What was kept."""
+        ...
+
+    def keep(self, data: bytes) -> None:
+        """Keep this instead."""
+        ...
+
+
 class TensorRTNetwork:
     """One engine with one execution context on one GPU. Calls may come from any thread, but one at a time.
 
@@ -49,9 +61,13 @@ class TensorRTNetwork:
 
     layout = "NCHW"
 
-    def __init__(self, engine_bytes: bytes, flavour: Flavour, device_index: int = 0) -> None:
+    def __init__(
+        self, engine_bytes: bytes, flavour: Flavour, device_index: int = 0, kernels: Kernels | None = None
+    ) -> None:
         """Load a serialized engine. Raises EngineError, with the reason, when this machine cannot run it."""
         self._flavour, self._trt = flavour, flavour.trt
+        self._kernels, self._compiled = kernels, 0
+        self._cache: Any = None
         self._open = contextlib.ExitStack()
         self._memory: Any = None
         self._capacity = 0
@@ -106,12 +122,57 @@ class TensorRTNetwork:
                 # Compiled in `prepare`: a captured graph would keep the general kernels of a lazy start.
                 eager = self._trt.DynamicShapesKernelSpecializationStrategy.EAGER
                 config.dynamic_shapes_kernel_specialization_strategy = eager
+            self._use_kernels(config)
             context = self._engine.create_execution_context(config)
         else:
             context = self._engine.create_execution_context(ours)
         if context is None:
             raise self._failure("cannot make an execution context")
         return context
+
+    def _use_kernels(self, config: Any) -> None:
+        """Let the context take kernels from those that were kept, and collect those that it compiles."""
+        if self._kernels is None or not hasattr(config, "create_runtime_cache"):
+            return
+        self._cache = config.create_runtime_cache()
+        kept = self._kernels.load()
+        if kept is not None and self._cache.deserialize(kept):  # it refuses those of another driver or card
+            self._compiled = len(kept)
+        config.set_runtime_cache(self._cache)
+
+    def _keep_kernels(self) -> None:
+        """Keep what was compiled since the last time, if anything was."""
+        if self._cache is None or self._kernels is None:
+            return
+        made = self._cache.serialize()
+        if made is not None and made.nbytes != self._compiled:
+            self._kernels.keep(bytes(made))
+            self._compiled = made.nbytes
+
+    def need(self, batch: int, height: int, width: int) -> int:
+        """Bytes of device memory for batches of this shape, what goes in and comes out included, as TensorRT says.
+
+        Nothing is allocated, but `prepare` must be called again before the next `enqueue`. Raises EngineError for a
+        shape that it cannot take.
+        """
+        self._device.set_current()
+        self._shape_of(batch, height, width)
+        sizes = [math.prod(self._context.get_tensor_shape(name)) for name in (self._input, self._output)]
+        inside = self._context.update_device_memory_size_for_shapes()
+        return int(inside + sum(sizes) * self.dtype.itemsize)
+
+    def _shape_of(self, batch: int, height: int, width: int) -> None:
+        """Tell the context a shape; it is unprepared from then on."""
+        for value, low, high, what in zip(
+            (batch, height, width), self.least, self.limits, ("pictures", "rows", "columns"), strict=True
+        ):
+            if not low <= value <= high:
+                raise EngineError(f"this engine takes {low} to {high} {what} at once, not {value}; build one that does")
+        if self._context is None:
+            raise EngineError("this network was closed; make another")
+        self._shape = None
+        if not self._context.set_input_shape(self._input, (batch, self._channels, height, width)):
+            raise self._failure(f"cannot take {batch} pictures of {width}x{height}")
 
     def prepare(self, batch: int, height: int, width: int) -> None:
         """Make ready for batches of this shape; costs next to nothing when it is the last one asked for.
@@ -123,15 +184,8 @@ class TensorRTNetwork:
         shape = (batch, height, width)
         if shape == self._shape:
             return
-        for value, low, high, what in zip(shape, self.least, self.limits, ("pictures", "rows", "columns"), strict=True):
-            if not low <= value <= high:
-                raise EngineError(f"this engine takes {low} to {high} {what} at once, not {value}; build one that does")
-        if self._context is None:
-            raise EngineError("this network was closed; make another")
         self._device.set_current()
-        self._shape = None  # until all is done
-        if not self._context.set_input_shape(self._input, (batch, self._channels, height, width)):
-            raise self._failure(f"cannot take {batch} pictures of {width}x{height}")
+        self._shape_of(batch, height, width)
         self._provide(int(self._context.update_device_memory_size_for_shapes()))
         sizes = [math.prod(self._context.get_tensor_shape(name)) for name in (self._input, self._output)]
         with contextlib.ExitStack() as scratch:
@@ -143,6 +197,7 @@ class TensorRTNetwork:
             self.enqueue(pointers[0], pointers[1], int(self._stream.handle))
             self._stream.sync()
         self._flavour.log.check()
+        self._keep_kernels()
         self._shape = shape
 
     def _provide(self, size: int) -> None:
@@ -183,7 +238,7 @@ class TensorRTNetwork:
 
     def close(self) -> None:
         """Free the GPU's memory, now rather than with the object. Nothing enqueued may be running still."""
-        self._context = self._engine = self._runtime = None  # in this order: each lives in the next
+        self._context = self._cache = self._engine = self._runtime = None  # in this order: each lives in the next
         if self._memory is not None:
             self._memory.close(self._stream)
             self._memory = None
@@ -259,11 +314,39 @@ def network(
     targets = (gpu.sm,) if flavour.targets else ()
     description = describe(graph, precision, profile, flavour, targets, None if targets else gpu)
 
+    fresh = False
+
     def built() -> bytes:
+        nonlocal fresh
+        fresh = True
         gpus.device(device_index)  # TensorRT builds for the thread's current device
         return build(flavour, graph, precision, profile, targets, _while_alive(progress))
 
-    return TensorRTNetwork(engine_cache.cached(description, built), flavour, device_index)
+    kernels = _CachedKernels(description)
+    engine = engine_cache.cached(description, built)
+    try:
+        return TensorRTNetwork(engine, flavour, device_index, kernels)
+    except GpuMemoryError:
+        raise
+    except EngineError:
+        if fresh:
+            raise
+    # One from the cache that no longer loads, after a driver's update for one, is built anew.
+    engine_cache.forget(description)
+    return TensorRTNetwork(engine_cache.cached(description, built), flavour, device_index, kernels)
+
+
+class _CachedKernels:
+    """See `Kernels`: beside the engine in the cache."""
+
+    def __init__(self, description: Description) -> None:
+        self._description = description
+
+    def load(self) -> bytes | None:
+        return engine_cache.kernels(self._description)
+
+    def keep(self, data: bytes) -> None:
+        engine_cache.keep_kernels(self._description, data)
 
 
 def _while_alive(progress: Progress | None) -> Progress:

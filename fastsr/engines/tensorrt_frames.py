@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from fastsr.engines import gpus, tensorrt
 from fastsr.engines.base import Engine
@@ -24,6 +25,10 @@ class TensorRTBatches:
     def __init__(self, network: TensorRTNetwork, peeled: Peeled, device: CoreDevice) -> None:
         self.network, self.peeled, self.device = network, peeled, device
         self.dtype, self.layout, self.limits = network.dtype, network.layout, network.limits
+
+    def need(self, batch: int, height: int, width: int) -> int:
+        """See `frames.Network.need`."""
+        return self.network.need(batch, height, width)
 
     def prepare(self, batch: int, height: int, width: int) -> TensorRTPrepared:
         """See `frames.Network.prepare`."""
@@ -60,7 +65,13 @@ def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine
     if graph.dtype != np.float32:
         raise EngineError(f"{graph.path}: the tensorrt engine takes float32 files, not {graph.dtype}; export it so")
     peeled = peel(graph)
-    gpus.find()
-    network = tensorrt.network(peeled.body, precision, profile_of(graph, tile))
+    gpu = gpus.find()
+    with tqdm(desc=f"{graph.name}: engine for {gpu.name}", unit="step", leave=False, disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        network = tensorrt.network(peeled.body, precision, profile_of(graph, tile), progress=progress)
     core = CoreDevice()
     return FrameEngine("tensorrt", graph, peeled, TensorRTBatches(network, peeled, core), core, precision, tile)

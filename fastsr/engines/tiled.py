@@ -21,10 +21,10 @@ WINDOW_BYTES = 128 << 20
 class Windows:
     """Cuts frames by a graph's receptive radius."""
 
-    def __init__(self, graph: Graph, tile: int | None, window_bytes: int = WINDOW_BYTES) -> None:
-        """`tile` is the side of a window, halo included, in input pixels; None chooses it by `window_bytes`."""
+    def __init__(self, graph: Graph, tile: int | None) -> None:
+        """`tile` is the side of a window, halo included, in input pixels; None chooses it by WINDOW_BYTES."""
         self.graph = graph
-        self.tile = self._tile(tile, window_bytes)
+        self.tile = self._tile(tile)
 
     @property
     def smallest(self) -> int:
@@ -32,7 +32,7 @@ class Windows:
         radius, alignment = self.graph.radius or 0, self.graph.alignment
         return 2 * -(-radius // alignment) * alignment + alignment
 
-    def _tile(self, asked: int | None, window_bytes: int) -> tuple[int, int]:
+    def _tile(self, asked: int | None) -> tuple[int, int]:
         graph = self.graph
         if graph.fixed_size is not None:
             if any(side % graph.alignment for side in graph.fixed_size):
@@ -52,7 +52,7 @@ class Windows:
             if asked < self.smallest:
                 raise EngineError(f"tile {asked} is too small for {graph.name}; use at least {self.smallest}")
             return (asked, asked)
-        side = math.isqrt(int(window_bytes / (4 * max(graph.cost, 1.0))))
+        side = math.isqrt(int(WINDOW_BYTES / (4 * max(graph.cost, 1.0))))
         side = max(side, 4 * self.smallest)
         return (side, side)
 

@@ -16,6 +16,7 @@ from fastsr.errors import EngineError
 from fastsr.graph import Graph
 from fastsr.peel import peel
 
+PROBE = 256  # side of the window that memory use is measured on
 NO_LIMITS = (64, 1 << 15, 1 << 15)  # batch, height, width
 
 
@@ -23,8 +24,8 @@ class TorchDevice:
     """See `frames.Device`; memory comes from PyTorch's caching allocators."""
 
     def __init__(self, index: int = 0) -> None:
+        self.index = index
         self._device = torch.device("cuda", index)
-        self._pinned: dict[int, Tensor] = {}
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Tensor:
         return torch.empty(shape, dtype=_torch_dtype(dtype), device=self._device)
@@ -94,7 +95,21 @@ class TorchNetwork:
         # bfloat16 has no NumPy name: its batches come and go in float32.
         self.dtype: npt.DTypeLike = np.float16 if precision == "fp16" else np.float32
         self._channels = body.channels
+        self._probe = -(-PROBE // body.alignment) * body.alignment
         self._device = device
+        self._per_pixel: float | None = None
+
+    def need(self, batch: int, height: int, width: int) -> int:
+        """See `frames.Network.need`: what one window was seen to take at most, in proportion to the pixels."""
+        if self._per_pixel is None:
+            before = torch.cuda.memory_allocated(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+            stream = torch.cuda.current_stream(self._device)
+            self.prepare(batch, self._probe, self._probe).run(stream)
+            stream.synchronize()
+            used = torch.cuda.max_memory_allocated(self._device) - before
+            self._per_pixel = used / (batch * self._probe**2)
+        return int(self._per_pixel * batch * height * width)
 
     def prepare(self, batch: int, height: int, width: int) -> TorchPrepared:
         """See `frames.Network.prepare`."""

@@ -97,6 +97,20 @@ def test_when_memory_runs_out_it_goes_on(exact):
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
+def test_what_a_window_takes_was_measured():
+    """The bytes that the engine reckons with are those that it is seen to use, within a half."""
+    up = fastsr.load("fast-x4", device="cuda", engine="torch", precision="fp16")
+    network = up._generator.engine.network
+    told = network.need(1, 512, 512)
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    network.prepare(1, 512, 512).run(torch.cuda.current_stream())
+    torch.cuda.synchronize()
+    used = torch.cuda.max_memory_allocated() - before
+    assert 0.5 * used <= told <= 2 * used
+
+
 def test_auto_is_the_gpu():
     up = fastsr.load("fast-x4")
     assert up.engine in ("tensorrt", "torch")
