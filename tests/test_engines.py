@@ -211,9 +211,12 @@ def test_a_missing_runtime_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(EngineError, match=r'pip install "fastsr\[torch\]"'):
         fastsr.load(path, engine="torch")
-    with pytest.raises(EngineError, match="pip install onnxruntime"):
+    with pytest.raises(EngineError, match=r'pip install "fastsr\[onnx\]"'):
         fastsr.load(path, engine="onnx")
     assert fastsr.load(path).engine == "cpu"
+    odd = Builder().conv(3).add("Tanh").save(tmp_path / "odd.onnx")
+    with pytest.raises(EngineError, match=r'cannot run it \(operator Tanh\), and .* pip install "fastsr\[onnx\]"'):
+        fastsr.load(odd)
 
 
 def test_torch_dilates_transposed_convolutions(tmp_path):

@@ -74,7 +74,14 @@ REGISTRY: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         Kind("cpu", "fastsr.engines.cpu", ("cpu",), ("fp32", "int8", "bf16"), "fastsr._core", "reinstall fastsr"),
-        Kind("onnx", "fastsr.engines.onnx", ("cpu",), ("fp32", "int8"), "onnxruntime", "run: pip install onnxruntime"),
+        Kind(
+            "onnx",
+            "fastsr.engines.onnx",
+            ("cpu",),
+            ("fp32", "int8"),
+            "onnxruntime",
+            'run: pip install "fastsr[onnx]"',
+        ),
         Kind(
             "torch",
             "fastsr.engines.torch",
@@ -133,9 +140,13 @@ def _on_cpu(graph: Graph, precision: str) -> Kind:
     reason = cpu.unsupported(graph)
     if reason is None:
         return REGISTRY["cpu"]
-    other = "torch" if precision == "bf16" else "onnx"
-    _say_once(f"{graph.path}: the native engine cannot run it ({reason}); {other} does, more slowly")
-    return REGISTRY[other]
+    other = REGISTRY["torch" if precision == "bf16" else "onnx"]
+    try:
+        other.builder()
+    except EngineError as error:
+        raise EngineError(f"{graph.path}: the native engine cannot run it ({reason}), and {error}") from None
+    _say_once(f"{graph.path}: the native engine cannot run it ({reason}); {other.name} does, more slowly")
+    return other
 
 
 def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> Engine:
@@ -209,9 +220,11 @@ def _auto_precision(kind: Kind, graph: Graph) -> str:
 
 
 def _exact(kind: Kind, graph: Graph, device: str, tile: int | None) -> Engine:
-    """What a precision is probed against: fp32, for a GPU by ONNX Runtime on the CPU, which takes no time to build."""
-    if device == "cuda":
-        kind, device, tile = REGISTRY["onnx"], "cpu", None
+    """What a precision is probed against: fp32, for a GPU by the native engine, which takes no time to build."""
+    from fastsr.engines import cpu
+
+    if device == "cuda" and cpu.unsupported(graph) is None:
+        kind, device, tile = REGISTRY["cpu"], "cpu", None
     return kind.builder()(graph, device, "fp32", tile)
 
 
