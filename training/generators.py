@@ -23,7 +23,8 @@ class CollapsibleConv(nn.Module):
 
     Only the folded kernel meets the image, so the over-parameterisation costs a small matrix product per step and
     nothing at run time (collapsible linear blocks: Bhardwaj et al. 2022, SESR). With an `expansion` of 0 it is trained
-    as it is. `centre` is subtracted from every input by way of the bias; the zero padding stays zero.
+    as it is. `centre` is subtracted from every input by way of the bias; the zero padding stays zero. `start` is a
+    kernel that what is learned is added to, instead of the identity.
     """
 
     identity: Tensor
@@ -37,6 +38,7 @@ class CollapsibleConv(nn.Module):
         gain: float = 1.0,
         centre: float = 0.0,
         identity: bool = True,
+        start: Tensor | None = None,
     ) -> None:
         super().__init__()
         self.inputs, self.outputs, self.size, self.centre = inputs, outputs, size, centre
@@ -48,10 +50,12 @@ class CollapsibleConv(nn.Module):
             self.register_parameter("spatial", None)
             self.project = nn.Parameter(torch.randn(outputs, fan) * (gain * math.sqrt(2 / fan)))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        ones = torch.zeros(outputs, inputs, size, size)
-        if identity and inputs == outputs:
-            ones[range(outputs), range(inputs), size // 2, size // 2] = 1
-        self.register_buffer("identity", ones, persistent=False)
+        fixed = torch.zeros(outputs, inputs, size, size)
+        if start is not None:
+            fixed = start
+        elif identity and inputs == outputs:
+            fixed[range(outputs), range(inputs), size // 2, size // 2] = 1
+        self.register_buffer("identity", fixed, persistent=False)
         self.levels: Levels | None = None  # of int8, while training sees them
 
     def kernel(self) -> Tensor:
@@ -125,15 +129,53 @@ class Compact(nn.Module):
         return F.pixel_shuffle(self.tail(features).to(x.dtype), self.scale) + anchor
 
 
+CARRIED = 3  # first channels of an SRResNet, which begin as the colours, enlarged by interpolation
+
+
+def triangle(factor: int, kind: str) -> Tensor:
+    """Bilinear enlargement along one axis as an upsampler's taps.
+
+    "subpixel": factor x 3, for each sub-pixel; "deconv": 2 * factor; "resize": 3, behind repeated pixels.
+    """
+    if kind == "resize":
+        return torch.tensor([1 / 4, 1 / 2, 1 / 4] if factor == 2 else [1 / 3, 1 / 3, 1 / 3])
+    if kind == "deconv":
+        middle = (factor + 1) // 2 + (factor - 1) / 2
+        return (1 - (torch.arange(2 * factor) - middle).abs() / factor).clamp(min=0)
+    offset = (torch.arange(factor) + 0.5) / factor - 0.5
+    return torch.stack([(-offset).clamp(min=0), 1 - offset.abs(), offset.clamp(min=0)], 1)
+
+
+def carrying(outputs: int, inputs: int, taps: Tensor) -> Tensor:
+    """A kernel that hands the carried channels on through `taps`, rows x columns (or sub-pixels x rows x columns)."""
+    taps = taps.reshape(-1, *taps.shape[-2:])
+    start = torch.zeros(outputs, inputs, *taps.shape[-2:])
+    for c in range(min(CARRIED, inputs, outputs // len(taps))):
+        start[c * len(taps) : (c + 1) * len(taps), c] = taps
+    return start
+
+
+def delta(size: int) -> Tensor:
+    """Taps that change nothing."""
+    taps = torch.zeros(size, size)
+    taps[size // 2, size // 2] = 1
+    return taps
+
+
 class SubPixel(nn.Module):
     """Convolution to channels * factor^2, pixel shuffle, PReLU (Shi et al. 2016)."""
 
     def __init__(self, channels: int, factor: int, expansion: int) -> None:
         super().__init__()
         self.factor = factor
-        self.conv = CollapsibleConv(channels, channels * factor**2, expansion)
+        taps = triangle(factor, "subpixel")
+        taps = torch.einsum("ay,bx->abyx", taps, taps).flatten(0, 1)
+        self.conv = CollapsibleConv(
+            channels, channels * factor**2, expansion, start=carrying(channels * factor**2, channels, taps)
+        )
         # All sub-pixels of a channel begin equal, or a checkerboard has to be unlearned (ICNR: Aitken et al. 2017).
         same = self.conv.project.data[:: factor**2].repeat_interleave(factor**2, 0)
+        same[: CARRIED * factor**2] = 0
         self.conv.project.data.copy_(same)
         self.activation = nn.PReLU(channels, init=SLOPE)
 
@@ -149,6 +191,10 @@ class Deconvolution(nn.Module):
         super().__init__()
         pad, extra = (factor + 1) // 2, factor % 2
         self.conv = nn.ConvTranspose2d(channels, channels, 2 * factor, factor, pad, extra)
+        taps = triangle(factor, "deconv")
+        with torch.no_grad():
+            self.conv.weight[:, :CARRIED] = carrying(channels, channels, taps.outer(taps)).transpose(0, 1)[:, :CARRIED]
+            self.conv.bias[:CARRIED] = 0  # type: ignore[index]
         self.activation = nn.PReLU(channels, init=SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -162,7 +208,10 @@ class ResizeConvolution(nn.Module):
     def __init__(self, channels: int, factor: int, expansion: int) -> None:
         super().__init__()
         self.factor = factor
-        self.conv = CollapsibleConv(channels, channels, expansion)
+        taps = triangle(factor, "resize")
+        start = carrying(channels, channels, taps.outer(taps))
+        self.conv = CollapsibleConv(channels, channels, expansion, start=start)
+        self.conv.project.data[:CARRIED] = 0
         self.activation = nn.PReLU(channels, init=SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -181,6 +230,7 @@ class ResidualBlock(nn.Module):
         self.first = CollapsibleConv(channels, channels, expansion, identity=False)  # the block has its own
         self.activation = nn.PReLU(channels, init=SLOPE)
         self.second = CollapsibleConv(channels, channels, expansion, gain=0.1, identity=False)
+        self.second.project.data[:CARRIED] = 0
 
     def forward(self, x: Tensor) -> Tensor:
         made: Tensor = x + self.second(self.activation(self.first(x)))
@@ -190,7 +240,8 @@ class ResidualBlock(nn.Module):
 class SRResNet(nn.Module):
     """9x9 head, `depth` residual blocks, a skip around them, upsamplers of 2 or 3, 9x9 tail (Ledig et al. 2017).
 
-    NCHW float RGB in 0..1, any height and width; output `scale` times larger.
+    NCHW float RGB in 0..1, any height and width; output `scale` times larger. Untrained it is a bilinear enlargement,
+    nearly: three channels begin as the colours and are handed through, so that learning begins there.
     """
 
     def __init__(
@@ -198,15 +249,17 @@ class SRResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.scale = scale
-        self.head = CollapsibleConv(3, channels, 0, size=9, centre=CENTRE)
+        self.head = CollapsibleConv(3, channels, 0, size=9, centre=CENTRE, start=carrying(channels, 3, delta(9)))
+        self.head.project.data[:CARRIED] = 0
+        self.head.bias.data[:CARRIED] = CENTRE  # colours are carried as they are: PReLU bends what is below 0
         self.head_activation = nn.PReLU(channels, init=SLOPE)
         self.blocks = nn.ModuleList(ResidualBlock(channels, expansion) for _ in range(depth))
         self.after = CollapsibleConv(channels, channels, expansion, gain=0.1, identity=False)
+        self.after.project.data[:CARRIED] = 0
         factors = [2] * int(math.log2(scale)) if scale in (2, 4) else [scale]
         make = UPSAMPLERS[upsampler]
         self.upsamplers = nn.ModuleList(make(channels, factor, expansion) for factor in factors)
-        self.tail = CollapsibleConv(channels, 3, 0, size=9, gain=0.1)
-        self.tail.bias.data.fill_(CENTRE)
+        self.tail = CollapsibleConv(channels, 3, 0, size=9, gain=0.02, start=carrying(3, channels, delta(9)))
 
     def forward(self, x: Tensor) -> Tensor:
         start = self.head_activation(self.head(x.contiguous(memory_format=torch.channels_last)))
