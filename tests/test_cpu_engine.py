@@ -51,6 +51,14 @@ def clipped(seed=0):
     return b.add("Clip", b.weight(np.float32(0)), b.weight(np.float32(1)))
 
 
+def wide(seed=0):
+    """Channels enough for tiles of four rows: stacked, shuffled, added, at two resolutions, beside a kernel that is not."""
+    b = Builder(3, seed).conv(40).prelu()
+    trunk = b.x
+    b.conv(40).prelu().conv(40).add("Add", trunk).conv(32, 5).conv(128).shuffle(2).prelu().conv(33).prelu()
+    return b.conv(3).residual(2)
+
+
 def gray(seed=0):
     """One channel, a last shuffle behind a kernel of few outputs."""
     return Builder(1, seed).conv(5, 3).add("Relu").conv(1, 9).residual(1)
@@ -60,6 +68,7 @@ NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x
     "kernels-x4": kernels,
     "sums-x3": sums,
     "clipped-x2": clipped,
+    "wide-x2": wide,
     "gray-x1": gray,
 }
 

@@ -6,6 +6,7 @@
 #include "conv_rows.h"
 #include "conv_tile.h"
 #include "conv_winograd.h"
+#include "conv_winograd_tiles.h"
 #include "dot_bf16.h"
 #include "dot_f32.h"
 #include "dot_s16.h"
@@ -27,8 +28,8 @@ constexpr auto kConvBf16 = conv_row<DotBf16>;
 constexpr void (*kConvBf16)(const ConvRow&) = nullptr;
 #endif
 
-const ConvKernels conv_kernels{kLanes,     kInt8,        group,    conv_row<DotF32>, conv_row<DotInt8>, kConvBf16,
-                               spread_row, winograd_row, load_row, gather_row,       sum_row,           finish_row,
-                               store_row,  burn};
+const ConvKernels conv_kernels{kLanes,     kInt8,      group,        conv_row<DotF32>, conv_row<DotInt8>,
+                               kConvBf16,  spread_row, winograd_row, tile_rows,        load_row,
+                               gather_row, sum_row,    finish_row,   store_row,        burn};
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME

@@ -17,7 +17,8 @@
 namespace fastsr::cpu {
 
 constexpr int kMaxKernel = 9;                     // rows and columns of a kernel
-constexpr int kTileOutputs = 4, kTilePlanes = 6;  // of conv_winograd.h
+constexpr int kTileOutputs = 4, kTilePlanes = 6;  // along one axis, of conv_winograd.h
+constexpr int kPlanes2 = kTilePlanes * kTilePlanes;
 
 // How a convolution's input is held: float; int8 levels less their zero point, in pairs of s16; int8 levels in fours
 // of u8; bfloat16 in pairs.
@@ -41,6 +42,19 @@ class Block {
     void operator()(uint8_t* p) const { ::operator delete(p, std::align_val_t{64}); }
   };
   std::unique_ptr<uint8_t, Free> data_;
+};
+
+// Memory that one thread uses again and again.
+class Scratch {
+ public:
+  float* floats(int64_t count) {
+    if (count > size_) block_ = Block(static_cast<size_t>(size_ = count) * sizeof(float));
+    return reinterpret_cast<float*>(block_.data());
+  }
+
+ private:
+  int64_t size_ = 0;
+  Block block_;
 };
 
 // What happens to a value between the sum and its store: PReLU, an addition, a clamp.
@@ -92,6 +106,16 @@ struct SpreadRow {
   int64_t tiles, stored;
   float* target;
   int64_t plane;  // floats from plane to plane
+};
+
+// Up to four rows of a convolution for conv_winograd_tiles.h.
+struct TileRows {
+  const PackedConv* conv;
+  const float* rows[kTilePlanes];  // the input's, from the pixel left of the first tile on
+  int64_t stored, count;           // channels of the input, columns to make
+  int made;                        // rows to make
+  const Place* places;             // row after row, one per vector
+  Stride stride;
 };
 
 // Frame pixels to the first tensor.
@@ -154,6 +178,7 @@ struct ConvKernels {
   void (*conv_bf16)(const ConvRow&);  // null where bf16 is not offered
   void (*spread)(const SpreadRow&);
   void (*winograd)(const ConvRow&);
+  void (*tiles)(const TileRows&);
   void (*load)(const LoadRow&);
   void (*gather)(const GatherRow&);
   void (*sum)(const SumRow&);

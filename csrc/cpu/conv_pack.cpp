@@ -7,6 +7,14 @@
 namespace fastsr::cpu {
 namespace {
 
+// The weights' part of F(4,3).
+constexpr double kSpread[kTilePlanes][3] = {{1. / 4, 0, 0},
+                                            {-1. / 6, -1. / 6, -1. / 6},
+                                            {-1. / 6, 1. / 6, -1. / 6},
+                                            {1. / 24, 1. / 12, 1. / 6},
+                                            {1. / 24, -1. / 12, 1. / 6},
+                                            {0, 0, 1}};
+
 uint16_t bf16_bits(float v) {
   uint32_t bits;
   std::memcpy(&bits, &v, sizeof bits);
@@ -24,18 +32,27 @@ std::vector<float> filled(const std::vector<float>& values, int subs, int stored
 }
 
 std::vector<float> spread_kernel(const ConvSpec& spec) {
-  static constexpr double kSpread[kTilePlanes][3] = {{1. / 4, 0, 0},
-                                                     {-1. / 6, -1. / 6, -1. / 6},
-                                                     {-1. / 6, 1. / 6, -1. / 6},
-                                                     {1. / 24, 1. / 12, 1. / 6},
-                                                     {1. / 24, -1. / 12, 1. / 6},
-                                                     {0, 0, 1}};
   const size_t size = static_cast<size_t>(spec.out) * spec.in * spec.rows;
   std::vector<float> out(kTilePlanes * size);
   for (int plane = 0; plane < kTilePlanes; ++plane) {
     for (size_t i = 0; i < size; ++i) {
       double sum = 0;
       for (int kx = 0; kx < 3; ++kx) sum += kSpread[plane][kx] * spec.kernel[3 * i + kx];
+      out[plane * size + i] = static_cast<float>(sum);
+    }
+  }
+  return out;
+}
+
+std::vector<float> spread_kernel_both_ways(const ConvSpec& spec) {
+  const size_t size = static_cast<size_t>(spec.out) * spec.in;
+  std::vector<float> out(kPlanes2 * size);
+  for (int plane = 0; plane < kPlanes2; ++plane) {
+    for (size_t i = 0; i < size; ++i) {
+      double sum = 0;
+      for (int k = 0; k < 9; ++k) {
+        sum += kSpread[plane % kTilePlanes][k / 3] * kSpread[plane / kTilePlanes][k % 3] * spec.kernel[9 * i + k];
+      }
       out[plane * size + i] = static_cast<float>(sum);
     }
   }

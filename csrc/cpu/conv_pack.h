@@ -14,6 +14,8 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, i
 
 // A kernel of three columns spread over kTilePlanes kernels of one.
 std::vector<float> spread_kernel(const ConvSpec& spec);
+// One of three rows and three columns spread over kPlanes2 kernels of one of each.
+std::vector<float> spread_kernel_both_ways(const ConvSpec& spec);
 
 // `values` of `subs` runs, each filled up with `fill` to `stored` values.
 std::vector<float> filled(const std::vector<float>& values, int subs, int stored, float fill);

@@ -12,8 +12,11 @@
 namespace fastsr::cpu {
 namespace {
 
-constexpr int64_t kUnitBytes = 24 << 20;  // that the rings of one unit may fill
-constexpr int64_t kFarRow = 1 << 24;      // far from any edge, and a multiple of every factor's power in use
+constexpr int64_t kUnitBytes = 32 << 20;       // that the rings of one unit may fill, for each thread that works on it
+constexpr int kTilesFrom = 32;                 // channels of an input that spreading both ways pays for
+constexpr int64_t kShare = 12 * kTileOutputs;  // columns that a thread of a team should have at least
+constexpr double kLeastWork = 6e4;             // multiplications that are worth sharing out
+constexpr int64_t kFarRow = 1 << 24;           // far from any edge, and a multiple of every factor's power in use
 constexpr int64_t kRowAlign = 64;
 
 int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
@@ -46,6 +49,7 @@ struct Ring {
 // How a frame is cut.
 struct ConvProgram::Cut {
   int64_t columns, rows;  // units across and down
+  int team;               // threads that share a unit
 };
 
 // A part of a frame that is computed on its own.
@@ -60,7 +64,6 @@ struct ConvProgram::Unit {
   std::vector<Interval> columns;  // of every tensor, that the unit needs
   std::vector<int64_t> next;      // row of every tensor to be made next
   std::vector<Ring> floats, packed;
-  std::vector<Place> places;
 };
 
 ConvProgram::ConvProgram(const ConvKernels& kernels, const std::string& precision) : kernels_(kernels) {
@@ -92,7 +95,36 @@ int ConvProgram::tensor(int channels, int factor, bool floats, bool packed, Grid
   return static_cast<int>(tensors_.size()) - 1;
 }
 
+// Adds a convolution that conv_winograd_tiles.h makes, if it is one.
+bool ConvProgram::tile_conv(const ConvSpec& spec) {
+  Tensor &source = tensors_[spec.source], &target = tensors_[spec.target];
+  if (kind_ != Packed::none || spec.rows != 3 || spec.columns != 3 || source.stored % kernels_.lanes != 0 ||
+      source.stored < kTilesFrom || spec.out < kTilesFrom / 2) {
+    return false;
+  }
+  ConvSpec spread = spec;
+  const std::vector<float> kernel = spread_kernel_both_ways(spec);
+  spread.kernel = kernel.data();
+  spread.rows = spread.columns = 1;
+  Step step;
+  step.kind = Kind::tiles;
+  step.source = spec.source;
+  step.target = spec.target;
+  step.add = spec.add;
+  step.factor = spec.factor;
+  step.reach[0] = step.reach[1] = 1;
+  step.conv =
+      pack(spread, kernels_, Packed::none, 0, source.stored, spec.factor * spec.factor, target.stored, kPlanes2);
+  // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
+  source.margin = std::max<int64_t>(source.margin, kTilePlanes);
+  target.granule[0] = target.granule[1] = spec.factor * kTileOutputs;
+  steps_.push_back(std::move(step));
+  teams_ = true;
+  return true;
+}
+
 void ConvProgram::conv(const ConvSpec& spec) {
+  if (tile_conv(spec)) return;
   const bool exact = spec.levels == nullptr && kind_ != Packed::bf16;  // in float
   const bool winograd =
       exact && spec.rows == 3 && spec.columns == 3 && tensors_[spec.source].stored % kernels_.lanes == 0;
@@ -217,7 +249,7 @@ void ConvProgram::needs(int64_t first, int64_t last, int axis, std::vector<Inter
 // depends on, and its readers start where they stopped for row y - 1.
 void ConvProgram::measure() {
   std::vector<Interval> now, before;
-  for (int64_t phase = 0; phase < body_factor_; ++phase) {
+  for (int64_t phase = 0; phase < kTileOutputs * body_factor_; ++phase) {
     const int64_t y = kFarRow * body_factor_ + phase;
     needs(y, y, 0, now);
     needs(y - 1, y - 1, 0, before);
@@ -256,45 +288,64 @@ int64_t ConvProgram::unit_bytes(int64_t width) const {
   return bytes;
 }
 
+// Multiplications for each pixel of a step's target (of a convolution that shuffles: before the shuffle), about.
+double ConvProgram::work(const Step& step) const {
+  const double products =
+      static_cast<double>(step.conv.steps) * step.conv.kernel_rows * step.conv.vectors * kernels_.lanes;
+  switch (step.kind) {
+    case Kind::conv: return products;
+    case Kind::winograd: return products * kTilePlanes / kTileOutputs;
+    case Kind::tiles: return products * kPlanes2 / kTileOutputs / kTileOutputs;
+    case Kind::store: return 8. * step.factor * step.factor * tensors_[0].channels;
+    default: return 4. * tensors_[step.target].stored;
+  }
+}
+
 // The cut that keeps all threads busy with the least work done twice. Units' margins overlap: `extra` rows and columns
 // are, weighed by the work of the layers, what a unit computes beyond its own.
 ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
-  double extra[2] = {0, 0}, work = 0;
+  double extra[2] = {0, 0};
   for (int axis = 0; axis < 2; ++axis) {
     std::vector<Interval> need;
     needs(kFarRow * body_factor_, kFarRow * body_factor_ + body_factor_ - 1, axis, need);
-    work = 1e-9;
+    double total = 1e-9;
     for (const Step& step : steps_) {
-      if (step.kind != Kind::conv && step.kind != Kind::winograd) continue;
+      if (step.kind != Kind::conv && step.kind != Kind::winograd && step.kind != Kind::tiles) continue;
       const Tensor& t = tensors_[step.target];
-      const double macs = static_cast<double>(step.conv.steps) * step.conv.kernel_rows * step.conv.vectors * t.factor *
-                          t.factor / step.factor / step.factor;
+      const double mine = work(step) * t.factor * t.factor / step.factor / step.factor;
       const Interval& n = need[step.target];
-      extra[axis] += macs * (static_cast<double>(n.last - n.first + 1) / t.factor - 1);
-      work += macs;
+      extra[axis] += mine * (static_cast<double>(n.last - n.first + 1) / t.factor - 1);
+      total += mine;
     }
-    extra[axis] /= work;
+    extra[axis] /= total;
   }
-  int64_t widest = shape.width;
-  while (widest > 16 && unit_bytes(widest) > kUnitBytes) widest = (widest + 1) / 2 + (widest > 64 ? widest / 4 : 0);
-  int64_t highest = shape.height;
-  if (side > 0) {
-    widest = std::min(widest, side);
-    highest = side;
-  }
-  const int64_t threads = thread_count();
-  const int64_t least_columns = (shape.width + widest - 1) / widest,
-                least_rows = (shape.height + highest - 1) / highest;
-  Cut best{least_columns, least_rows};
+  const int threads = thread_count();
+  Cut best{1, 1, 1};
   double best_time = 1e300;
-  for (int64_t columns = least_columns; columns <= std::min(shape.width, least_columns + 2 * threads); ++columns) {
-    for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * threads); ++rows) {
-      const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
-      const double high = static_cast<double>(shape.height) / rows + (rows > 1 ? extra[0] : 0);
-      const double time = static_cast<double>((columns * rows + threads - 1) / threads) * wide * high;
-      if (time < best_time * 0.999) {
-        best_time = time;
-        best = Cut{columns, rows};
+  for (int team = 1; team <= (teams_ ? threads : 1); ++team) {
+    if (team > 1 && shape.width < team * kShare) break;
+    int64_t widest = shape.width;
+    while (widest > 16 && unit_bytes(widest) > team * kUnitBytes) {
+      widest = (widest + 1) / 2 + (widest > 64 ? widest / 4 : 0);
+    }
+    int64_t highest = shape.height;
+    if (side > 0) {
+      widest = std::min(widest, side);
+      highest = side;
+    }
+    const int64_t teams = std::max(1, threads / team);
+    const int64_t least_columns = (shape.width + widest - 1) / widest,
+                  least_rows = (shape.height + highest - 1) / highest;
+    for (int64_t columns = least_columns; columns <= std::min(shape.width, least_columns + 2 * teams); ++columns) {
+      for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * teams); ++rows) {
+        const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
+        const double high = static_cast<double>(shape.height) / rows + (rows > 1 ? extra[0] : 0);
+        const double shared = team > 1 ? 1.05 / team : 1;  // waiting for one another
+        const double time = static_cast<double>((columns * rows + teams - 1) / teams) * wide * high * shared;
+        if (time < best_time * 0.999) {
+          best_time = time;
+          best = Cut{columns, rows, team};
+        }
       }
     }
   }
@@ -384,13 +435,13 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
       needs(y, y, 0, unit.rows);
       for (const Step& step : steps_) {
         if (step.kind == Kind::store) {
-          if (y >= unit.top * body_factor_) make_row(unit, step, y);
+          if (y >= unit.top * body_factor_) make_row(unit, step, y, parts.team);
           continue;
         }
         int64_t& next = unit.next[step.target];
         const int64_t granule = tensors_[step.target].granule[0];
         const int64_t end = std::min(unit.rows[step.target].last, last(step.target, 0));
-        for (; next <= end; next += granule) make_row(unit, step, next / granule);
+        for (; next <= end; next += granule) make_row(unit, step, next / granule, parts.team);
       }
       if (y < unit.top * body_factor_ || (y + 1) % body_factor_ != 0) continue;
       const int64_t finished = ++done, row = y / body_factor_;
@@ -420,8 +471,36 @@ void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out
   if (progress) progress(total, total);
 }
 
-// Row y of a step's target (for a convolution that shuffles: of the rows before the shuffle).
-void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y) const {
+// Row y of a step's target (of a convolution that shuffles: of the rows before the shuffle; of tiles: four of them),
+// its columns shared out among `team` threads.
+void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y, int team) const {
+  Interval columns = step.kind == Kind::store ? Interval{unit.left * body_factor_, unit.right * body_factor_ - 1}
+                                              : unit.columns[step.target];
+  const int64_t count = columns.last - columns.first + 1;
+  const int64_t granule = step.kind == Kind::store ? 1 : tensors_[step.target].granule[1];
+  const int rows = step.kind == Kind::tiles ? kTileOutputs : 1;
+  if (team == 1 || step.kind == Kind::spread || work(step) * rows * static_cast<double>(count) < kLeastWork) {
+    return make_part(unit, step, y, columns);
+  }
+  const int64_t wide = granule * kShare / kTileOutputs, unit_width = count >= team * wide ? wide : granule;
+  const int64_t pieces = (count + unit_width - 1) / unit_width;
+  // Two shares each, so that a thread that is held up does fewer; and the same ones row after row where that is free,
+  // for what is above them lies in its cache.
+  const int64_t shares = std::min<int64_t>({pieces, 2 * team, 64});
+  std::atomic<uint64_t> taken{0};
+  parallel_for(shares, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      int64_t share = thread_index() % team * shares / team;
+      while (taken.fetch_or(uint64_t{1} << share) >> share & 1) share = (share + 1) % shares;
+      const int64_t first = columns.first + pieces * share / shares * unit_width;
+      const int64_t last = std::min(columns.last, columns.first + pieces * (share + 1) / shares * unit_width - 1);
+      if (first <= last) make_part(unit, step, y, Interval{first, last});
+    }
+  });
+}
+
+// The given columns of such a row.
+void ConvProgram::make_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const {
   const int64_t channels = tensors_[0].channels;
   const int64_t pixel = channels * (unit.type == Type::u8 ? 1 : unit.type == Type::u16 ? 2 : 4);
   const auto input = [&](int64_t row, int64_t column) {
@@ -429,7 +508,6 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y) const {
   };
   const int t = step.kind == Kind::store ? step.source : step.target;
   const Tensor& tensor = tensors_[t];
-  const Interval columns = unit.columns[t];
   const int64_t count = columns.last - columns.first + 1;
   const auto floats = [&](int i, int64_t row, int64_t column) -> float* {
     return i >= 0 && unit.floats[i].row ? reinterpret_cast<float*>(unit.floats[i].at(row, column)) : nullptr;
@@ -447,8 +525,9 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y) const {
                             floats(t, y, columns.first), packed(t, y, columns.first), kind_, tensor.grid});
       break;
     case Kind::conv:
-    case Kind::winograd: conv_row(unit, step, y); break;
-    case Kind::spread: spread_row(unit, step, y); break;
+    case Kind::winograd: conv_part(unit, step, y, columns); break;
+    case Kind::tiles: tiles_part(unit, step, y, columns); break;
+    case Kind::spread: spread_part(unit, step, y, columns); break;
     case Kind::gather: {
       const int64_t from = columns.first / step.factor;
       const int32_t* table = step.table.data() + y % step.factor * step.factor * tensor.channels;
@@ -480,19 +559,18 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y) const {
       break;
     }
     case Kind::store: {
-      const int64_t first = unit.left * body_factor_, width = unit.size[1] * scale();
+      const int64_t first = columns.first, width = unit.size[1] * scale();
       for (int64_t dy = 0; dy < step.factor; ++dy) {
         uint8_t* out = static_cast<uint8_t*>(unit.out) + ((y * step.factor + dy) * width + first * step.factor) * pixel;
-        kernels_.store(StoreRow{floats(t, y, first), tensor.stored, unit.right * body_factor_ - first, channels,
-                                step.factor, dy, step.residual ? input(y, first) : nullptr, out, unit.type});
+        kernels_.store(StoreRow{floats(t, y, first), tensor.stored, count, channels, step.factor, dy,
+                                step.residual ? input(y, first) : nullptr, out, unit.type});
       }
     }
   }
 }
 
-// Row y of a tensor spread for Winograd's convolution.
-void ConvProgram::spread_row(Unit& unit, const Step& step, int64_t y) const {
-  const Interval columns = unit.columns[step.target];
+// A row of a tensor spread for Winograd's convolution along the row.
+void ConvProgram::spread_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const {
   const int64_t tiles = round_up(columns.last - columns.first + 1, kTileOutputs) / kTileOutputs;
   const int stored = tensors_[step.target].stored;
   kernels_.spread(SpreadRow{reinterpret_cast<const float*>(unit.floats[step.source].at(y, columns.first - 1)), tiles,
@@ -500,18 +578,45 @@ void ConvProgram::spread_row(Unit& unit, const Step& step, int64_t y) const {
                             tiles * stored});
 }
 
-// Row y, before the shuffle, of a convolution.
-void ConvProgram::conv_row(Unit& unit, const Step& step, int64_t y) const {
-  const Tensor &source = tensors_[step.source], &target = tensors_[step.target];
+// Where a convolution's output goes: for row y and column x, before the shuffle, one place for each of its vectors.
+std::vector<Place> ConvProgram::places(const Unit& unit, const Step& step, int64_t y, int64_t x) const {
+  const Tensor& target = tensors_[step.target];
+  const Ring &floats = unit.floats[step.target], &packed = unit.packed[step.target];
+  std::vector<Place> made;
+  for (int64_t sub = 0; sub < step.factor * step.factor; ++sub) {
+    const int64_t row = y * step.factor + sub / step.factor, column = x * step.factor + sub % step.factor;
+    float* to = floats.row ? reinterpret_cast<float*>(floats.at(row, column)) : nullptr;
+    uint8_t* to_packed = packed.row ? packed.at(row, column) : nullptr;
+    const float* added =
+        step.add >= 0 ? reinterpret_cast<const float*>(unit.floats[step.add].at(row, column)) : nullptr;
+    for (int64_t c = 0; c < target.stored; c += kernels_.lanes) {
+      made.push_back(Place{to ? to + c : nullptr, to_packed ? to_packed + c * item(target) : nullptr,
+                           added ? added + c : nullptr});
+    }
+  }
+  return made;
+}
+
+Stride ConvProgram::stride(const Unit& unit, const Step& step) const {
+  const int64_t added = step.add >= 0 ? unit.floats[step.add].pixel : 0;
+  return Stride{unit.floats[step.target].pixel * step.factor, unit.packed[step.target].pixel * step.factor,
+                added * step.factor};
+}
+
+// Columns of row y, before the shuffle, of a convolution.
+void ConvProgram::conv_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const {
+  const Tensor& source = tensors_[step.source];
   const Ring& input = step.reads == Packed::none ? unit.floats[step.source] : unit.packed[step.source];
-  const Interval columns = unit.columns[step.target];
   const int64_t factor = step.factor, first = columns.first / factor;
+  const std::vector<Place> to = places(unit, step, y, first);
   ConvRow row{};
   row.conv = &step.conv;
   row.input_stride = input.pixel;
   row.count = (columns.last - columns.first + 1) / factor;
+  row.places = to.data();
+  row.stride = stride(unit, step);
   row.packed = kind_;
-  row.grid = target.grid;
+  row.grid = tensors_[step.target].grid;
   for (int k = 0; k < step.conv.kernel_rows; ++k) {
     const int64_t from = y - step.reach[0] + k;
     const bool inside = from >= 0 && from < unit.size[0] * source.factor;
@@ -523,31 +628,38 @@ void ConvProgram::conv_row(Unit& unit, const Step& step, int64_t y) const {
   if (source.is_spread) {
     const Interval held = unit.columns[step.source];
     row.plane = round_up(held.last - held.first + 1, kTileOutputs) / kTileOutputs * input.pixel;
+    return kernels_.winograd(row);
   }
-  const auto place = [&](const Ring& ring, int64_t dy, int64_t dx) -> uint8_t* {
-    return ring.row ? ring.at(y * factor + dy, columns.first + dx) : nullptr;
-  };
-  const Ring none, &floats = unit.floats[step.target], &packed = unit.packed[step.target];
-  const Ring& add = step.add >= 0 ? unit.floats[step.add] : none;
-  row.stride = Stride{floats.pixel * factor, packed.pixel * factor, add.pixel * factor};
-  unit.places.clear();
-  for (int64_t sub = 0; sub < factor * factor; ++sub) {
-    const int64_t dy = sub / factor, dx = sub % factor;
-    float* to = reinterpret_cast<float*>(place(floats, dy, dx));
-    uint8_t* to_packed = place(packed, dy, dx);
-    const float* added = reinterpret_cast<const float*>(place(add, dy, dx));
-    for (int64_t c = 0; c < target.stored; c += kernels_.lanes) {
-      unit.places.push_back(Place{to ? to + c : nullptr, to_packed ? to_packed + c * item(target) : nullptr,
-                                  added ? added + c : nullptr});
-    }
-  }
-  row.places = unit.places.data();
-  if (source.is_spread) return kernels_.winograd(row);
   switch (step.reads) {
     case Packed::none: return kernels_.conv_f32(row);
     case Packed::bf16: return kernels_.conv_bf16(row);
     default: return kernels_.conv_int8(row);
   }
+}
+
+// Columns of four rows, before the shuffle, of a convolution: the `y`-th four; fewer at the frame's lower edge.
+void ConvProgram::tiles_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const {
+  const Ring& input = unit.floats[step.source];
+  const int64_t first = columns.first / step.factor, top = y * kTileOutputs;
+  const int64_t height = unit.size[0] * tensors_[step.source].factor;
+  TileRows band{};
+  band.conv = &step.conv;
+  band.stored = tensors_[step.source].stored;
+  band.count = (columns.last - columns.first + 1) / step.factor;
+  band.made = static_cast<int>(std::min<int64_t>(kTileOutputs, height - top));
+  band.stride = stride(unit, step);
+  for (int k = 0; k < kTilePlanes; ++k) {
+    const int64_t from = top - 1 + k, x = first - 1 - input.first;
+    const uint8_t* row = from >= 0 && from < height ? input.at(from, input.first) : input.outside;
+    band.rows[k] = reinterpret_cast<const float*>(row + x * input.pixel);
+  }
+  std::vector<Place> to;
+  for (int r = 0; r < band.made; ++r) {
+    const std::vector<Place> row = places(unit, step, top + r, first);
+    to.insert(to.end(), row.begin(), row.end());
+  }
+  band.places = to.data();
+  kernels_.tiles(band);
 }
 
 }  // namespace fastsr::cpu

@@ -3,7 +3,8 @@
 // Rows flow through all layers at once: as soon as a layer has the rows above and below, the next one makes its row,
 // and a row that nobody needs any more is overwritten. Every tensor is thus a ring of a few rows, and memory does not
 // grow with the frame's height. A frame is cut into units (bands and strips) that are computed apart, each with the
-// margin of rows and columns that its layers look at; a value is the same whichever unit computes it.
+// margin of rows and columns that its layers look at; a value is the same whichever unit computes it. Where rows are
+// made four at a time that margin is large, and threads share a unit's rows instead, each making some of their columns.
 #pragma once
 
 #include <functional>
@@ -78,7 +79,7 @@ class ConvProgram {
     int64_t margin = 0;    // columns beside a unit's that kernels reach into
     int64_t capacity = 0;  // rows of the ring
   };
-  enum class Kind { load, conv, spread, winograd, gather, sum, store };
+  enum class Kind { load, conv, spread, winograd, tiles, gather, sum, store };
   struct Step {
     Kind kind;
     int source = -1, target = -1, add = -1;
@@ -96,6 +97,7 @@ class ConvProgram {
   struct Unit;
   struct Cut;
 
+  bool tile_conv(const ConvSpec& spec);
   int spread_of(int source);
   int64_t ring_row(const Tensor& t, const Interval& columns, int64_t sample) const;
   int stored(int channels, bool input) const;
@@ -105,9 +107,14 @@ class ConvProgram {
   void measure();
   void needs(int64_t first, int64_t last, int axis, std::vector<Interval>& need) const;
   Cut cut(const FrameShape& shape, int64_t side) const;
-  void make_row(Unit& unit, const Step& step, int64_t y) const;
-  void conv_row(Unit& unit, const Step& step, int64_t y) const;
-  void spread_row(Unit& unit, const Step& step, int64_t y) const;
+  void make_row(Unit& unit, const Step& step, int64_t y, int team) const;
+  void make_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
+  void conv_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
+  void tiles_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
+  void spread_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
+  std::vector<Place> places(const Unit& unit, const Step& step, int64_t y, int64_t x) const;
+  Stride stride(const Unit& unit, const Step& step) const;
+  double work(const Step& step) const;
 
   const ConvKernels& kernels_;
   Packed kind_;  // how packed tensors are held
@@ -115,6 +122,7 @@ class ConvProgram {
   std::vector<Step> steps_;
   int64_t body_factor_ = 1;  // of the tensor that `store` reads
   int64_t lead_ = 0;         // rows of that tensor between the first layer's start and the first row that is stored
+  bool teams_ = false;       // threads share the rows of a unit rather than cut the frame into more of them
   mutable std::mutex mutex_;
   mutable std::vector<std::pair<size_t, Block>> spare_;  // memory of finished units
 };

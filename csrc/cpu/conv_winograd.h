@@ -14,20 +14,37 @@
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
+// Six values to the six sums and differences of F(4,3).
+FASTSR_HOT void spread_six(const Floats (&d)[kTilePlanes], Floats (&out)[kTilePlanes]) {
+  const Floats two = splat(2.f), four = splat(4.f), five = splat(5.f);
+  const Floats even = d[4] - four * d[2], odd = d[3] - four * d[1];
+  const Floats even_2 = d[4] - d[2], odd_2 = two * (d[3] - d[1]);
+  out[0] = four * d[0] - five * d[2] + d[4];
+  out[1] = even + odd;
+  out[2] = even - odd;
+  out[3] = even_2 + odd_2;
+  out[4] = even_2 - odd_2;
+  out[5] = four * d[1] - five * d[3] + d[5];
+}
+
+// Six products to the four outputs of F(4,3).
+FASTSR_HOT void gather_four(const Floats (&p)[kTilePlanes], Floats (&out)[kTileOutputs]) {
+  const Floats sum = p[1] + p[2], difference = p[1] - p[2], sum_2 = p[3] + p[4], difference_2 = p[3] - p[4];
+  out[0] = p[0] + sum + sum_2;
+  out[1] = difference + splat(2.f) * difference_2;
+  out[2] = sum + splat(4.f) * sum_2;
+  out[3] = difference + splat(8.f) * difference_2 + p[5];
+}
+
 // One row, spread: target[plane][tile][channel].
 inline void spread_row(const SpreadRow& row) {
-  const Floats two = splat(2.f), four = splat(4.f), five = splat(5.f);
   for (int64_t tile = 0; tile < row.tiles; ++tile) {
     for (int64_t c = 0; c < row.stored; c += kLanes) {
       const float* source = row.source + tile * kTileOutputs * row.stored + c;
-      Floats d[kTilePlanes];
+      Floats d[kTilePlanes], spread[kTilePlanes];
       FASTSR_UNROLL
       for (int i = 0; i < kTilePlanes; ++i) d[i] = load_vector<Floats>(source + i * row.stored);
-      const Floats even = d[4] - four * d[2], odd = d[3] - four * d[1];
-      const Floats even_2 = d[4] - d[2], odd_2 = two * (d[3] - d[1]);
-      const Floats spread[kTilePlanes] = {
-          four * d[0] - five * d[2] + d[4], even + odd, even - odd, even_2 + odd_2, even_2 - odd_2,
-          four * d[1] - five * d[3] + d[5]};
+      spread_six(d, spread);
       float* target = row.target + tile * row.stored + c;
       FASTSR_UNROLL
       for (int i = 0; i < kTilePlanes; ++i) store_vector(target + i * row.plane, spread[i]);
@@ -66,11 +83,10 @@ FASTSR_HOT void finish_products(const ConvRow& row, const float (&products)[kTil
     FASTSR_UNROLL
     for (int i = 0; i < kTilePlanes; ++i) p[i] = load_vector<Floats>(products[i] + (place * kVectors + v) * kLanes);
     const Floats start = load_vector<Floats>(row.conv->starts.data() + (vector + v) * sizeof(Floats));
-    const Floats sum = p[1] + p[2], difference = p[1] - p[2], sum_2 = p[3] + p[4], difference_2 = p[3] - p[4];
-    Floats made[kTileOutputs][1] = {{p[0] + sum + sum_2 + start},
-                                    {difference + splat(2.f) * difference_2 + start},
-                                    {sum + splat(4.f) * sum_2 + start},
-                                    {difference + splat(8.f) * difference_2 + p[5] + start}};
+    Floats out[kTileOutputs], made[kTileOutputs][1];
+    gather_four(p, out);
+    FASTSR_UNROLL
+    for (int i = 0; i < kTileOutputs; ++i) made[i][0] = out[i] + start;
     const int64_t x = tile * kTileOutputs;
     if (x + kTileOutputs <= row.count) {
       finish_tile<DotF32, kTileOutputs, 1>(row, x, vector + v, made);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <deque>
@@ -16,8 +17,33 @@
 #include <thread>
 #include <vector>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 namespace fastsr::cpu {
 namespace {
+
+// Rows of a frame are shared out every few microseconds. A thread that slept would be late for them, so it looks about
+// for a while before it does.
+constexpr auto kPatience = std::chrono::microseconds(50);
+constexpr int kLooks = 32;  // between two looks at the clock
+
+template <typename Done>
+bool look_for(const Done& done) {
+  const auto end = std::chrono::steady_clock::now() + kPatience;
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      if (done()) return true;
+#if defined(__x86_64__)
+      _mm_pause();
+#endif
+    }
+  } while (std::chrono::steady_clock::now() < end);
+  return done();
+}
+
+thread_local int index_of_thread = 0;
 
 // One parallel_for: ranges are claimed by whoever is free, so a busy pool only means that the caller does more itself.
 struct Job {
@@ -36,23 +62,28 @@ struct Job {
         const std::lock_guard<std::mutex> lock(mutex);
         if (!error) error = std::current_exception();
       }
-      const std::lock_guard<std::mutex> lock(mutex);
-      if (--left == 0) done.notify_all();
+      if (left.fetch_sub(1) == 1) {
+        const std::lock_guard<std::mutex> lock(mutex);
+        done.notify_all();
+      }
     }
   }
 
   void wait() {
-    std::unique_lock<std::mutex> lock(mutex);
-    done.wait(lock, [this] { return left == 0; });
+    const auto finished = [this] { return left.load() == 0; };
+    if (!look_for(finished)) {
+      std::unique_lock<std::mutex> lock(mutex);
+      done.wait(lock, finished);
+    }
     if (error) std::rethrow_exception(error);
   }
 
   const int64_t count, chunk;
   const std::function<void(int64_t, int64_t)>* body;
   std::atomic<int64_t> next{0};
+  std::atomic<int64_t> left;  // ranges that are not finished
   std::mutex mutex;
   std::condition_variable done;
-  int64_t left;
   std::exception_ptr error;
 };
 
@@ -70,7 +101,7 @@ class Pool {
   Pool() {
     const int wanted = configured_threads();
     try {
-      for (; threads_ < wanted; ++threads_) std::thread([this] { serve(); }).detach();
+      for (; threads_ < wanted; ++threads_) std::thread([this, index = threads_] { serve(index); }).detach();
     } catch (const std::system_error&) {  // a limit on threads or memory: the ones that started, and callers, suffice
     }
   }
@@ -81,6 +112,7 @@ class Pool {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       jobs_.push_back(job);
+      ++posted_;
     }
     ready_.notify_all();
   }
@@ -91,12 +123,15 @@ class Pool {
   }
 
  private:
-  [[noreturn]] void serve() {
-    for (;;) {
+  [[noreturn]] void serve(int index) {
+    index_of_thread = index;
+    for (uint64_t seen = 0;;) {
+      look_for([&] { return posted_.load() != seen; });
       std::shared_ptr<Job> job;
       {
         std::unique_lock<std::mutex> lock(mutex_);
         ready_.wait(lock, [&] { return (job = open_job()) != nullptr; });
+        seen = posted_;
       }
       job->work();
     }
@@ -113,6 +148,7 @@ class Pool {
   std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<std::shared_ptr<Job>> jobs_;
+  std::atomic<uint64_t> posted_{0};
 };
 
 // Never destroyed: its threads may outlive static destructors. A forked child, which has none of them, starts anew.
@@ -136,6 +172,8 @@ Pool& pool() {
 }  // namespace
 
 int thread_count() { return pool().threads(); }
+
+int thread_index() { return index_of_thread; }
 
 void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
   if (count <= 0) return;

@@ -9,6 +9,9 @@ namespace fastsr::cpu {
 // Threads that parallel_for uses, the caller included: FASTSR_NUM_THREADS, never more than the affinity mask allows.
 int thread_count();
 
+// A number of the calling thread: 1 and up for the pool's own, 0 for all others.
+int thread_index();
+
 // Calls body(begin, end) over disjoint ranges that cover 0..count, on the caller and on idle pool threads; returns when
 // all are done and rethrows the first exception. Ranges hold at least `grain` items. Safe from several threads at once
 // and after fork(); a caller never waits for a thread that has not started its range.
