@@ -1,10 +1,10 @@
 """The native CPU engine beside other runtimes, on one frame: `python -m benchmarks.cpu_engines [--models fast-x4 ...]`.
 
 Whole calls are timed, uint8 picture in, uint8 picture out. Ways whose picture differs from fastsr's of the same
-precision are named and not timed; the others take turns, round after round, so that whatever disturbs the machine disturbs them all. Writes
-benchmarks/results/cpu-engines.json: medians, minima, the ratio to PyTorch, and the share of the rate at which the
-machine multiplies and adds in registers (above one where Winograd or int8 needs fewer operations). `--dry` only
-prints. Peers that are not installed are named and left out.
+precision are named and not timed; the others take turns, round after round, so that whatever disturbs the machine
+disturbs them all. Writes benchmarks/results/cpu-engines.json: medians, minima, the ratio to PyTorch, and the share of
+the rate at which the machine multiplies and adds in registers (above one where Winograd or int8 needs fewer
+operations). `--dry` only prints. Peers that are not installed are named and left out.
 """
 
 from __future__ import annotations
