@@ -28,10 +28,10 @@ import torch
 from torch import nn
 
 import fastsr
-from benchmarks import machine
+from benchmarks import machine, ncnn_peer
 from fastsr import _core, catalog, graph, quantized
 from fastsr.engines.cpu import CpuEngine
-from fastsr.graph import RANGES, Graph
+from fastsr.graph import RANGES, Graph, Node
 
 RESULTS = Path(__file__).parent / "results" / "cpu-engines.json"
 HEIGHT, WIDTH = 270, 480
@@ -60,34 +60,52 @@ def calibrated(network: Graph) -> Graph:
     return dataclasses.replace(network, metadata={**network.metadata, RANGES: json.dumps(ranges)})
 
 
-class Chain(nn.Module):
-    """A shipped generator as a PyTorch user writes it: convolutions, PReLU, pixel shuffle, the repeated input."""
+class Module(nn.Module):
+    """A generator of PyTorch's own layers, called one after the other, as a user's `nn.Module` does."""
 
     def __init__(self, network: Graph) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
+        self.network, self.layers = network, nn.ModuleDict()
         for node in network.nodes:
-            weights = [torch.from_numpy(np.array(network.weights[n])) for n in node.inputs if n in network.weights]
-            if node.op == "Conv":
-                out, deep, *size = weights[0].shape
-                conv = nn.Conv2d(deep, out, tuple(size), padding="same")  # type: ignore[arg-type]
-                conv.weight, conv.bias = nn.Parameter(weights[0]), nn.Parameter(weights[1])
-                layers.append(conv)
-            elif node.op == "PRelu":
-                layers.append(nn.PReLU(weights[0].numel()))
-                layers[-1].weight = nn.Parameter(weights[0].flatten())
-        self.layers, self.scale = nn.Sequential(*layers), network.scale
+            layer = self._layer(node)
+            if layer is not None:
+                self.layers[node.outputs[0].replace(".", "_")] = layer
+
+    def _layer(self, node: Node) -> nn.Module | None:
+        weights = [
+            torch.from_numpy(np.array(self.network.weights[n])) for n in node.inputs if n in self.network.weights
+        ]
+        if node.op == "Conv":
+            out, deep, *size = weights[0].shape
+            conv = nn.Conv2d(deep, out, tuple(size), padding="same")  # type: ignore[arg-type]
+            conv.weight, conv.bias = nn.Parameter(weights[0]), nn.Parameter(weights[1])
+            return conv
+        if node.op == "PRelu":
+            activation = nn.PReLU(weights[0].numel())
+            activation.weight = nn.Parameter(weights[0].flatten())
+            return activation
+        if node.op == "DepthToSpace":
+            return nn.PixelShuffle(node.attributes["blocksize"])
+        if node.op == "Resize":
+            return nn.Upsample(scale_factor=float(weights[-1][-1]), mode="nearest")
+        if node.op == "Add":
+            return None
+        raise SystemExit(f"{self.network.path}: the PyTorch peer has no {node.op}")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x 3 x H x W in 0..1 to N x 3 x sH x sW."""
-        made = nn.functional.pixel_shuffle(self.layers(x), self.scale)
-        return made + nn.functional.interpolate(x, scale_factor=self.scale, mode="nearest")
+        values = {self.network.input: x}
+        for node in self.network.nodes:
+            read = [values[name] for name in node.inputs if name in values]
+            made = node.outputs[0]
+            values[made] = read[0] + read[1] if node.op == "Add" else self.layers[made.replace(".", "_")](read[0])
+        return values[self.network.output]
 
 
 def eager(network: Graph, last: bool) -> Way:
     """The generator as users run it in PyTorch."""
     order = torch.channels_last if last else torch.contiguous_format
-    plain = Chain(network).eval().to(memory_format=order)  # type: ignore[call-overload]
+    plain = Module(network).eval().to(memory_format=order)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def run(pixels: Frame) -> Frame:
@@ -146,6 +164,8 @@ def ways(network: Graph) -> dict[str, tuple[str, Way]]:
     if importlib.util.find_spec("openvino"):
         made["OpenVINO fp32"] = "fp32", openvino(network.serialized)
         made["OpenVINO int8 QDQ"] = "int8", openvino(qdq)
+    if importlib.util.find_spec("ncnn"):
+        made["ncnn fp32"] = "fp32", ncnn_peer.way(network, _core.thread_count())
     return made
 
 

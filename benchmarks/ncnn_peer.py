@@ -1,0 +1,96 @@
+"""A generator as an ncnn network, for benchmarks.cpu_engines: its own converter knows fewer operators than we need.
+
+Format: https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure
+"""
+
+from __future__ import annotations
+
+import importlib
+import struct
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsr.graph import Graph, Node
+
+MAGIC = "7767517"
+RAW = struct.pack("<I", 0)  # the weights that follow are float32
+
+
+def _layer(network: Graph, node: Node) -> tuple[str, str, bytes]:
+    """Type, parameters and weights of one operator. Raises ValueError for one that is not known here."""
+    weights = [np.asarray(network.weights[name], np.float32) for name in node.inputs if name in network.weights]
+    if node.op == "Conv":
+        out, _, rows, columns = weights[0].shape
+        sizes = f"0={out} 1={columns} 11={rows} 4={columns // 2} 14={rows // 2} 5=1 6={weights[0].size}"
+        return "Convolution", sizes, RAW + weights[0].tobytes() + weights[1].tobytes()
+    if node.op == "PRelu":
+        return "PReLU", f"0={weights[0].size}", weights[0].tobytes()
+    if node.op == "DepthToSpace":
+        return "PixelShuffle", f"0={node.attributes['blocksize']} 1={int(node.attributes.get('mode') == 'DCR')}", b""
+    if node.op == "Add":
+        return "BinaryOp", "0=0", b""
+    if node.op == "Resize":
+        factor = weights[-1][-1]
+        return "Interp", f"0=1 1={factor} 2={factor}", b""
+    raise ValueError(f"operator {node.op}")
+
+
+def write(network: Graph, folder: Path) -> tuple[Path, Path]:
+    """Its .param and .bin file; a tensor that several read goes through a Split, as ncnn wants it."""
+    readers = Counter(name for node in network.nodes for name in node.inputs if name and name not in network.weights)
+    lines, model, blobs = [f"Input {network.input} 0 1 {network.input}"], b"", 1
+    handed: Counter[str] = Counter()
+
+    def split(name: str) -> None:
+        nonlocal blobs
+        if readers[name] > 1:
+            copies = [f"{name}_{i}" for i in range(readers[name])]
+            lines.append(f"Split split_{name} 1 {len(copies)} {name} {' '.join(copies)}")
+            blobs += len(copies)
+
+    def read(name: str) -> str:
+        if readers[name] == 1:
+            return name
+        handed[name] += 1
+        return f"{name}_{handed[name] - 1}"
+
+    split(network.input)
+    for i, node in enumerate(network.nodes):
+        kind, parameters, weights = _layer(network, node)
+        sources = [read(name) for name in node.inputs if name and name not in network.weights]
+        lines.append(f"{kind} layer{i} {len(sources)} 1 {' '.join(sources)} {node.outputs[0]} {parameters}")
+        model, blobs = model + weights, blobs + 1
+        split(node.outputs[0])
+    param, binary = folder / "m.param", folder / "m.bin"
+    param.write_text("\n".join([MAGIC, f"{len(lines)} {blobs}", *lines]) + "\n")
+    binary.write_bytes(model)
+    return param, binary
+
+
+def way(network: Graph, threads: int) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]:
+    """A network as the Python package of ncnn runs it, uint8 picture in and out."""
+    ncnn: Any = importlib.import_module("ncnn")
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        param, binary = write(network, Path(folder))
+        if net.load_param(str(param)) or net.load_model(str(binary)):
+            raise RuntimeError("ncnn does not load the network")
+
+    def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        height, width, _ = pixels.shape
+        x = ncnn.Mat.from_pixels(pixels, ncnn.Mat.PixelType.PIXEL_RGB, width, height)
+        x.substract_mean_normalize([], [1 / 255] * 3)
+        extractor = net.create_extractor()
+        extractor.input(network.input, x)
+        _, made = extractor.extract(network.output)
+        values = np.array(made)
+        return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)  # type: ignore[no-any-return]
+
+    return run
