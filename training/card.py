@@ -9,6 +9,7 @@ from typing import Any
 
 import fastsr
 from fastsr import catalog, graph
+from fastsr.engines import cpu
 from fastsr.errors import ModelError
 from fastsr.graph import Graph
 from training import evaluate
@@ -28,7 +29,8 @@ def make(
 ) -> dict[str, Any]:
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 
-    With `weights`, the folder of LPIPS' weights, it is measured too.
+    With `weights`, the folder of LPIPS' weights, it is measured too. What bf16 costs is measured where the native
+    engine has it: on a processor with AVX512_BF16, or with FASTSR_ISA=wide, the same in AVX2 instructions.
     """
     network = graph.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")  # "auto" may be less on some machines
@@ -47,8 +49,9 @@ def make(
         values = evaluate.score(upscaler, find_images([folder]), network.scale, lpips)
         exact[folder.name] = values["psnr"]
         card["scores"][folder.name] = {k: round(values[k], digits) for k, digits in DIGITS.items() if k in values}
-    if network.ranges:
-        card["precision_cost"] = {"int8": _cost(network, folders, exact)}
+    offered = [p for p in cpu.precisions() if p == "bf16" or (p == "int8" and network.ranges)]
+    if offered and cpu.unsupported(network) is None:
+        card["precision_cost"] = {p: _cost(network, folders, exact, p) for p in offered}
     cards = tomllib.loads(table.read_text()) if table.exists() else {}
     cards[name] = card
     names = sorted(cards, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
@@ -57,11 +60,11 @@ def make(
     return card
 
 
-def _cost(network: Graph, folders: list[Path], exact: dict[str, float]) -> float:
-    """PSNR that int8 loses against fp32, dB, on the set where it loses most."""
-    upscaler = fastsr.load(network.path, engine="onnx", precision="int8")
-    if upscaler.precision != "int8":
-        raise ModelError(f"{network.path}: its int8 form is too far from fp32; calibrate it anew")
+def _cost(network: Graph, folders: list[Path], exact: dict[str, float], precision: str) -> float:
+    """PSNR that a precision of the native engine loses against fp32, dB, on the set where it loses most."""
+    upscaler = fastsr.load(network.path, engine="cpu", precision=precision)
+    if upscaler.precision != precision:
+        raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it anew")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
     return round(max(exact[name] - psnr for name, psnr in made.items()), 3)
 
