@@ -28,8 +28,12 @@ format: $(VENV)/development
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 
+# Everything that a CPU can measure; quality needs the test sets: python -m benchmarks.quality FOLDER...
 bench: $(VENV)/development
 	$(BIN)/python -m benchmarks.ops
+	$(BIN)/python -m benchmarks.cpu_engines
+	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.startup
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastsr needs Python 3.11 or newer; set PYTHON=")'

@@ -12,11 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import memory as measured_memory
+from benchmarks import plot
+
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "assets" / "side-by-side.png"
-
+PLOT = ROOT / "docs" / "assets" / "quality-speed.png"
 
 MEASURES = {"psnr": ("PSNR", 2), "ssim": ("SSIM", 4), "lpips": ("LPIPS", 3)}
 
@@ -52,22 +55,44 @@ def ops() -> str:
 
 PEERS = {"PyTorch eager fp32, NHWC": "PyTorch NHWC", "PyTorch eager fp32, NCHW": "PyTorch NCHW"}
 PEERS |= {"ONNX Runtime fp32": "ONNX Runtime", "ONNX Runtime int8 QDQ": "ONNX Runtime int8"}
+PEERS |= {"OpenVINO fp32": "OpenVINO", "ncnn fp32": "ncnn"}
 
 
 def cpu_engines() -> str:
     """A row per model and precision: milliseconds and how many times faster than each peer."""
     content = _read("cpu-engines.json")
-    lines = ["| 480x270 | fastsr, ms | " + " | ".join(f"vs {p}" for p in PEERS.values()) + " |"]
-    lines.append("|---|---|" + "---|" * len(PEERS))
+    peers = {k: v for k, v in PEERS.items() if any(k in result["rows"] for result in content["results"])}
+    lines = ["| 480x270 | fastsr, ms | " + " | ".join(f"vs {p}" for p in peers.values()) + " |"]
+    lines.append("|---|---|" + "---|" * len(peers))
     for result in content["results"]:
         for precision in ("fp32", "int8"):
             ours = result["rows"].get(f"fastsr {precision}")
             if ours is None:
                 continue
-            ratios = [f"{result['rows'][peer]['median_ms'] / ours['median_ms']:.1f}x" for peer in PEERS]
+            times = [result["rows"].get(peer, {}).get("median_ms") for peer in peers]
+            ratios = ["" if t is None else f"{t / ours['median_ms']:.1f}x" for t in times]
             lines.append(f"| `{result['model']}`, {precision} | {ours['median_ms']:.0f} | " + " | ".join(ratios) + " |")
+    left_out = sorted({way for result in content["results"] for way in result.get("excluded", {})})
+    apart = f" Not timed, because its picture differs: {', '.join(left_out)}." if left_out else ""
     absent = f" Not installed: {', '.join(content['absent'])}." if content["absent"] else ""
-    note = f"Medians of {content['rounds']} interleaved rounds, from pixels to pixels.{absent} "
+    note = f"Medians of {content['rounds']} interleaved rounds, from pixels to pixels.{absent}{apart} "
+    return "\n".join([*lines, "", note + _where(content)])
+
+
+def memory() -> str:
+    """A row per model and way: MiB beyond input and output."""
+    content = _read("memory.json")
+    note = "MiB at the peak, beyond the input and the output, by size of the input. "
+    return "\n".join([measured_memory.table(content["rows"]), "", note + _where(content)])
+
+
+def startup() -> str:
+    """A row per way: before the first picture, and what lies on the disk."""
+    content = _read("startup.json")
+    lines = ["| | import, ms | start to first picture, ms | installed, MB |", "|---|---|---|---|"]
+    for way, row in content["rows"].items():
+        lines.append(f"| {way} | {row['import_ms']} | {row['first_picture_ms']} | {row['installed_mb']:.0f} |")
+    note = f"Medians of {content['rounds']} rounds, one 480x270 picture with `{content['model']}`. "
     return "\n".join([*lines, "", note + _where(content)])
 
 
@@ -82,7 +107,7 @@ def _where(content: dict[str, Any]) -> str:
     return f"Machine: {m['processor']}, {m['threads']} threads, {m['isa']}; Python {m['python']}, {packages}."
 
 
-TABLES = {"quality": quality, "cpu-engines": cpu_engines, "ops": ops}
+TABLES = {"quality": quality, "cpu-engines": cpu_engines, "memory": memory, "startup": startup, "ops": ops}
 
 
 def rendered(text: str) -> str:
@@ -122,6 +147,7 @@ def main() -> int:
         return int(made != text)
     README.write_text(made)
     picture()
+    plot.draw(_read("quality.json"), _read("cpu-engines.json"), PLOT)
     return 0
 
 

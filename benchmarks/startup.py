@@ -2,7 +2,7 @@
 
 Each way enlarges one 480x270 picture with fast-x4 in a process of its own, timed from outside: import alone, and
 import, load and first call together. The peers are the least that a user could write, with weights that lie ready for
-them. Also the installed size of each way with all that it depends on, from the files that this environment's packages list.
+them. Also the installed size of each way with all that it depends on, from the files that the packages list.
 Ways take turns. Writes benchmarks/results/startup.json; `--dry` only prints.
 """
 

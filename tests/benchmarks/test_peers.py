@@ -1,0 +1,79 @@
+"""The benchmarks' ways to run a model by other runtimes compute what the model says."""
+
+import numpy as np
+import pytest
+from small_models import compact, srresnet
+
+from benchmarks import cpu_engines, ncnn_peer, plot
+from fastsr import graph
+from fastsr.engines.cpu import CpuEngine
+
+FRAME = np.random.default_rng(0).integers(0, 256, (24, 31, 3), np.uint8)
+
+
+@pytest.fixture(params=[compact, srresnet])
+def network(request, tmp_path):
+    return graph.read(request.param().save(tmp_path / "m.onnx"))
+
+
+def near(made, network):
+    expected = CpuEngine(network, "fp32", None).run(FRAME)
+    return np.abs(made.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_pytorch(network, last):
+    assert near(cpu_engines.eager(network, last)(FRAME), network)
+
+
+def test_onnx_runtime(network):
+    assert near(cpu_engines.session(network.serialized, network.input)(FRAME), network)
+
+
+def test_openvino(network):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed")
+    assert near(cpu_engines.openvino(network.serialized)(FRAME), network)
+
+
+def test_ncnn(network):
+    pytest.importorskip("ncnn", reason="ncnn is not installed")
+    assert near(ncnn_peer.way(network, 1)(FRAME), network)
+
+
+def test_ncnns_files_name_every_tensor_once(network, tmp_path):
+    param, binary = ncnn_peer.write(network, tmp_path)
+    magic, counts, *layers = param.read_text().splitlines()
+    made, read = [], []
+    for layer in layers:
+        _, _, inputs, outputs, *rest = layer.split()
+        read += rest[: int(inputs)]
+        made += rest[int(inputs) : int(inputs) + int(outputs)]
+    assert magic == "7767517"
+    assert counts == f"{len(layers)} {len(made)}"
+    assert len(set(made)) == len(made)
+    assert len(set(read)) == len(read)
+    assert set(made) - set(read) == {network.output}
+    sizes = {"Conv": lambda n: 4 + 4 * sum(network.weights[name].size for name in n.inputs[1:])}
+    sizes["PRelu"] = lambda n: 4 * network.weights[n.inputs[1]].size
+    assert binary.stat().st_size == sum(sizes[n.op](n) for n in network.nodes if n.op in sizes)
+
+
+def test_ways_that_part_from_ours_are_found():
+    made = {
+        "fastsr fp32": ("fp32", lambda f: f),
+        "close": ("fp32", lambda f: f ^ 1),
+        "off": ("fp32", lambda f: 255 - f),
+    }
+    assert list(cpu_engines.differing(made, FRAME)) == ["off"]
+
+
+def test_the_plot_pairs_speed_with_the_quality_of_the_same_precision():
+    rows = [("m", "fp32", 27.0), ("m", "int8", 26.9)]
+    quality = {"rows": [{"model": m, "precision": p, "psnr": v, "set": "BSD100", "scale": 4} for m, p, v in rows]}
+    timed = {"fastsr fp32": 100, "fastsr int8": 50, "PyTorch eager fp32, NCHW": 400, "OpenVINO int8 QDQ": 80}
+    engines = {"results": [{"model": "m", "rows": {way: {"median_ms": ms} for way, ms in timed.items()}}]}
+    assert plot.points(quality, engines) == [
+        ("m", "fastsr fp32", 10.0, 27.0),
+        ("m", "fastsr int8", 20.0, 26.9),
+        ("m", "OpenVINO int8 QDQ", 12.5, 26.9),
+    ]
