@@ -1,0 +1,330 @@
+"""The picture track of a file or a pipe: what it is, and its frames, decoded."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import struct
+import zlib
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.filter import Graph
+from av.sidedata.sidedata import Type
+from av.stream import Discard, Disposition
+from av.video.format import VideoFormat
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from fastsr.errors import VideoError
+from fastsr.video.colors import Colors, Reader, colors_of, is_deep
+from fastsr.video.frames import Cut, Frame, Mark
+from fastsr.video.hdr import Hdr, hdr_of, side_data
+
+_IDENTITY = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_FALLBACK_RATE = Fraction(25)  # of tracks that do not say theirs; the times of pictures do not depend on it
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """What is known of a picture track.
+
+    Attributes:
+        width: in pixels, as stored (before any rotation).
+        height: in pixels, as stored.
+        pix_fmt: FFmpeg's name of how samples are stored.
+        colors: what the stream says of its colours.
+        time_base: seconds a tick.
+        rate: frames a second, on average.
+        aspect: of one sample, width to height; None = unknown.
+        rotation: the display matrix, nine 32-bit numbers; None = shown as stored.
+        hdr: HDR10's static metadata.
+        frames: how many pictures are wanted, as far as the file says; None = unknown.
+
+    """
+
+    width: int
+    height: int
+    pix_fmt: str
+    colors: Colors
+    time_base: Fraction
+    rate: Fraction
+    aspect: Fraction | None = None
+    rotation: bytes | None = None
+    hdr: Hdr | None = None
+    frames: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """How PyAV opens a source: a path, or a pipe in a format that has to be named."""
+
+    file: Any
+    name: str
+    format: str | None = None
+    options: dict[str, str] = dataclasses.field(default_factory=dict)
+    again: bool = True  # whether it can be opened a second time
+
+    def open(self) -> InputContainer:
+        """Open it. Raises VideoError."""
+        try:
+            made: InputContainer = av.open(
+                self.file, "r", format=self.format, options=self.options, metadata_errors="replace"
+            )
+            return made
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise VideoError(f"{self.name}: cannot be opened as a video ({reason(error)}); check the file") from error
+
+
+def opening(path: Path) -> Opening:
+    """How to open a file; by a name that FFmpeg cannot take for a protocol or a pattern."""
+    return Opening(f"file:{path}", str(path))
+
+
+def reason(error: BaseException) -> str:
+    """What an error of PyAV says, without the name of the file."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def picture_stream(container: InputContainer, name: str) -> VideoStream:
+    """The track to enlarge: the first that is marked as default, else the first. Raises VideoError without one."""
+    tracks = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not tracks:
+        raise VideoError(f"{name}: has no picture track; give a video")
+    return next((stream for stream in tracks if stream.disposition & Disposition.default), tracks[0])
+
+
+class VideoSource:
+    """One picture track that frames are decoded from; to be closed after use."""
+
+    def __init__(self, given: Opening, cut: Cut | None = None, *, deinterlace: bool = False) -> None:
+        """Open it and decode its first frame.
+
+        Raises VideoError for what is no video, holds no frame that can be decoded, has colours that cannot be
+        converted, or is interlaced while `deinterlace` is False.
+        """
+        self.name = given.name
+        self.damaged = 0  #: packets that could not be decoded
+        self._opening, self._cut, self._deinterlace = given, cut or Cut(), deinterlace
+        self._container = given.open()
+        try:
+            self._stream = picture_stream(self._container, self.name)
+            self._decoded = self._decode()
+            first = next(self._decoded, None)
+            if first is None:
+                raise VideoError(f"{self.name}: none of its frames can be decoded; check the file")
+            self._begin = _time(first) or 0
+            self._untouched: Iterator[VideoFrame] | None = itertools.chain([first], self._decoded)
+            self.track = self._describe(first)
+            _check(self.name, first, self.track.colors)
+            self._reader = Reader(self.track.colors, self.track.width, self.track.height)
+        except BaseException:
+            self._container.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+
+    def frames(self, mark: Mark | None = None) -> Iterator[Frame]:
+        """The frames that are wanted, from `mark` on where one is given, numbered as in the whole.
+
+        Raises VideoError for a frame that is interlaced or of another size than the first, and when a mark is given but
+        what was there is there no more.
+        """
+        if mark is None:
+            yield from self._converted(self._wanted(self._from(self._start())), 0)
+            return
+        frames = self._converted(self._wanted(self._from(mark.pts), mark.pts), mark.index)
+        first = next(frames, None)
+        if first is None or (first.pts, first.digest) != (mark.pts, mark.digest):
+            # where seeking is not exact, all is decoded once more
+            frames = self._converted(self._wanted(self._from(None)), 0)
+            first = next(itertools.islice(frames, mark.index, None), None)
+        if first is None or first.digest != mark.digest:
+            raise VideoError(f"{self.name}: frame {mark.index} is another one than before; use --force to start anew")
+        yield first
+        yield from frames
+
+    def first_pts(self) -> int:
+        """The time of the first picture of the track, in ticks."""
+        return self._begin
+
+    def _start(self) -> int | None:
+        if self._cut.start is None:
+            return None
+        return self._begin + int(self._cut.start / self.track.time_base)
+
+    def _describe(self, first: VideoFrame) -> Track:
+        stream, context = self._stream, self._stream.codec_context
+        rate = stream.average_rate or stream.guessed_rate or context.framerate or _FALLBACK_RATE
+        time_base = stream.time_base or 1 / rate
+        rotation = side_data(first, Type.DISPLAYMATRIX)
+        return Track(
+            width=first.width,
+            height=first.height,
+            pix_fmt=first.format.name,
+            colors=colors_of(first),
+            time_base=time_base,
+            rate=rate,
+            aspect=stream.sample_aspect_ratio or None,
+            rotation=None if rotation == _IDENTITY else rotation,
+            hdr=hdr_of(first),
+            frames=self._expected(rate, time_base),
+        )
+
+    def _expected(self, rate: Fraction, time_base: Fraction) -> int | None:
+        cut, stream = self._cut, self._stream
+        seconds = None if not stream.duration else stream.duration * time_base
+        if seconds is None and self._container.duration:
+            seconds = Fraction(self._container.duration, 1_000_000)
+        if cut.whole and cut.fps_limit is None and stream.frames:
+            return stream.frames
+        if cut.end is not None:
+            seconds = cut.end if seconds is None else min(seconds, cut.end)
+        if seconds is None:
+            return None
+        seconds -= cut.start or 0
+        return max(0, round(seconds * (min(rate, cut.fps_limit) if cut.fps_limit else rate)))
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        """All frames from where the container stands; packets that cannot be decoded are counted and left out."""
+        for stream in self._container.streams:
+            if stream is not self._stream:
+                stream.discard = Discard.all
+        self._stream.codec_context.thread_type = "AUTO"
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+            except (av.error.InvalidDataError, av.error.EOFError):
+                self.damaged += 1
+                return
+            try:
+                frames = packet.decode()
+            except MemoryError:
+                raise
+            except av.FFmpegError:
+                self.damaged += 1
+                continue
+            yield from frames
+
+    def _from(self, pts: int | None) -> Iterator[VideoFrame]:
+        """Decoded frames from one at or before `pts`, or from the first."""
+        untouched, self._untouched = self._untouched, None
+        if untouched is not None and (pts is None or not self._opening.again):
+            return untouched
+        self._container.close()
+        self._container = self._opening.open()
+        self._stream = picture_stream(self._container, self.name)
+        self.damaged = 0
+        if pts is not None:
+            with contextlib.suppress(av.FFmpegError):
+                self._container.seek(pts, stream=self._stream)
+                decoded = self._decode()
+                first = next(decoded, None)
+                time = None if first is None else _time(first)
+                if first is not None and time is not None and time <= pts:
+                    return itertools.chain([first], decoded)
+            return self._from(None)
+        return self._decode()
+
+    def _wanted(self, decoded: Iterator[VideoFrame], known: int | None = None) -> Iterator[tuple[VideoFrame, int, int]]:
+        """Frames inside the cut, each with its time and duration in ticks; `known`, one that is, is the first."""
+        cut, time_base = self._cut, self.track.time_base
+        slot = -1
+        for frame, pts, duration in self._timed(decoded):
+            seconds = (pts - self._begin) * time_base
+            if cut.end is not None and seconds >= cut.end:
+                return
+            if (cut.start is not None and seconds < cut.start) or (known is not None and pts < known):
+                continue
+            if cut.fps_limit is not None:
+                # one picture for each part of 1/limit seconds
+                if int(seconds * cut.fps_limit) <= slot:
+                    continue
+                slot = int(seconds * cut.fps_limit)
+            yield frame, pts, duration
+
+    def _timed(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int, int]]:
+        """Frames with times that rise, made up where the file has none."""
+        step = max(1, round(1 / (self.track.rate * self.track.time_base)))
+        last: int | None = None
+        for frame in self._progressive(decoded):
+            pts = _time(frame)
+            if pts is None:
+                pts = self._begin if last is None else last + step
+            if last is not None and pts <= last:
+                pts = last + 1
+            last = pts
+            yield frame, pts, max(0, frame.duration or 0)
+
+    def _progressive(self, decoded: Iterator[VideoFrame]) -> Iterator[VideoFrame]:
+        if self._deinterlace:
+            return _deinterlaced(decoded, self._stream)
+        return (_checked_progressive(frame, self.name) for frame in decoded)
+
+    def _converted(self, frames: Iterator[tuple[VideoFrame, int, int]], index: int) -> Iterator[Frame]:
+        track = self.track
+        for number, (frame, pts, duration) in enumerate(frames, index):
+            if (frame.width, frame.height) != (track.width, track.height):
+                raise VideoError(
+                    f"is {frame.width}x{frame.height}, but the first frame is {track.width}x{track.height}; "
+                    "cut the file where its size changes"
+                )
+            pixels = self._reader.pixels(frame)
+            if (pixels.itemsize > 1) != is_deep(track.pix_fmt):
+                raise VideoError(f"is {frame.format.name}, but the first frame is {track.pix_fmt}; cut the file there")
+            yield Frame(number, pts, duration, bool(frame.key_frame), zlib.crc32(pixels.data), pixels)
+
+
+def has_alpha(pix_fmt: str) -> bool:
+    """Whether a pixel format holds transparency."""
+    return VideoFormat(pix_fmt, 2, 2).has_palette is False and any(
+        component.is_alpha for component in VideoFormat(pix_fmt, 2, 2).components
+    )
+
+
+def _time(frame: VideoFrame) -> int | None:
+    """When a frame is shown; formats without such times have those of decoding."""
+    return frame.pts if frame.pts is not None else frame.dts
+
+
+def _check(name: str, first: VideoFrame, colors: Colors) -> None:
+    if not colors.convertible:
+        raise VideoError(
+            f"{name}: its colours are in matrix {colors.matrix} of ITU-T H.273, which is not supported; "
+            "convert it to BT.709 or BT.2020 (non-constant luminance) first"
+        )
+
+
+def _checked_progressive(frame: VideoFrame, name: str) -> VideoFrame:
+    if frame.interlaced_frame:
+        raise VideoError(f"{name} is interlaced, which would be enlarged as combs; add --deinterlace")
+    return frame
+
+
+def _deinterlaced(decoded: Iterator[VideoFrame], stream: VideoStream) -> Iterator[VideoFrame]:
+    """One frame for each, interlaced ones made whole from their two fields and the neighbours' (bwdif)."""
+    graph = Graph()
+    buffer = graph.add_buffer(template=stream, time_base=stream.time_base)
+    graph.link_nodes(buffer, graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink"))
+    graph.configure()
+    for frame in itertools.chain(decoded, [None]):
+        graph.vpush(frame)
+        while True:
+            try:
+                made = graph.vpull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+            if made.pts is not None and made.time_base is not None and stream.time_base is not None:
+                made.pts = round(made.pts * made.time_base / stream.time_base)
+                made.time_base = stream.time_base
+            yield made
