@@ -58,3 +58,32 @@ class Cut:
     def whole(self) -> bool:
         """Whether no time is cut off."""
         return self.start is None and self.end is None
+
+    def expected(self, seconds: Fraction, rate: Fraction) -> int:
+        """About how many pictures are wanted of a track of so many seconds at so many pictures a second."""
+        seconds = (seconds if self.end is None else min(seconds, self.end)) - (self.start or 0)
+        return max(0, round(seconds * (min(rate, self.fps_limit) if self.fps_limit else rate)))
+
+
+class Chooser:
+    """Tells which pictures of a track a cut wants; asked once for each, in order."""
+
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
+        self._slot = -1
+
+    def is_past(self, seconds: Fraction) -> bool:
+        """Whether nothing is wanted from here on."""
+        return self._cut.end is not None and seconds >= self._cut.end
+
+    def wants(self, seconds: Fraction) -> bool:
+        """Whether the picture at `seconds` after the track's begin is wanted."""
+        if self.is_past(seconds) or (self._cut.start is not None and seconds < self._cut.start):
+            return False
+        if self._cut.fps_limit is not None:
+            # one picture for each part of 1/limit seconds
+            slot = int(seconds * self._cut.fps_limit)
+            if slot <= self._slot:
+                return False
+            self._slot = slot
+        return True

@@ -85,9 +85,9 @@ class Busy:
 class Pipeline(Generic[A, B]):
     """Runs the stages until the last frame is encoded, or until one of them fails."""
 
-    def __init__(self, name: str, room: int = ROOM) -> None:
-        """`name`: of the input, for messages."""
-        self._name = name
+    def __init__(self, name: str, wake: Callable[[], None] | None = None, room: int = ROOM) -> None:
+        """`name`: of the input, for messages. `wake`: ends a wait for input that the first stage may be in."""
+        self._name, self._wake = name, wake
         self._decoded: Channel[A] = Channel(room)
         self._made: Channel[B] = Channel(room)
         self._failure: BaseException | None = None
@@ -153,6 +153,8 @@ class Pipeline(Generic[A, B]):
     def _stop(self) -> None:
         self._decoded.stop()
         self._made.stop()
+        if self._wake is not None:
+            self._wake()
 
     def _decode(self, frames: Iterable[A], done: list[int]) -> None:
         for frame in frames:

@@ -106,33 +106,35 @@ def durations(times: list[int], last: int) -> dict[int, int]:
     return shown
 
 
-def write(given: Opening, pictures: Pictures, path: Path, target: Path, span: Span) -> int:
+def write(given: Opening | None, pictures: Pictures, path: Path, target: Path, span: Span) -> int:
     """Write the file under the name `path`; `target` is what it will be called.
 
     Returns how many packets of other streams were too damaged to be kept. Raises VideoError, naming the stream and the
     remedy, when the container cannot hold a stream.
     """
     kind, _ = CONTAINERS[target.suffix.lower()]
-    with given.open() as source, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        source = None if given is None else stack.enter_context(given.open())
         options = _options(kind, source)
         made = stack.enter_context(av.open(f"file:{path}", "w", format=kind, container_options=options))
         made.flags |= Flags.bitexact.value  # type: ignore[operator]  # no random numbers, no date of today
-        return _Copy(source, made, pictures, given.name, target, span, stack).run()
+        return _Copy(source, made, pictures, target, span, stack).run()
 
 
-def check(given: Opening, encoding: Encoding, target: Path) -> None:
+def check(given: Opening | None, encoding: Encoding, target: Path) -> None:
     """Raise VideoError, as `write` would, when the container cannot hold a stream; nothing is written."""
     kind, _ = CONTAINERS[target.suffix.lower()]
     nothing = Pictures(encoding, None, [], 0, tuple)
-    with given.open() as source, contextlib.ExitStack() as stack:
+    with contextlib.ExitStack() as stack:
+        source = None if given is None else stack.enter_context(given.open())
         made = av.open(io.BytesIO(), "w", format=kind, container_options=_options(kind, source))
-        copy = _Copy(source, made, nothing, given.name, target, Span(), stack)
+        copy = _Copy(source, made, nothing, target, Span(), stack)
         copy.begin()
         with contextlib.suppress(av.FFmpegError):  # a file without packets, which nobody needs
             made.close()
 
 
-def _options(kind: str, source: InputContainer) -> dict[str, str]:
+def _options(kind: str, source: InputContainer | None) -> dict[str, str]:
     if kind not in ("mp4", "mov"):
         return {}
     flags = "+faststart"
@@ -141,7 +143,9 @@ def _options(kind: str, source: InputContainer) -> dict[str, str]:
     return {"movflags": flags}
 
 
-def _metadata(source: InputContainer) -> dict[str, str]:
+def _metadata(source: InputContainer | None) -> dict[str, str]:
+    if source is None:
+        return {}
     return {key: value for key, value in source.metadata.items() if key not in _OF_THE_FILE}
 
 
@@ -150,23 +154,28 @@ class _Copy:
 
     def __init__(
         self,
-        source: InputContainer,
+        source: InputContainer | None,
         made: OutputContainer,
         pictures: Pictures,
-        name: str,
         target: Path,
         span: Span,
         stack: contextlib.ExitStack,
     ) -> None:
         self._source, self._made, self._pictures, self._span = source, made, pictures, span
-        self._name, self._target, self._stack = name, target, stack
-        self._replaced = picture_stream(source, name)
+        self._target, self._stack = target, stack
         self._damaged = 0
         self._streams: dict[int, Stream] = {}
+        if source is None:
+            self._picture = self._add_pictures()
+            return
+        replaced = picture_stream(source, source.name)
         for stream in source.streams:
             # a discarded one is how FFmpeg shows QuickTime's chapters, which the muxer writes from the chapters
-            if stream is self._replaced:
-                self._picture = self._add_pictures(stream)
+            if stream is replaced:
+                self._picture = self._add_pictures()
+                self._picture.disposition = stream.disposition
+                kept = {key: value for key, value in stream.metadata.items() if not key.startswith(_OF_THE_PICTURES)}
+                self._picture.metadata.update(kept)
             elif stream.discard != Discard.all:
                 self._streams[stream.index] = self._add(stream)
 
@@ -178,8 +187,7 @@ class _Copy:
             self._made.start_encoding()
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
-                f"{self._target}: {self._target.suffix} cannot hold the streams of {self._name} ({reason(error)}); "
-                f"{self._remedy()}"
+                f"{self._target}: {self._target.suffix} cannot hold these streams ({reason(error)}); {self._remedy()}"
             ) from error
 
     def run(self) -> int:
@@ -202,7 +210,7 @@ class _Copy:
             raise VideoError(f"{self._target}: cannot be written ({reason(error)}); free space there") from error
         return self._damaged
 
-    def _add_pictures(self, old: Stream) -> Stream:
+    def _add_pictures(self) -> Stream:
         encoding, matrix = self._pictures.encoding, self._pictures.rotation
         stream: Stream
         try:
@@ -218,9 +226,6 @@ class _Copy:
         if encoding.codec == "hevc" and self._made.format.name in ("mp4", "mov"):
             stream.codec_context.codec_tag = "hvc1"  # the one that Apple's players take
         stream.time_base = encoding.time_base
-        stream.disposition = old.disposition
-        kept = {key: value for key, value in old.metadata.items() if not key.startswith(_OF_THE_PICTURES)}
-        stream.metadata.update(kept)
         return stream
 
     def _add(self, stream: Stream) -> Stream:
@@ -228,7 +233,7 @@ class _Copy:
             made = _add_copy(self._made, stream)
         except ValueError:
             raise VideoError(
-                f"{self._target}: {self._target.suffix} cannot hold stream {stream.index} of {self._name} "
+                f"{self._target}: {self._target.suffix} cannot hold stream {stream.index} of the input "
                 f"({_what(stream)}); {self._remedy()}"
             ) from None
         made.metadata.update(stream.metadata)
@@ -237,12 +242,12 @@ class _Copy:
 
     def _remedy(self) -> str:
         """The containers that could hold all, in words."""
-        able = [s for s in CONTAINERS if _holds(s, self._source, self._replaced, self._pictures.encoding)]
+        able = [s for s in CONTAINERS if _holds(s, self._source, self._pictures.encoding)]
         return f"name the output {' or '.join(able)}" if able else "remove that stream from the input"
 
     def _chapters(self) -> Iterator[Any]:
         """Chapters inside the span, as the span shifts them."""
-        for chapter in self._source.chapters():
+        for chapter in self._source.chapters() if self._source else ():
             ticks = chapter["time_base"]
             assert ticks is not None
             begin, end, shift = chapter["start"], chapter["end"], round(self._span.shift / ticks)
@@ -255,11 +260,11 @@ class _Copy:
 
     def _others(self) -> Iterator[tuple[Packet[Any], Fraction]]:
         """Packets of the other streams inside the span, each with its time in seconds."""
-        kept = [stream for stream in self._source.streams if stream.index in self._streams]
-        kept = [stream for stream in kept if stream.type != "attachment"]
-        if not kept:
+        streams = self._source.streams if self._source else ()
+        kept = [stream for stream in streams if stream.index in self._streams and stream.type != "attachment"]
+        if self._source is None or not kept:
             return
-        self._replaced.discard = Discard.all
+        picture_stream(self._source, self._source.name).discard = Discard.all
         packets = self._source.demux(kept)
         last: dict[int, Fraction] = {}
         while True:
@@ -303,12 +308,13 @@ def _add_copy(made: OutputContainer, stream: Stream) -> Stream:
     return made.add_stream_from_template(stream, opaque=True)
 
 
-def _holds(suffix: str, source: InputContainer, replaced: Stream, encoding: Encoding) -> bool:
+def _holds(suffix: str, source: InputContainer | None, encoding: Encoding) -> bool:
     """Whether a container has a place for every stream."""
     made = av.open(io.BytesIO(), "w", format=CONTAINERS[suffix][0])
     try:
         made.add_stream(encoding.encoder)  # type: ignore[call-overload]
-        for stream in source.streams:
+        replaced = source and picture_stream(source, source.name)
+        for stream in source.streams if source else ():
             if stream is not replaced and stream.discard != Discard.all:
                 _add_copy(made, stream)
     except ValueError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import itertools
+import os
 import struct
 import zlib
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from av.video.stream import VideoStream
 
 from fastsr.errors import VideoError
 from fastsr.video.colors import Colors, Reader, colors_of, is_deep
-from fastsr.video.frames import Cut, Frame, Mark
+from fastsr.video.frames import Chooser, Cut, Frame, Mark
 from fastsr.video.hdr import Hdr, hdr_of, side_data
 
 _IDENTITY = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
@@ -42,6 +43,7 @@ class Track:
         time_base: seconds a tick.
         rate: frames a second, on average.
         aspect: of one sample, width to height; None = unknown.
+        begin: when the first picture of the whole track is shown, in ticks.
         rotation: the display matrix, nine 32-bit numbers; None = shown as stored.
         hdr: HDR10's static metadata.
         frames: how many pictures are wanted, as far as the file says; None = unknown.
@@ -55,6 +57,7 @@ class Track:
     time_base: Fraction
     rate: Fraction
     aspect: Fraction | None = None
+    begin: int = 0
     rotation: bytes | None = None
     hdr: Hdr | None = None
     frames: int | None = None
@@ -68,7 +71,7 @@ class Opening:
     name: str
     format: str | None = None
     options: dict[str, str] = dataclasses.field(default_factory=dict)
-    again: bool = True  # whether it can be opened a second time
+    path: Path | None = None  # None = a pipe, which can be opened only once
 
     def open(self) -> InputContainer:
         """Open it. Raises VideoError."""
@@ -83,7 +86,7 @@ class Opening:
 
 def opening(path: Path) -> Opening:
     """How to open a file; by a name that FFmpeg cannot take for a protocol or a pattern."""
-    return Opening(f"file:{path}", str(path))
+    return Opening(f"file:{path}", str(path), path=path)
 
 
 def reason(error: BaseException) -> str:
@@ -151,9 +154,18 @@ class VideoSource:
         yield first
         yield from frames
 
-    def first_pts(self) -> int:
-        """The time of the first picture of the track, in ticks."""
-        return self._begin
+    def identity(self) -> list[Any] | None:
+        """Equal for a file that is the same as before; None for a pipe."""
+        path = self._opening.path
+        if path is None:
+            return None
+        there = path.stat()
+        return [os.path.realpath(path), there.st_size, there.st_mtime_ns]
+
+    def stop(self) -> None:
+        """End a wait for frames that another thread is in."""
+        if self._opening.path is None:
+            self._opening.file.stop()
 
     def _start(self) -> int | None:
         if self._cut.start is None:
@@ -173,6 +185,7 @@ class VideoSource:
             time_base=time_base,
             rate=rate,
             aspect=stream.sample_aspect_ratio or None,
+            begin=self._begin,
             rotation=None if rotation == _IDENTITY else rotation,
             hdr=hdr_of(first),
             frames=self._expected(rate, time_base),
@@ -185,12 +198,9 @@ class VideoSource:
             seconds = Fraction(self._container.duration, 1_000_000)
         if cut.whole and cut.fps_limit is None and stream.frames:
             return stream.frames
-        if cut.end is not None:
-            seconds = cut.end if seconds is None else min(seconds, cut.end)
         if seconds is None:
-            return None
-        seconds -= cut.start or 0
-        return max(0, round(seconds * (min(rate, cut.fps_limit) if cut.fps_limit else rate)))
+            return None if cut.end is None else cut.expected(cut.end, rate)
+        return cut.expected(seconds, rate)
 
     def _decode(self) -> Iterator[VideoFrame]:
         """All frames from where the container stands; packets that cannot be decoded are counted and left out."""
@@ -219,7 +229,7 @@ class VideoSource:
     def _from(self, pts: int | None) -> Iterator[VideoFrame]:
         """Decoded frames from one at or before `pts`, or from the first."""
         untouched, self._untouched = self._untouched, None
-        if untouched is not None and (pts is None or not self._opening.again):
+        if untouched is not None and (pts is None or self._opening.path is None):
             return untouched
         self._container.close()
         self._container = self._opening.open()
@@ -238,20 +248,13 @@ class VideoSource:
 
     def _wanted(self, decoded: Iterator[VideoFrame], known: int | None = None) -> Iterator[tuple[VideoFrame, int, int]]:
         """Frames inside the cut, each with its time and duration in ticks; `known`, one that is, is the first."""
-        cut, time_base = self._cut, self.track.time_base
-        slot = -1
+        chooser = Chooser(self._cut)
         for frame, pts, duration in self._timed(decoded):
-            seconds = (pts - self._begin) * time_base
-            if cut.end is not None and seconds >= cut.end:
+            seconds = (pts - self._begin) * self.track.time_base
+            if chooser.is_past(seconds):
                 return
-            if (cut.start is not None and seconds < cut.start) or (known is not None and pts < known):
-                continue
-            if cut.fps_limit is not None:
-                # one picture for each part of 1/limit seconds
-                if int(seconds * cut.fps_limit) <= slot:
-                    continue
-                slot = int(seconds * cut.fps_limit)
-            yield frame, pts, duration
+            if (known is None or pts >= known) and chooser.wants(seconds):
+                yield frame, pts, duration
 
     def _timed(self, decoded: Iterator[VideoFrame]) -> Iterator[tuple[VideoFrame, int, int]]:
         """Frames with times that rise, made up where the file has none."""

@@ -5,94 +5,47 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
 
 import av
 
-from fastsr import files as whole_files
+from fastsr import files
 from fastsr.errors import VideoError
 from fastsr.upscaler import Upscaler, default_model, load, output_size
+from fastsr.video import preview as previews
 from fastsr.video import remux
-from fastsr.video.codecs import Encoding, Wish, choose, container_of, grid, keeps_hdr, threads
+from fastsr.video.arguments import (
+    check_distinct,
+    checked_cut,
+    checked_file,
+    checked_rate,
+    checked_segment,
+    encoding_for,
+)
+from fastsr.video.codecs import Encoding, Wish, container_of
 from fastsr.video.encoding import SEGMENT, SegmentedEncoder
-from fastsr.video.enlarging import Enlarging, FrameUpscaler
-from fastsr.video.frames import Cut, Frame, Mark
-from fastsr.video.pipeline import Busy, Pipeline
+from fastsr.video.enlarging import FrameUpscaler
+from fastsr.video.frames import Cut, Frame
+from fastsr.video.pipeline import Busy
+from fastsr.video.raw import RgbWriter, Y4mWriter, checked_raw_size, pipe_opening
 from fastsr.video.segments import Store
-from fastsr.video.source import Opening, Track, VideoSource, has_alpha, opening
+from fastsr.video.sequence import SequenceSource, SequenceWriter, is_pattern
+from fastsr.video.source import Opening, Track, VideoSource, opening
+from fastsr.video.work import Follow, Job, Source, VideoResult
 
 PIPE = "-"  # standard input or output
 
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """How far a video is.
-
-    Attributes:
-        frames: made so far, those of an earlier run included.
-        total: to be made; None = unknown.
-        shown: seconds of video made by this run.
-        elapsed: seconds that this run took so far.
-
-    """
-
-    frames: int
-    total: int | None
-    shown: float
-    elapsed: float
-
-    @property
-    def real_time_factor(self) -> float:
-        """Seconds of video made in a second: 1 = as fast as it plays."""
-        return self.shown / self.elapsed if self.elapsed > 0 else 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class VideoResult:
-    """What was made.
-
-    Attributes:
-        frames: pictures of the result, as many as were decoded of the part that was asked for.
-        repeated: those of them that equal the one before and were not computed again (in this run).
-        resumed: those that an earlier run had made.
-        damaged: packets of the input that could not be decoded or copied.
-        busy: seconds that the stages worked in this run.
-
-    """
-
-    frames: int
-    repeated: int
-    resumed: int
-    damaged: int
-    busy: Busy
-
-
-class Source(Protocol):
-    """Where frames come from."""
-
-    name: str
-    track: Track
-    damaged: int
-
-    def frames(self, mark: Mark | None = None) -> Iterator[Frame]:
-        """The wanted frames, from `mark` on where one is given."""
-        ...
-
-    def close(self) -> None:
-        """Let go of it."""
-        ...
+Model = str | os.PathLike[str] | Upscaler | Callable[[int, int], Upscaler] | None
 
 
 def upscale_video(
     src: str | os.PathLike[str],
     dst: str | os.PathLike[str],
     *,
-    model: str | os.PathLike[str] | Upscaler | None = None,
+    model: Model = None,
     scale: float | None = None,
     size: tuple[int, int] | None = None,
     device: str = "auto",
@@ -106,71 +59,54 @@ def upscale_video(
     end: float | None = None,
     fps_limit: float | None = None,
     deinterlace: bool = False,
+    fps: float | None = None,
+    raw_size: tuple[int, int] | None = None,
+    raw: bool = False,
+    preview: bool = False,
     segment: int = SEGMENT,
-    progress: Callable[[Progress], None] | None = None,
+    progress: Follow | None = None,
 ) -> VideoResult:
     """Enlarge a video: `fastsr.upscale_video("in.mp4", "out.mp4")`.
 
-    `src`, `dst`: paths; the suffix of `dst` (.mp4 .m4v .mov .mkv .webm) names the container. The first picture track is
-    enlarged, all else is copied packet for packet; times of pictures stay as they are. A run that is killed leaves what
-    is done in a hidden folder beside `dst`; the same call goes on there, to the same result.
+    `src`: a file; numbered images ("frames/%05d.png") or a folder of images; or "-", standard input. `dst`: a file,
+    whose suffix (.mp4 .m4v .mov .mkv .webm) names the container; numbered images; or "-", standard output. From file to
+    file the first picture track is enlarged, all else is copied packet for packet, and times of pictures stay as they
+    are. A run that is killed leaves what is done in a hidden folder beside `dst`; the same call goes on there, to the
+    same result.
 
-    `model`: a name, an ONNX file or a loaded `Upscaler`; by default the shipped model for videos that fits `scale` or
-    `size` (width, height); four times as wide and high where none of them is given. `codec`: "h264", "hevc", "av1",
-    "vp9" or "prores". `crf`, `preset`, `pix_fmt`, `lossless`: as the codec has them; by default subsampling and depth
-    (8 or 10 bits) are the source's. `start`, `end`: seconds from the first picture. `fps_limit`: pictures a second at
-    most. `deinterlace`: make whole frames of interlaced ones, which are refused otherwise. `segment`: about how many
-    frames a kill may cost. `progress`: called after every frame, in the calling thread.
+    `model`: a name, an ONNX file, a loaded `Upscaler`, or what gives one for a width and height; by default the shipped
+    model for videos that fits `scale` or `size` (width, height); four times as wide and high where none is given.
+    `codec`: "h264", "hevc", "av1", "vp9" or "prores". `crf`, `preset`, `pix_fmt`, `lossless`: as the codec has them; by
+    default subsampling and depth (8 or 10 bits) are the source's. `start`, `end`: seconds from the first picture.
+    `fps_limit`: pictures a second at most. `deinterlace`: make whole frames of interlaced ones, which are refused
+    otherwise. `fps`: of image sequences and rgb24, 25 if not given. Standard input and output are y4m; `raw_size`
+    (width, height) makes the input, `raw` the output plain rgb24. `preview`: show bicubic | ours, as a clip of 5
+    seconds (or up to `end`), or where `dst` is a .png as a strip of moments. `segment`: about how many frames a kill
+    may cost. `progress`: called after every frame, in the calling thread.
 
     Raises VideoError, naming the file, and the stage and frame where there is one, and FastsrError for bad arguments.
     Warns (RuntimeWarning) of what is damaged in the input or cannot be kept.
     """
-    target = Path(dst)
-    _, default = container_of(target)
-    cut = checked_cut(start, end, fps_limit)
-    given = opening(checked_file(Path(src)))
-    if target.exists() and target.samefile(src):
-        raise VideoError(f"{target}: the result would replace its source; choose another output")
-    with contextlib.closing(VideoSource(given, cut, deinterlace=deinterlace)) as source:
-        upscaler = chosen(model, source.track, scale, size, device, precision)
-        wish = Wish(codec, crf, preset, pix_fmt, lossless)
-        encoding = encoding_for(wish, default, source.track, upscaler, scale, size)
-        remux.check(given, encoding, target)  # told before the work, not after it
-        work = _FileWork(source, given, upscaler, encoding, target, segment)
-        return work.run(cut, progress, deinterlace)
-
-
-def checked_file(path: Path) -> Path:
-    """A path that leads to a plain file. Raises VideoError."""
-    try:
-        there = path.stat()
-    except OSError as error:
-        raise VideoError(f"{path}: cannot be read ({error.strerror}); check the name") from None
-    if not path.is_file():
-        raise VideoError(f"{path}: is not a plain file; give a video")
-    if there.st_size == 0:
-        raise VideoError(f"{path}: is empty; give a video")
-    return path
-
-
-def checked_cut(start: float | None, end: float | None, fps_limit: float | None) -> Cut:
-    """The part that is wanted. Raises VideoError for times that contain nothing."""
-    for name, value in (("start", start), ("end", end)):
-        if value is not None and not 0 <= value < 1e9:
-            raise VideoError(f"{name} {value} is not a number of seconds from the begin of the video")
-    if start is not None and end is not None and start >= end:
-        raise VideoError(f"start {start:g} is not before end {end:g}")
-    if fps_limit is not None and not 0 < fps_limit < 1e6:
-        raise VideoError(f"fps limit {fps_limit} is not a number of pictures a second")
-
-    def exact(value: float | None) -> Fraction | None:
-        return None if value is None else Fraction(str(value))
-
-    return Cut(exact(start), exact(end), exact(fps_limit))
+    cut, into = checked_cut(start, end, fps_limit), os.fspath(dst)
+    request = _Request(
+        _Given(os.fspath(src), deinterlace, checked_rate(fps), checked_raw_size(raw_size)),
+        into,
+        previews.shortened(cut) if preview and not _is_strip(into) else cut,
+        scale,
+        size,
+        Wish(codec, crf, preset, pix_fmt, lossless),
+        raw,
+        preview,
+        checked_segment(segment),
+        progress,
+    )
+    request.check()
+    with contextlib.closing(request.given.source(request.cut)) as source:
+        return request.make(source, chosen(model, source.track, scale, size, device, precision))
 
 
 def chosen(
-    model: str | os.PathLike[str] | Upscaler | None,
+    model: Model,
     track: Track,
     scale: float | None,
     size: tuple[int, int] | None,
@@ -182,148 +118,144 @@ def chosen(
         return model
     if model is None:
         model = default_model(track.width, track.height, scale, size)
+    if callable(model):
+        return model(track.width, track.height)
     return load(model, device, precision)
 
 
-def encoding_for(
-    wish: Wish,
-    default: str,
-    track: Track,
-    upscaler: Upscaler,
-    scale: float | None,
-    size: tuple[int, int] | None,
-) -> Encoding:
-    """How the enlarged track is encoded. Raises VideoError for what the codec cannot hold."""
-    codec, encoder, pix_fmt, options = choose(wish, default, track.pix_fmt, track.hdr)
-    if track.hdr is not None and not keeps_hdr(codec):
-        _warn(f"{codec} holds no HDR10 metadata, so the display's and the brightest light's are lost; use hevc")
-    if has_alpha(track.pix_fmt):
-        _warn(f"the transparency of {track.pix_fmt} is lost")
-    before = (track.width, track.height)
-    after = fitted(output_size(*before, scale, size, upscaler.scale), pix_fmt, exact=size is not None)
-    aspect = track.aspect
-    if aspect is not None:
-        aspect *= Fraction(before[0], before[1]) / Fraction(after[0], after[1])
-        if size is None:
-            aspect = track.aspect  # a side that was rounded to an even number of pixels changes nothing
-    colors = track.colors.enlarged(before, after)
-    return Encoding(codec, encoder, pix_fmt, after, colors, aspect, track.time_base, track.rate, threads(), options)
+@dataclasses.dataclass(frozen=True)
+class _Given:
+    """An input and how to read it."""
+
+    name: str
+    deinterlace: bool
+    rate: Fraction
+    raw_size: tuple[int, int] | None
+
+    @property
+    def opening(self) -> Opening | None:
+        """How to open it again, for what is beside the pictures; None for what has nothing there."""
+        if self.name == PIPE or is_pattern(self.name) or Path(self.name).is_dir():
+            return None
+        return opening(checked_file(Path(self.name)))
+
+    def source(self, cut: Cut) -> Source:
+        """Its frames. Raises VideoError."""
+        if self.name == PIPE:
+            return VideoSource(pipe_opening(sys.stdin.buffer, self.raw_size, self.rate), cut)
+        given = self.opening
+        if given is None:
+            return SequenceSource(self.name, cut, self.rate)
+        return VideoSource(given, cut, deinterlace=self.deinterlace)
 
 
-def fitted(size: tuple[int, int], pix_fmt: str, *, exact: bool) -> tuple[int, int]:
-    """A size that a pixel format can have. Raises VideoError when an `exact` one cannot."""
-    steps = grid(pix_fmt)
-    made = tuple(-(-side // step) * step for side, step in zip(size, steps, strict=True))
-    if exact and made != size:
-        raise VideoError(
-            f"{pix_fmt} holds no {size[0]}x{size[1]}; ask for {made[0]}x{made[1]}, or for --pix-fmt yuv444p"
+@dataclasses.dataclass(frozen=True)
+class _Request:
+    """One call of `upscale_video`."""
+
+    given: _Given
+    into: str
+    cut: Cut
+    scale: float | None
+    size: tuple[int, int] | None
+    wish: Wish
+    raw: bool
+    preview: bool
+    segment: int
+    progress: Follow | None
+
+    def check(self) -> None:
+        """Raise VideoError for an output that cannot be made, before the input is opened."""
+        if self.into == PIPE or is_pattern(self.into) or (self.preview and _is_strip(self.into)):
+            return
+        container_of(Path(self.into))
+        if self.given.opening is not None:
+            check_distinct(Path(self.given.name), Path(self.into))
+
+    def make(self, source: Source, loaded: Upscaler) -> VideoResult:
+        """Make the output from an opened source."""
+        upscaler = previews.SideBySide(loaded) if self.preview else loaded
+        if is_pattern(self.into):
+            return self._pictures(source, upscaler, loaded.scale)
+        if self.preview and _is_strip(self.into):
+            return self._strip(source, upscaler, loaded.scale)
+        default = "h264" if self.into == PIPE else container_of(Path(self.into))[1]
+        encoding = encoding_for(self.wish, default, source.track, loaded.scale, self.scale, self.size)
+        if self.preview:
+            encoding = dataclasses.replace(encoding, size=_doubled(encoding.size))
+        if self.into == PIPE:
+            pipe = sys.stdout.buffer
+            writer = RgbWriter(pipe) if self.raw else Y4mWriter(pipe, encoding)
+            return self._job(source, upscaler, encoding.size).pass_on(writer)
+        return self._container(source, upscaler, encoding)
+
+    def _container(self, source: Source, upscaler: FrameUpscaler, encoding: Encoding) -> VideoResult:
+        given, target = self.given.opening, Path(self.into)
+        remux.check(given, encoding, target)  # told before the work, not after it
+        return self._job(source, upscaler, encoding.size, repr(encoding)).keep(
+            target,
+            lambda store: SegmentedEncoder(encoding, store, self.segment),
+            lambda store: _write(store, source.track, encoding, given, target, self.cut),
         )
-    return made[0], made[1]
 
+    def _pictures(self, source: Source, upscaler: FrameUpscaler, own: int) -> VideoResult:
+        made = self._made(source.track, own)
+        # the folder of the work is named after the pattern
+        name = Path(self.into.replace("%", "_"))
+        job = self._job(source, upscaler, _doubled(made) if self.preview else made)
+        return job.keep(name, lambda store: SequenceWriter(self.into, store), lambda store: 0)
 
-class _FileWork:
-    """A source on its way into a container."""
+    def _strip(self, source: Source, upscaler: FrameUpscaler, own: int) -> VideoResult:
+        track, cut = source.track, self.cut
+        start = cut.start or Fraction(0)
+        end = cut.end or start + (track.frames or 1) / track.rate
 
-    def __init__(
-        self,
-        source: VideoSource,
-        given: Opening,
-        upscaler: FrameUpscaler,
-        encoding: Encoding,
-        target: Path,
-        segment: int,
-    ) -> None:
-        self._source, self._given, self._upscaler = source, given, upscaler
-        self._encoding, self._target, self._segment = encoding, target, segment
+        def first_from(time: Fraction) -> Frame | None:
+            return previews.first_of(self.given.source(Cut(time, cut.end)))
 
-    def run(self, cut: Cut, progress: Callable[[Progress], None] | None, deinterlace: bool) -> VideoResult:
-        """Make what is not yet made, then the file."""
-        try:
-            store = Store(self._target, self._description(cut, deinterlace))
-        except OSError as error:
-            raise VideoError(whole_files.write_failure(self._target, error)) from error
-        with contextlib.closing(store):
-            result = self._encode(store, progress)
-            damaged = self._write(store, cut)
-            store.remove()
-        result = dataclasses.replace(result, damaged=self._source.damaged + damaged)
-        if result.damaged:
-            _warn(f"{self._source.name}: {result.damaged} damaged packets were left out")
-        return result
+        size = _doubled(self._made(track, own))
+        rows = previews.write_strip(first_from, (start, end), upscaler, size, Path(self.into))
+        return VideoResult(rows, 0, 0, 0, Busy(0, 0, 0))
 
-    def _encode(self, store: Store, progress: Callable[[Progress], None] | None) -> VideoResult:
-        resumed = store.packets
-        enlarging = Enlarging(self._upscaler, self._encoding.size)
-        busy = Busy(0, 0, 0)
-        if not store.complete:
-            encoder = SegmentedEncoder(self._encoding, store, self._segment)
-            busy = run(self._source, store.mark, enlarging, encoder, progress)
-        if not store.complete:
-            raise VideoError(f"{self._source.name}: has no picture between start and end; choose other times")
-        return VideoResult(store.packets, enlarging.repeated, resumed, 0, busy)
+    def _made(self, track: Track, own: int) -> tuple[int, int]:
+        return output_size(track.width, track.height, self.scale, self.size, own)
 
-    def _write(self, store: Store, cut: Cut) -> int:
-        times, last = store.times()
-        if len(times) != store.packets or len(set(times)) != len(times):
-            raise VideoError(f"{self._target}: {len(set(times))} pictures were kept of {store.packets}; report it")
-        track = self._source.track
-        pictures = remux.Pictures(self._encoding, track.rotation, times, last, store.encoded)
-        span = remux.Span()
-        if not cut.whole:
-            ticks = track.time_base
-            begin = self._source.first_pts() * ticks
-            first = min(times) * ticks
-            span = remux.Span(
-                None if cut.start is None else first,
-                None if cut.end is None else begin + cut.end,
-                Fraction(0) if cut.start is None else first,
-            )
-        try:
-            with whole_files.replacing(self._target) as path:
-                return remux.write(self._given, pictures, path, self._target, span)
-        except av.FFmpegError as error:
-            raise VideoError(f"{self._target}: cannot be written ({error}); the work so far is kept") from error
-        except OSError as error:
-            raise VideoError(whole_files.write_failure(self._target, error)) from error
-
-    def _description(self, cut: Cut, deinterlace: bool) -> dict[str, Any]:
-        """All that the packets depend on."""
-        there = Path(self._source.name).stat()
-        return {
-            "source": [os.path.realpath(self._source.name), there.st_size, there.st_mtime_ns],
-            "cut": repr(cut),
-            "deinterlace": deinterlace,
-            "upscaler": self._upscaler.fingerprint,
-            "encoding": repr(self._encoding),
-            "segment": self._segment,
-            "pyav": av.__version__,
-            "libraries": {name: list(version) for name, version in av.library_versions.items()},
+    def _job(self, source: Source, upscaler: FrameUpscaler, size: tuple[int, int], encoding: str = "") -> Job:
+        settings = {
+            "cut": repr(self.cut),
+            "deinterlace": self.given.deinterlace,
+            "segment": self.segment,
+            "encoding": encoding,
+            "rate": str(self.given.rate),
         }
+        return Job(source, upscaler, size, settings, self.progress)
 
 
-def run(
-    source: Source,
-    mark: Mark | None,
-    enlarging: Enlarging,
-    encode: Callable[[Iterable[Frame]], None],
-    progress: Callable[[Progress], None] | None,
-) -> Busy:
-    """Frames of a source, from `mark` on, through all three stages; see `Pipeline.run`."""
-    ticks, done = source.track.time_base, mark.index if mark else 0
-    begun = time.perf_counter()
-
-    def followed(frames: Iterable[Frame]) -> Iterator[Frame]:
-        first: int | None = None
-        for count, frame in enumerate(frames, 1):
-            yield frame
-            first = frame.pts if first is None else first
-            if progress is not None:
-                shown = float((frame.pts - first + frame.duration) * ticks)
-                progress(Progress(done + count, source.track.frames, shown, time.perf_counter() - begun))
-
-    pipeline: Pipeline[Frame, Frame] = Pipeline(source.name)
-    return pipeline.run(source.frames(mark), enlarging, lambda frames: encode(followed(frames)))
+def _write(store: Store, track: Track, encoding: Encoding, given: Opening | None, target: Path, cut: Cut) -> int:
+    """Put the file together; returns how many packets of the source were too damaged."""
+    times, last = store.times()
+    if len(times) != store.packets or len(set(times)) != len(times):
+        raise VideoError(f"{target}: {len(set(times))} pictures were kept of {store.packets}; report it")
+    pictures = remux.Pictures(encoding, track.rotation, times, last, store.encoded)
+    ticks = track.time_base
+    first = min(times) * ticks
+    span = remux.Span(
+        start=None if cut.start is None else first,
+        end=None if cut.end is None else track.begin * ticks + cut.end,
+        shift=Fraction(0) if cut.start is None else first,
+    )
+    try:
+        with files.replacing(target) as path:
+            return remux.write(given, pictures, path, target, span)
+    except av.FFmpegError as error:
+        raise VideoError(f"{target}: cannot be written ({error}); the work so far is kept") from error
+    except OSError as error:
+        raise VideoError(files.write_failure(target, error)) from error
 
 
-def _warn(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=3)
+def _is_strip(into: str) -> bool:
+    return Path(into).suffix.lower() == ".png" and not is_pattern(into)
+
+
+def _doubled(size: tuple[int, int]) -> tuple[int, int]:
+    return 2 * size[0], size[1]
