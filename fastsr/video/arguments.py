@@ -11,7 +11,7 @@ from fastsr.upscaler import output_size
 from fastsr.video.codecs import Encoding, Wish, choose, grid, keeps_hdr, threads
 from fastsr.video.frames import Cut
 from fastsr.video.sequence import RATE
-from fastsr.video.source import Track, has_alpha
+from fastsr.video.source import Track
 
 
 def checked_file(path: Path) -> Path:
@@ -60,7 +60,7 @@ def encoding_for(
     codec, encoder, pix_fmt, options = choose(wish, default, track.pix_fmt, track.hdr)
     if track.hdr is not None and not keeps_hdr(codec):
         _warn(f"{codec} holds no HDR10 metadata, so that of the display and the brightest light is lost; use hevc")
-    if has_alpha(track.pix_fmt):
+    if track.transparent:
         _warn(f"the transparency of {track.pix_fmt} is lost")
     before = (track.width, track.height)
     after = fitted(output_size(*before, scale, size, own), pix_fmt, exact=size is not None)

@@ -33,6 +33,8 @@ _X26X_PRESETS = (
 )
 _SUBSAMPLINGS = {(8, 8): "420", (8, 16): "422", (16, 16): "444", (16, 8): "444", (4, 16): "422", (4, 4): "420"}
 
+_SMALLEST_HEVC = 64
+
 Options = dict[str, str]
 
 
@@ -211,6 +213,9 @@ class Encoding:
 
     def open(self) -> VideoCodecContext:
         """A new encoder. Raises VideoError."""
+        if self.encoder == "libx265" and min(self.size) < _SMALLEST_HEVC:
+            # libx265 4.2 writes past the end of its memory there
+            raise VideoError(f"hevc needs at least {_SMALLEST_HEVC} pixels a side; choose another --codec or --size")
         context = av.CodecContext.create(self.encoder, "w")
         assert isinstance(context, VideoCodecContext)
         self.configure(context)

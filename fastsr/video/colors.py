@@ -12,8 +12,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 from fastsr.engines.base import Pixels
 
 UNSPECIFIED = 2  # of matrix, primaries and transfer (ITU-T H.273)
-RGB, BT709, FCC, BT470BG, BT601, SMPTE240M, BT2020 = 0, 1, 4, 5, 6, 7, 9  # matrices
-PQ, HLG = 16, 18  # transfers
+BT709, FCC, BT470BG, BT601, SMPTE240M, BT2020 = 1, 4, 5, 6, 7, 9  # matrices
 LIMITED, FULL = int(ColorRange.MPEG), int(ColorRange.JPEG)
 HD_HEIGHT, HD_WIDTH = 720, 1280  # from here on players take an unspecified matrix for BT.709, below for BT.601
 
@@ -25,7 +24,7 @@ _METHOD = (
     | Interpolation.ACCURATE_RND
     | Interpolation.BITEXACT
 )
-_CONVERTIBLE = (RGB, BT709, UNSPECIFIED, FCC, BT470BG, BT601, SMPTE240M, BT2020)
+_CONVERTIBLE = (BT709, UNSPECIFIED, FCC, BT470BG, BT601, SMPTE240M, BT2020)
 # swscale counts matrices as H.273 does, but for these
 _SWSCALE_MATRIX = {BT601: BT470BG}
 
@@ -46,7 +45,7 @@ class Colors:
 
     def matrix_at(self, width: int, height: int) -> int:
         """The matrix to convert with; an unspecified one is what players take for a picture of this size."""
-        if self.matrix not in (UNSPECIFIED, RGB):
+        if self.matrix != UNSPECIFIED:
             return self.matrix
         return BT709 if height >= HD_HEIGHT or width >= HD_WIDTH else BT601
 
@@ -57,8 +56,14 @@ class Colors:
         return self
 
 
+OF_RGB = Colors(BT709, LIMITED, BT709, BT709)
+"""How pictures that come as RGB are stored."""
+
+
 def colors_of(frame: VideoFrame) -> Colors:
-    """What a decoded frame says of its colours."""
+    """What a decoded frame says of its colours, and where it is RGB, how it will be stored."""
+    if is_rgb(frame.format.name):
+        return OF_RGB
     given = int(frame.color_range)
     if frame.format.name.startswith("yuvj"):
         given = FULL

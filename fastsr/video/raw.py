@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import select
 from collections.abc import Iterable
@@ -14,7 +15,7 @@ import numpy as np
 
 from fastsr.errors import VideoError
 from fastsr.video.codecs import Encoding
-from fastsr.video.colors import Writer
+from fastsr.video.colors import LIMITED, Colors, Writer
 from fastsr.video.frames import Frame
 from fastsr.video.source import Opening
 
@@ -69,7 +70,9 @@ class Y4mWriter:
     """The last stage for y4m: a header, then every frame as it would be encoded; times are lost but for the rate."""
 
     def __init__(self, pipe: BinaryIO, encoding: Encoding) -> None:
-        self._pipe, self._encoding = pipe, encoding
+        # y4m has no word for the matrix, so readers take the one that is usual at this size
+        colors = Colors(range=encoding.colors.range or LIMITED)
+        self._pipe, self._encoding = pipe, dataclasses.replace(encoding, colors=colors)
 
     def __call__(self, frames: Iterable[Frame]) -> None:
         """Write all. Raises OSError when nobody reads."""

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -124,6 +125,7 @@ def write(given: Opening | None, pictures: Pictures, path: Path, target: Path, s
 def check(given: Opening | None, encoding: Encoding, target: Path) -> None:
     """Raise VideoError, as `write` would, when the container cannot hold a stream; nothing is written."""
     kind, _ = CONTAINERS[target.suffix.lower()]
+    _check_aspect(kind, encoding, target)
     nothing = Pictures(encoding, None, [], 0, tuple)
     with contextlib.ExitStack() as stack:
         source = None if given is None else stack.enter_context(given.open())
@@ -134,13 +136,26 @@ def check(given: Opening | None, encoding: Encoding, target: Path) -> None:
             made.close()
 
 
+def _check_aspect(kind: str, encoding: Encoding, target: Path) -> None:
+    """Matroska has a field for the shape of samples that PyAV cannot fill; some codecs have one of their own."""
+    if encoding.aspect not in (None, 1) and kind in ("matroska", "webm") and encoding.codec not in ("h264", "hevc"):
+        raise VideoError(
+            f"{target}: the sample aspect ratio {encoding.aspect} would be lost with {encoding.codec} here; "
+            "name the output .mp4 or .mov, choose --codec h264 or hevc, or ask for a --size with square samples"
+        )
+
+
 def _options(kind: str, source: InputContainer | None) -> dict[str, str]:
     if kind not in ("mp4", "mov"):
         return {}
     flags = "+faststart"
     if any(key not in _MP4_TAGS for key in _metadata(source)):
         flags += "+use_metadata_tags"
-    return {"movflags": flags}
+    # begins of tracks are kept exactly where one clock serves them all
+    clocks = [stream.time_base.denominator for stream in source.streams if stream.time_base] if source else []
+    clock = math.lcm(*clocks) if clocks else 1
+    exact = {"movie_timescale": str(clock)} if 1000 <= clock < 1 << 31 else {}
+    return {"movflags": flags, **exact}
 
 
 def _metadata(source: InputContainer | None) -> dict[str, str]:
@@ -220,6 +235,8 @@ class _Copy:
             else:
                 turned = self._stack.enter_context(rotation.template(encoding, self._pictures.first(), matrix))
                 stream = self._made.add_stream_from_template(turned.streams.video[0], opaque=True)
+                # the muxer must see the form that the packets are in
+                stream.codec_context.extradata = encoding.open().extradata
         except ValueError as error:
             raise VideoError(f"{self._target}: {error}; name the output .mkv") from None
         stream.codec_context.flags |= CodecFlags.global_header

@@ -16,7 +16,7 @@ from fastsr import images
 from fastsr.engines.base import Pixels
 from fastsr.errors import ImageError, VideoError
 from fastsr.resample import to_dtype, to_float
-from fastsr.video.colors import BT709, LIMITED, Colors
+from fastsr.video.colors import OF_RGB
 from fastsr.video.frames import Chooser, Cut, Frame, Mark
 from fastsr.video.segments import Encoded, Store
 from fastsr.video.source import Track
@@ -46,7 +46,7 @@ class SequenceSource:
             width=width,
             height=height,
             pix_fmt="rgb24" if first.dtype == np.uint8 else "rgb48le",
-            colors=Colors(BT709, LIMITED, BT709, BT709),
+            colors=OF_RGB,
             time_base=1 / rate,
             rate=rate,
             frames=self._cut.expected(len(self._paths) / rate, rate),

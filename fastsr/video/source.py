@@ -18,7 +18,6 @@ from av.container import InputContainer
 from av.filter import Graph
 from av.sidedata.sidedata import Type
 from av.stream import Discard, Disposition
-from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -46,6 +45,7 @@ class Track:
         begin: when the first picture of the whole track is shown, in ticks.
         rotation: the display matrix, nine 32-bit numbers; None = shown as stored.
         hdr: HDR10's static metadata.
+        transparent: whether the first picture shows what lies behind it.
         frames: how many pictures are wanted, as far as the file says; None = unknown.
 
     """
@@ -60,6 +60,7 @@ class Track:
     begin: int = 0
     rotation: bytes | None = None
     hdr: Hdr | None = None
+    transparent: bool = False
     frames: int | None = None
 
 
@@ -188,6 +189,7 @@ class VideoSource:
             begin=self._begin,
             rotation=None if rotation == _IDENTITY else rotation,
             hdr=hdr_of(first),
+            transparent=_is_transparent(first),
             frames=self._expected(rate, time_base),
         )
 
@@ -288,11 +290,10 @@ class VideoSource:
             yield Frame(number, pts, duration, bool(frame.key_frame), zlib.crc32(pixels.data), pixels)
 
 
-def has_alpha(pix_fmt: str) -> bool:
-    """Whether a pixel format holds transparency."""
-    return VideoFormat(pix_fmt, 2, 2).has_palette is False and any(
-        component.is_alpha for component in VideoFormat(pix_fmt, 2, 2).components
-    )
+def _is_transparent(frame: VideoFrame) -> bool:
+    if not any(component.is_alpha for component in frame.format.components):
+        return False
+    return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
 
 
 def _time(frame: VideoFrame) -> int | None:

@@ -191,7 +191,8 @@ class _Request:
 
     def _container(self, source: Source, upscaler: FrameUpscaler, encoding: Encoding) -> VideoResult:
         given, target = self.given.opening, Path(self.into)
-        remux.check(given, encoding, target)  # told before the work, not after it
+        encoding.open()  # what it refuses is told before the work, not after it
+        remux.check(given, encoding, target)
         return self._job(source, upscaler, encoding.size, repr(encoding)).keep(
             target,
             lambda store: SegmentedEncoder(encoding, store, self.segment),
