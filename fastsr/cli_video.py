@@ -18,7 +18,7 @@ from tqdm import tqdm
 from fastsr import images
 from fastsr.batch import is_file, is_folder, mode
 from fastsr.cli_models import Models, StopError
-from fastsr.console import say
+from fastsr.console import abandon, say
 from fastsr.errors import FastsrError, VideoError
 from fastsr.folders import check_folder, made_folder
 
@@ -84,7 +84,7 @@ def split(arguments: argparse.Namespace) -> tuple[list[VideoTask], list[str]]:
             tasks += [VideoTask(source, output) for source, _ in found]
         else:
             tasks += [VideoTask(source, str(Path(output) / _renamed(name, arguments))) for source, name in found]
-        if not found or (is_folder(Path(text)) and _has_images(Path(text))):
+        if not found or (not single and is_folder(Path(text)) and _has_images(Path(text))):
             others.append(text)
     if not tasks:
         given = [name for name in _OPTIONS if getattr(arguments, name) not in (None, False)]
@@ -122,6 +122,8 @@ class VideoRun:
                     say(f"fastsr: {task.target}: the same command goes on where it was stopped", sys.stderr)
                 raise
             except FastsrError as error:
+                if task.target == PIPE:
+                    abandon(sys.stdout)  # half a frame may wait in its buffer, and nobody for it
                 text = str(error)
                 named = text.startswith((f"{task.source}:", f"{task.target}:"))
                 self.faults.append(text if named else f"{task.source}: {text}")

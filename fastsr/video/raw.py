@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import os
 import select
@@ -76,11 +75,20 @@ class Y4mWriter:
 
     def __call__(self, frames: Iterable[Frame]) -> None:
         """Write all. Raises OSError when nobody reads."""
+        forward = _Forward(self._pipe)
+        try:
+            self._write(frames, forward)
+        except av.FFmpegError:
+            if forward.failure is not None:
+                raise forward.failure from None
+            raise
+        self._pipe.flush()
+
+    def _write(self, frames: Iterable[Frame], forward: _Forward) -> None:
         encoding = self._encoding
         colorer = Writer(encoding.colors, encoding.pix_fmt, *encoding.size)
         options = {"strict": "experimental"}  # for more than 8 bits
-        made = av.open(_Forward(self._pipe), "w", format="yuv4mpegpipe", container_options=options)
-        with contextlib.closing(made):
+        with av.open(forward, "w", format="yuv4mpegpipe", container_options=options) as made:
             stream = made.add_stream("rawvideo", rate=encoding.rate)  # type: ignore[call-overload]
             encoding.configure(stream.codec_context)
             stream.codec_context.options = {}
@@ -89,19 +97,24 @@ class Y4mWriter:
                 picture = colorer.frame(frame.pixels)
                 picture.pts, picture.time_base = count, 1 / encoding.rate
                 made.mux(stream.encode(picture))
-        self._pipe.flush()
 
 
 class _Forward:
-    """A pipe that PyAV must not try to seek in."""
+    """A pipe that PyAV must not try to seek in; keeps what PyAV would only call an error in a callback."""
 
     name = "standard output"
 
     def __init__(self, pipe: BinaryIO) -> None:
+        self.failure: OSError | None = None
         self._pipe = pipe
 
     def write(self, data: bytes) -> int:
-        return self._pipe.write(data)
+        """Write all of it."""
+        try:
+            return self._pipe.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 def checked_raw_size(size: tuple[int, int] | None) -> tuple[int, int] | None:
