@@ -129,6 +129,8 @@ class VideoRun:
                 self.faults.append(text if named else f"{task.source}: {text}")
             except MemoryError:
                 self.faults.append(f"{task.source}: not enough memory; try a smaller --tile or --scale")
+            except Exception as error:  # whatever one video causes, the others are made
+                self.faults.append(f"{task.source}: failed ({type(error).__name__}: {error}); report it")
 
     def _one(self, task: VideoTask) -> None:
         from fastsr.video.upscale import upscale_video

@@ -100,7 +100,10 @@ def picture_stream(container: InputContainer, name: str) -> VideoStream:
     tracks = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not tracks:
         raise VideoError(f"{name}: has no picture track; give a video")
-    return next((stream for stream in tracks if stream.disposition & Disposition.default), tracks[0])
+    chosen = next((stream for stream in tracks if stream.disposition & Disposition.default), tracks[0])
+    if chosen.codec_context is None:
+        raise VideoError(f"{name}: there is no decoder for its picture track; convert it first")
+    return chosen
 
 
 class VideoSource:
