@@ -8,7 +8,8 @@ from pathlib import Path
 
 from fastsr.errors import VideoError
 from fastsr.upscaler import output_size
-from fastsr.video.codecs import Encoding, Wish, choose, grid, keeps_hdr, threads
+from fastsr.video.codecs import Wish, choose, grid, keeps_hdr, threads
+from fastsr.video.encoders import Encoding
 from fastsr.video.frames import Cut
 from fastsr.video.sequence import RATE
 from fastsr.video.source import Track

@@ -13,8 +13,8 @@ from av.video.frame import VideoFrame
 
 from fastsr.engines.base import Pixels
 from fastsr.errors import VideoError
-from fastsr.video.codecs import Encoding
 from fastsr.video.colors import Writer as Colorer
+from fastsr.video.encoders import Encoding
 from fastsr.video.frames import Frame, Mark
 from fastsr.video.segments import Encoded, Store, Writer
 

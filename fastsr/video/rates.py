@@ -12,12 +12,14 @@ from pathlib import Path
 from fastsr.errors import VideoError
 from fastsr.upscaler import Upscaler
 from fastsr.video.arguments import checked_file, encoding_for
-from fastsr.video.codecs import Encoding, Wish
+from fastsr.video.codecs import Wish
 from fastsr.video.colors import Writer
+from fastsr.video.encoders import Encoding
 from fastsr.video.enlarging import Enlarging
 from fastsr.video.frames import Frame
+from fastsr.video.opening import opening
 from fastsr.video.pipeline import Pipeline
-from fastsr.video.source import Track, VideoSource, opening
+from fastsr.video.source import Track, VideoSource
 
 _KEPT = 24  # enlarged frames that are held in memory to encode from, in turn
 

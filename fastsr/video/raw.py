@@ -13,10 +13,10 @@ import av
 import numpy as np
 
 from fastsr.errors import VideoError
-from fastsr.video.codecs import Encoding
 from fastsr.video.colors import LIMITED, Colors, Writer
+from fastsr.video.encoders import Encoding
 from fastsr.video.frames import Frame
-from fastsr.video.source import Opening
+from fastsr.video.opening import Opening
 
 NAME = "standard input"
 _PATIENCE = 0.1  # seconds until a waiting reader looks whether it is still wanted

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from av.stream import Discard, Stream
 
 from fastsr.errors import VideoError
 from fastsr.video import rotation
-from fastsr.video.codecs import CONTAINERS, Encoding
-from fastsr.video.segments import Encoded
-from fastsr.video.source import Opening, picture_stream, reason
+from fastsr.video.codecs import CONTAINERS
+from fastsr.video.encoders import Encoding
+from fastsr.video.opening import Opening, picture_stream, reason
+from fastsr.video.pictures import Pictures
 
 # what a container says of itself, not of its content
 _OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")
@@ -39,41 +39,6 @@ _MP4_TAGS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Pictures:
-    """The encoded track.
-
-    Attributes:
-        encoding: how it was made.
-        rotation: its display matrix as in FFmpeg's side data; None = shown as stored.
-        times: presentation times in order of decoding, in ticks.
-        last_duration: of the picture shown last, in ticks; 0 = unknown.
-        encoded: gives the packets, in order of decoding.
-
-    """
-
-    encoding: Encoding
-    rotation: bytes | None
-    times: list[int]
-    last_duration: int
-    encoded: Callable[[], Iterable[Encoded]]
-
-    def packets(self, shift: int) -> Iterator[Packet[Any]]:
-        """Packets ready to be muxed, `shift` ticks earlier."""
-        dts = decode_times(self.times)
-        shown = durations(self.times, self.last_duration)
-        for decoded, encoded in zip(dts, self.encoded(), strict=True):
-            packet: Packet[Any] = Packet(encoded.data)
-            packet.pts, packet.dts = encoded.pts - shift, decoded - shift
-            packet.duration, packet.time_base = shown[encoded.pts], self.encoding.time_base
-            packet.is_keyframe = encoded.key
-            yield packet
-
-    def first(self) -> Packet[Any]:
-        """The first packet."""
-        return next(self.packets(0))
-
-
-@dataclasses.dataclass(frozen=True)
 class Span:
     """Which part of the other streams is kept, in seconds of the source's clock, and what becomes its zero."""
 
@@ -84,27 +49,6 @@ class Span:
     def has(self, time: Fraction) -> bool:
         """Whether what begins at `time` is kept."""
         return (self.start is None or time >= self.start) and (self.end is None or time < self.end)
-
-
-def decode_times(times: list[int]) -> list[int]:
-    """When to decode pictures shown at `times` (distinct, in order of decoding): rising, and never after being shown.
-
-    The i-th picture is decoded when the one is shown that lies as many places before it as pictures are reordered.
-    """
-    order = sorted(times)
-    rank = {time: place for place, time in enumerate(order)}
-    delay = max((place - rank[time] for place, time in enumerate(times)), default=0)
-    step = order[1] - order[0] if len(order) > 1 else 1
-    return [order[i - delay] if i >= delay else order[0] - (delay - i) * step for i in range(len(order))]
-
-
-def durations(times: list[int], last: int) -> dict[int, int]:
-    """How long each picture is shown: until the next; the last as long as it says, else as the one before."""
-    order = sorted(times)
-    shown = {time: following - time for time, following in itertools.pairwise(order)}
-    if order:
-        shown[order[-1]] = last or (shown[order[-2]] if len(order) > 1 else 1)
-    return shown
 
 
 def write(given: Opening | None, pictures: Pictures, path: Path, target: Path, span: Span) -> int:

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.packet import Packet
 
 from fastsr.errors import VideoError
-from fastsr.video.codecs import Encoding
+from fastsr.video.encoders import Encoding
 
 _MATRIX = 36  # bytes: nine 32-bit numbers
 _MATRIX_AT = {0: 40, 1: 52}  # behind the begin of a track header's content, by version

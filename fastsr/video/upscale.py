@@ -25,15 +25,18 @@ from fastsr.video.arguments import (
     checked_segment,
     encoding_for,
 )
-from fastsr.video.codecs import Encoding, Wish, container_of
+from fastsr.video.codecs import Wish, container_of
+from fastsr.video.encoders import Encoding
 from fastsr.video.encoding import SEGMENT, SegmentedEncoder
 from fastsr.video.enlarging import FrameUpscaler
 from fastsr.video.frames import Cut, Frame
+from fastsr.video.opening import Opening, opening
+from fastsr.video.pictures import Pictures
 from fastsr.video.pipeline import Busy
 from fastsr.video.raw import RgbWriter, Y4mWriter, checked_raw_size, pipe_opening
 from fastsr.video.segments import Store
 from fastsr.video.sequence import SequenceSource, SequenceWriter, is_pattern
-from fastsr.video.source import Opening, Track, VideoSource, opening
+from fastsr.video.source import Track, VideoSource
 from fastsr.video.work import Follow, Job, Source, VideoResult
 
 PIPE = "-"  # standard input or output
@@ -237,7 +240,7 @@ def _write(store: Store, track: Track, encoding: Encoding, given: Opening | None
     times, last = store.times()
     if len(times) != store.packets or len(set(times)) != len(times):
         raise VideoError(f"{target}: {len(set(times))} pictures were kept of {store.packets}; report it")
-    pictures = remux.Pictures(encoding, track.rotation, times, last, store.encoded)
+    pictures = Pictures(encoding, track.rotation, times, last, store.encoded)
     ticks = track.time_base
     first = min(times) * ticks
     span = remux.Span(

@@ -18,7 +18,7 @@ pytest.importorskip("av")
 import fastsr
 from fastsr.errors import VideoError
 from fastsr.video.frames import Mark
-from fastsr.video.remux import decode_times, durations
+from fastsr.video.pictures import decode_times, durations
 from fastsr.video.segments import Encoded, Store
 
 ROOT = Path(__file__).parents[2]
