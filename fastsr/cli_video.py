@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from fastsr import images
-from fastsr.batch import is_file, is_folder, mode
+from fastsr.batch import is_file, is_folder, mode, names_file
 from fastsr.cli_models import Models, StopError
 from fastsr.console import abandon, say
 from fastsr.errors import FastsrError, VideoError
@@ -90,6 +90,10 @@ def split(arguments: argparse.Namespace) -> tuple[list[VideoTask], list[str]]:
         given = [name for name in _OPTIONS if getattr(arguments, name) not in (None, False)]
         if given:
             raise VideoError(f"--{given[0].replace('_', '-')} is for videos, but no input is one")
+    if tasks and not single and names_file(output):
+        raise VideoError(
+            f"{output}: a video cannot be written as {Path(output).suffix}; use one of {' '.join(OUTPUTS)}"
+        )
     if single and tasks:
         if len(tasks) > 1 or others:
             raise VideoError(f"{output}: names one video, but the input is several; name a folder with -o")

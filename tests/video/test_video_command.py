@@ -104,6 +104,8 @@ def test_gif_becomes_a_video_or_an_animation(cli):
     [
         (["in.mp4", "-o", "out.avi.txt/"], "out.avi.txt"),
         (["in.mp4", "b.mp4", "-o", "out.mp4"], "out.mp4: names one video, but the input is several"),
+        (["in.mp4", "-o", "out.gif"], "out.gif: a video cannot be written as .gif; use one of .mp4"),
+        (["in.mp4", "-o", "out.avi"], "out.avi: a video cannot be written as .avi; use one of .mp4"),
         (["a.png", "-o", "out.png", "--crf", "3"], "--crf is for videos, but no input is one"),
         (["in.mp4", "-o", "in.mp4", "--force"], "the result would replace its source"),
         (["missing.mp4", "-o", "out.mp4"], "missing.mp4: cannot be read"),
