@@ -1,5 +1,6 @@
 """Videos on the command line, sequences and pipes, previews, bench."""
 
+import re
 import subprocess
 import sys
 from fractions import Fraction
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from test_cli import on_terminal
 from video_samples import HEIGHT, WIDTH, decoded, packets, picture, planes, shown, video
 
 av = pytest.importorskip("av")
@@ -64,6 +66,14 @@ def test_options_reach_the_encoder(cli):
     assert (frames[0].format.name, len(frames)) == ("yuv420p10le", 3)
     with av.open("out.mkv") as made:
         assert "av1" in made.streams.video[0].codec_context.codec.canonical_name
+
+
+def test_progress_on_a_terminal(monkeypatch):
+    monkeypatch.setenv("TQDM_MININTERVAL", "0")  # every frame is shown, however fast the machine
+    video("in.mp4", 20)
+    shown_there = on_terminal("upscale", "in.mp4", "-o", "out.mp4", "--model", "nearest", "--scale", "2")
+    # frames, elapsed<left, frames a second, real-time factor
+    assert re.search(r"in\.mp4: .*1\d/20 \[\d+:\d+<\d+:\d+, .*frame/s, \d+\.\d\dx real time", shown_there)
 
 
 def test_several_inputs_queue_up(cli):
