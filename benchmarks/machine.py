@@ -11,7 +11,7 @@ from typing import Any
 
 from fastsr import _core
 
-PACKAGES = ("fastsr", "numpy", "pillow", "onnx", "onnxruntime", "torch", "opencv-python-headless")
+PACKAGES = ("fastsr", "numpy", "pillow", "onnx", "onnxruntime", "torch", "opencv-python-headless", "av")
 
 
 def describe() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command `fastsr`: upscale files and folders, list the models, export one."""
+"""The command `fastsr`: upscale files and folders, list the models, measure, export."""
 
 from __future__ import annotations
 
@@ -6,63 +6,70 @@ import argparse
 import atexit
 import contextlib
 import errno
-import os
 import re
 import signal
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
 from tqdm import tqdm
 
 import fastsr
-from fastsr import catalog, export, images
-from fastsr.batch import Task, is_file, is_folder, mode, names_file, plan
+from fastsr import catalog, cli_video, export, images
+from fastsr.batch import Task, is_file, mode, names_file, plan
+from fastsr.cli_models import Models, StopError
+from fastsr.console import say
 from fastsr.engines.base import DEVICES, PRECISIONS, REGISTRY, Progress
 from fastsr.errors import FastsrError, ImageError
-from fastsr.upscaler import Upscaler, checked_realism, default_model, output_size
+from fastsr.folders import check_folder, made_folder
+from fastsr.upscaler import checked_realism, output_size
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
-class StopError(FastsrError):
-    """A failure that concerns all images, so that the run ends."""
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fastsr", description="Super-resolution of photos.")
+    parser = argparse.ArgumentParser(prog="fastsr", description="Super-resolution of photos and video.")
     parser.add_argument("--version", action="version", version=f"fastsr {fastsr.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     up = commands.add_parser(
         "upscale",
-        help="enlarge images",
-        description="Enlarge images, folders of them, globs. Put -- before names that begin with a dash.",
+        help="enlarge images and videos",
+        description="Enlarge images and videos, folders of them, globs. Put -- before names that begin with a dash.",
     )
-    up.add_argument("inputs", nargs="+", metavar="IN", help="image, folder (searched through) or glob pattern")
-    up.add_argument("-o", "--output", required=True, metavar="OUT", help="file (for one image) or folder")
-    up.add_argument("--model", help="model name or .onnx file (default: the shipped one that fits the scale)")
-    up.add_argument("--realism", type=float, metavar="0..1", help="of an adversarial model: 0 faithful, 1 most detail")
-    up.add_argument("--scale", type=float, help="factor along each axis (default: the model's)")
+    up.add_argument("inputs", nargs="+", metavar="IN", help="image, video, folder (searched through) or glob")
+    up.add_argument("-o", "--output", required=True, metavar="OUT", help="file (for one input) or folder")
+    _add_model(up)
     up.add_argument("--size", metavar="WxH", help="exact size of the result, in pixels")
-    up.add_argument("--device", choices=DEVICES, default="auto")
-    up.add_argument("--precision", choices=PRECISIONS, default="auto")
-    up.add_argument("--engine", choices=("auto", *REGISTRY), default="auto")
-    up.add_argument("--tile", type=int, help="side of the windows large images are cut into (bounds the memory)")
-    formats = sorted(suffix[1:] for suffix in images.SUFFIXES)
+    formats = sorted(suffix[1:] for suffix in (*images.SUFFIXES, *cli_video.OUTPUTS))
     up.add_argument("--format", type=str.lower, choices=formats, help="of results in a folder (default: the source's)")
     up.add_argument("--quality", type=int, help="1 to 100, for JPEG, WebP and AVIF")
     up.add_argument("--force", action="store_true", help="make results again that exist already")
     up.add_argument("--allow-huge", action="store_true", help="accept images over Pillow's bomb limit")
 
+    cli_video.add_arguments(up)
+
     commands.add_parser("models", help="list the models")
+    cli_video.add_bench(commands, _add_model)
     export.add_parser(commands)
     return parser
+
+
+def _add_model(parser: argparse.ArgumentParser) -> None:
+    """The options that say which model enlarges how much, and on what."""
+    parser.add_argument("--model", help="model name or .onnx file (default: the shipped one that fits the scale)")
+    parser.add_argument(
+        "--realism", type=float, metavar="0..1", help="of adversarial models: 0 faithful, 1 most detail"
+    )
+    parser.add_argument("--scale", type=float, help="factor along each axis (default: the model's)")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
+    parser.add_argument("--engine", choices=("auto", *REGISTRY), default="auto")
+    parser.add_argument("--tile", type=int, help="side of the windows large images are cut into (bounds the memory)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,32 +77,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         if arguments.command == "models":
-            return 0 if _say(models_table()) else 1
+            return 0 if say(models_table()) else 1
         with _one_interrupt():
             if arguments.command == "export":
-                return 0 if _say(export.export(arguments)) else 1
+                return 0 if say(export.export(arguments)) else 1
+            if arguments.command == "bench":
+                arguments.size = None
+                return 0 if say(cli_video.bench(arguments, Models(arguments))) else 1
             return _upscale(arguments)
     except FastsrError as error:
-        _say(f"fastsr: {error}", sys.stderr)
+        say(f"fastsr: {error}", sys.stderr)
         return 1
     except KeyboardInterrupt:
-        _say("fastsr: interrupted; finished images are kept, no partial one is left", sys.stderr)
+        say("fastsr: interrupted; finished images are kept, no partial one is left", sys.stderr)
         return INTERRUPTED
-
-
-def _say(text: str, stream: TextIO | None = None) -> bool:
-    """Print; False when nobody reads any more, after which nothing else is written there."""
-    stream = stream or sys.stdout
-    encoding = stream.encoding or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except OSError as error:
-        # Python flushes once more at its end, which must not fail
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
-            _say(f"fastsr: standard output: cannot be written ({error.strerror}); redirect it elsewhere", sys.stderr)
-        return False
-    return True
 
 
 @contextlib.contextmanager
@@ -156,41 +151,52 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _upscale(arguments: argparse.Namespace) -> int:
     _check(arguments)
-    batch = plan(arguments.inputs, arguments.output, f".{arguments.format}" if arguments.format else None)
-    for note in batch.notes:
-        _say(f"fastsr: {note}", sys.stderr)
-    waiting = [task for task in batch.tasks if arguments.force or not is_file(task.target)]
-    run = _Run(arguments, batch.faults)
+    models = Models(arguments)
+    videos, arguments.inputs = cli_video.split(arguments)
+    run, films = _Run(arguments, models), cli_video.VideoRun(arguments, models)
     try:
-        run.make(waiting)
+        if arguments.inputs:
+            run.make_all()
+        films.make(videos)
     finally:
-        for fault in run.faults:
-            _say(f"fastsr: {fault}", sys.stderr)
-    parts = [f"{run.made} made"]
-    if len(waiting) < len(batch.tasks):
-        parts.append(f"{len(batch.tasks) - len(waiting)} already there (--force makes them again)")
-    if run.faults:
-        parts.append(f"{len(run.faults)} failed")
-    _say(", ".join(parts))
-    return 1 if run.faults else 0
+        faults = run.faults + films.faults
+        for fault in faults:
+            say(f"fastsr: {fault}", sys.stderr)
+    parts = [f"{run.made + films.made} made"]
+    if run.there + films.there:
+        parts.append(f"{run.there + films.there} already there (--force makes them again)")
+    if faults:
+        parts.append(f"{len(faults)} failed")
+    # standard output may carry the frames
+    say(", ".join(parts), sys.stderr if arguments.output == cli_video.PIPE else None)
+    return 1 if faults else 0
 
 
 class _Run:
     """Makes pictures one after the other; keeps the models, counts, and collects what fails."""
 
-    def __init__(self, arguments: argparse.Namespace, faults: list[str]) -> None:
-        self.faults = faults
-        self.made = 0
-        self._arguments = arguments
-        self._loaded: dict[str, Upscaler] = {}
+    def __init__(self, arguments: argparse.Namespace, models: Models) -> None:
+        self.faults: list[str] = []
+        self.made = self.there = 0
+        self._arguments, self._models = arguments, models
 
-    def make(self, tasks: Sequence[Task]) -> None:
-        """Make all; raises StopError for what concerns them all."""
+    def make_all(self) -> None:
+        """Make what the inputs ask for; raises StopError for what concerns them all."""
+        a = self._arguments
+        batch = plan(a.inputs, a.output, f".{a.format}" if a.format else None)
+        for note in batch.notes:
+            say(f"fastsr: {note}", sys.stderr)
+        self.faults = batch.faults
+        waiting = [task for task in batch.tasks if a.force or not is_file(task.target)]
+        self.there = len(batch.tasks) - len(waiting)
+        self._make(waiting)
+
+    def _make(self, tasks: Sequence[Task]) -> None:
         if tasks:
             output = Path(self._arguments.output)
-            _check_folder(output.parent if names_file(self._arguments.output) else output)
+            check_folder(output.parent if names_file(self._arguments.output) else output)
             if self._arguments.model is not None:
-                self._load(self._arguments.model)
+                self._models.load(self._arguments.model)
         with tqdm(total=len(tasks), unit="image", desc="images", disable=None if len(tasks) > 1 else True) as bar:
             for task in tasks:
                 fault = self._try(task)
@@ -223,68 +229,14 @@ class _Run:
         images.output_format(task.target)  # told before the work, not after it
         if mode(task.target) and not is_file(task.target):
             raise ImageError(f"{task.target}: is not a plain file; remove it or choose another output")
-        _check_folder(task.target.parent)
+        check_folder(task.target.parent)
         picture = images.read(task.source, allow_huge=a.allow_huge)
         height, width = picture.frames[0].color.shape[:2]
-        upscaler = self._upscaler(width, height)
+        upscaler = self._models.fitting(width, height)
         with tqdm(unit="tile", desc=task.source.name, leave=False, disable=None) as bar:
             frames = upscaler.enlarge(picture, a.scale, a.size, _follow(bar))
-        with _folder(task.target.parent):
+        with made_folder(task.target.parent):
             images.write(picture, frames, task.target, quality=a.quality)
-
-    def _upscaler(self, width: int, height: int) -> Upscaler:
-        """The named model, or the shipped one that fits what is asked of an image of this size."""
-        a = self._arguments
-        if a.model is not None:
-            return self._load(a.model)
-        try:
-            name = default_model(width, height, a.scale, a.size)
-        except FastsrError as error:
-            raise StopError(str(error)) from None
-        return self._load(name)
-
-    def _load(self, name: str) -> Upscaler:
-        a = self._arguments
-        if name not in self._loaded:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", RuntimeWarning)
-                try:
-                    self._loaded[name] = fastsr.load(name, a.device, a.precision, a.engine, a.tile, realism=a.realism)
-                except FastsrError as error:
-                    raise StopError(str(error)) from None
-                except OSError as error:
-                    raise StopError(f"{name}: cannot be read ({error.strerror}); check --model") from None
-            for warning in caught:
-                if warning.category is RuntimeWarning:
-                    _say(f"fastsr: {warning.message}", sys.stderr)
-        return self._loaded[name]
-
-
-def _check_folder(folder: Path) -> None:
-    """Raise ImageError unless a folder is there or can be made, and written into."""
-    folder = folder.absolute()
-    there = next(path for path in (folder, *folder.parents) if mode(path))
-    if not is_folder(there):
-        raise ImageError(f"{folder}: {there} is not a folder; choose another output")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise ImageError(f"{folder}: no permission to write into {there}; change its mode or choose another output")
-
-
-@contextlib.contextmanager
-def _folder(folder: Path) -> Iterator[None]:
-    """Make a folder; take away what was made of it when what follows fails."""
-    new = [path for path in (folder, *folder.parents) if not mode(path)]
-    try:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ImageError(f"{folder}: cannot make this folder ({error.strerror}); choose another output") from error
-        yield
-    except BaseException:
-        for path in new:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
 
 
 def _follow(bar: tqdm[Any]) -> Progress:

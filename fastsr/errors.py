@@ -11,6 +11,10 @@ class ImageError(FastsrError):
     """An image that cannot be read, converted or written."""
 
 
+class VideoError(FastsrError):
+    """A video that cannot be read, enlarged or written; the cause, if there is one, is its `__cause__`."""
+
+
 class ModelError(FastsrError):
     """A model that is unknown, unreadable or cannot be run."""
 

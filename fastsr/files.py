@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 Data = bytes | memoryview
@@ -15,6 +17,13 @@ def replace(path: Path, data: Data, temporary: Path | None = None) -> None:
     `temporary` is the name it is written under (default: one that nobody else uses; where given, a file of this name is
     written over). Raises OSError; what was written is then taken away.
     """
+    with replacing(path, temporary) as written, written.open("xb" if temporary is None else "wb") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
+    """A name to write a file under that is put into `path`'s place at the end; see `replace`."""
     # through a link the file that it points to is replaced, not the link
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
@@ -22,8 +31,7 @@ def replace(path: Path, data: Data, temporary: Path | None = None) -> None:
     unique = target.parent / f".fastsr-{os.getpid()}-{os.urandom(6).hex()}.tmp"
     written = unique if temporary is None else temporary
     try:
-        with written.open("xb" if temporary is None else "wb") as file:
-            file.write(data)
+        yield written
         written.replace(target)
     except BaseException:
         written.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import functools
+import hashlib
 import itertools
 import math
 import os
@@ -127,6 +128,12 @@ class Upscaler:
     def precision(self) -> str:
         """Precision in use, after any fallback."""
         return "fp32" if self._generator is None else self._generator.engine.precision
+
+    @property
+    def fingerprint(self) -> str:
+        """What the results depend on, as a short text: equal for upscalers that make equal results."""
+        weights = b"" if self._generator is None else self._generator.network.serialized
+        return f"{self.name} {hashlib.sha256(weights).hexdigest()[:16]} {self.engine} {self.precision}"
 
     def __repr__(self) -> str:
         return f"<Upscaler {self.name} x{self.scale} on {self.engine} at {self.precision}>"

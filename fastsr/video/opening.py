@@ -1,0 +1,56 @@
+"""How PyAV opens what a user names, and which of its tracks is the one to enlarge."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from fastsr.errors import VideoError
+
+
+@dataclasses.dataclass(frozen=True)
+class Opening:
+    """How PyAV opens a source: a path, or a pipe in a format that has to be named."""
+
+    file: Any
+    name: str
+    format: str | None = None
+    options: dict[str, str] = dataclasses.field(default_factory=dict)
+    path: Path | None = None  # None = a pipe, which can be opened only once
+
+    def open(self) -> InputContainer:
+        """Open it. Raises VideoError."""
+        try:
+            made: InputContainer = av.open(
+                self.file, "r", format=self.format, options=self.options, metadata_errors="replace"
+            )
+            return made
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise VideoError(f"{self.name}: cannot be opened as a video ({reason(error)}); check the file") from error
+
+
+def opening(path: Path) -> Opening:
+    """How to open a file; by a name that FFmpeg cannot take for a protocol or a pattern."""
+    return Opening(f"file:{path}", str(path), path=path)
+
+
+def reason(error: BaseException) -> str:
+    """What an error of PyAV says, without the name of the file."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def picture_stream(container: InputContainer, name: str) -> VideoStream:
+    """The track to enlarge: the first that is marked as default, else the first. Raises VideoError without one."""
+    tracks = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not tracks:
+        raise VideoError(f"{name}: has no picture track; give a video")
+    chosen = next((stream for stream in tracks if stream.disposition & Disposition.default), tracks[0])
+    if chosen.codec_context is None:
+        raise VideoError(f"{name}: there is no decoder for its picture track; convert it first")
+    return chosen

@@ -1,0 +1,73 @@
+"""Comparisons: bicubic on the left, the model on the right, as a clip or as a strip of pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastsr import images
+from fastsr.upscaler import load
+from fastsr.video.enlarging import FrameUpscaler
+from fastsr.video.frames import Cut, Frame
+
+SECONDS = 5  # of a clip, where no end is given
+ROWS = 4  # pictures of a strip
+
+
+class SideBySide:
+    """An upscaler whose pictures are twice as wide: bicubic | another one's."""
+
+    def __init__(self, upscaler: FrameUpscaler) -> None:
+        self.name = f"bicubic | {upscaler.name}"
+        self.fingerprint = f"bicubic | {upscaler.fingerprint}"
+        self._left, self._right = load("bicubic"), upscaler
+
+    def stream(
+        self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
+    ) -> Iterator[Any]:
+        """H x W x 3 pixels to pictures of `size` (width, height) that hold both."""
+        assert size is not None
+        half = size[0] // 2, size[1]
+        first, second = itertools.tee(frames)
+        made = zip(self._left.stream(first, size=half), self._right.stream(second, size=half), strict=True)
+        return (np.concatenate(both, axis=1) for both in made)
+
+
+def shortened(cut: Cut) -> Cut:
+    """The part of a video that a preview shows."""
+    return cut if cut.end is not None else Cut(cut.start, (cut.start or Fraction(0)) + SECONDS, cut.fps_limit)
+
+
+def write_strip(
+    first_frame_from: Callable[[Fraction], Frame | None],
+    span: tuple[Fraction, Fraction],
+    upscaler: FrameUpscaler,
+    size: tuple[int, int],
+    target: Path,
+) -> int:
+    """Write one picture with rows of `size`, of moments spread over `span` (seconds); returns how many rows.
+
+    `first_frame_from` gives the first frame at or after a time. Raises ImageError when it cannot be written.
+    """
+    start, end = span
+    times = [start + (end - start) * row / ROWS for row in range(ROWS)]
+    found = [frame for frame in map(first_frame_from, times) if frame is not None]
+    distinct = list({frame.pts: frame for frame in found}.values())
+    rows = list(upscaler.stream((frame.pixels for frame in distinct), size=size))
+    strip = np.concatenate(rows, axis=0)
+    picture = images.read(strip)
+    images.write(picture, picture.frames, target)
+    return len(rows)
+
+
+def first_of(source: Any) -> Frame | None:
+    """The first wanted frame of a source, which is closed then."""
+    with contextlib.closing(source):
+        frame: Frame | None = next(source.frames(), None)
+        return frame

@@ -1,0 +1,222 @@
+"""Work that a killed run leaves, and what becomes of it."""
+
+import hashlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from video_samples import constant, decoded, picture, video
+
+pytest.importorskip("av")
+
+import fastsr
+from fastsr.errors import VideoError
+from fastsr.video.frames import Mark
+from fastsr.video.pictures import decode_times, durations
+from fastsr.video.segments import Encoded, Store
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = {"model": "bicubic", "scale": 2, "segment": 6}
+
+
+class Kill(BaseException):
+    """As a kill: nothing may catch it."""
+
+
+def stop_after(frames):
+    """Kill the run that has made so many frames."""
+    left = [frames]
+
+    def progress(now):
+        left[0] -= 1
+        if not left[0]:
+            raise Kill
+
+    return progress
+
+
+def digest(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture(params=["regular", "long GOP, irregular", "intra"])
+def source(request, tmp_path):
+    options, times = {
+        "regular": ({"g": "8"}, constant(40)),
+        "long GOP, irregular": ({"g": "250", "bf": "3"}, [i * 500 + (i % 3) * 77 + 999 for i in range(40)]),
+        "intra": ({"g": "1"}, constant(40)),
+    }[request.param]
+    return video(tmp_path / "in.mp4", times=times, options=options, sound=True)
+
+
+@pytest.mark.parametrize("extra", [{}, {"start": 0.3, "end": 1.5, "fps_limit": 20}, {"codec": "av1", "scale": 3}])
+def test_the_result_is_that_of_an_uninterrupted_run(tmp_path, source, extra):
+    options = {**OPTIONS, **extra}
+    whole = fastsr.upscale_video(source, tmp_path / "whole.mp4", **options)
+    target = tmp_path / "out.mp4"
+    for stop in (14, 3, 8):
+        with pytest.raises(Kill):
+            fastsr.upscale_video(source, target, progress=stop_after(stop), **options)
+    assert names(tmp_path) == [".out.mp4.fastsr-work", "in.mp4", "whole.mp4"]
+    result = fastsr.upscale_video(source, target, **options)
+    assert result.frames == whole.frames
+    assert result.resumed > 0
+    assert digest(target) == digest(tmp_path / "whole.mp4")
+    assert names(tmp_path) == ["in.mp4", "out.mp4", "whole.mp4"]
+
+
+def test_finished_segments_are_not_made_again(tmp_path):
+    source = video(tmp_path / "in.mp4", 30, options={"g": "6"})
+    with pytest.raises(Kill):
+        fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(20), **OPTIONS)
+    seen = []
+    result = fastsr.upscale_video(source, tmp_path / "out.mp4", progress=seen.append, **OPTIONS)
+    assert result.resumed == 18
+    assert [now.frames for now in seen] == list(range(19, 31))
+
+
+@pytest.mark.parametrize("change", ["source", "scale", "crf", "model", "cut"])
+def test_work_for_something_else_is_not_taken(tmp_path, change):
+    source = video(tmp_path / "in.mp4", 30, options={"g": "6"})
+    with pytest.raises(Kill):
+        fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(20), **OPTIONS)
+    changed = {"scale": {"scale": 3}, "crf": {"crf": 30}, "model": {"model": "nearest"}, "cut": {"start": 0.1}}
+    if change == "source":
+        video(source, 30, pixels=lambda n, w, h: picture(n + 5, w, h))
+    options = {**OPTIONS, **changed.get(change, {})}
+    assert fastsr.upscale_video(source, tmp_path / "out.mp4", **options).resumed == 0
+    fastsr.upscale_video(source, tmp_path / "whole.mp4", **options)
+    assert digest(tmp_path / "out.mp4") == digest(tmp_path / "whole.mp4")
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_damaged_segments_are_made_again(tmp_path, damage):
+    source = video(tmp_path / "in.mp4", 30, options={"g": "6"})
+    fastsr.upscale_video(source, tmp_path / "whole.mp4", **OPTIONS)
+    with pytest.raises(Kill):
+        fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(26), **OPTIONS)
+    second = sorted((tmp_path / ".out.mp4.fastsr-work").glob("*.segment"))[1]
+    content = bytearray(second.read_bytes())
+    content[len(content) // 2] ^= 1
+    second.write_bytes({"flip": bytes(content), "cut": bytes(content[:-30]), "empty": b""}[damage])
+    assert fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS).resumed == 6
+    assert digest(tmp_path / "out.mp4") == digest(tmp_path / "whole.mp4")
+
+
+def test_two_runs_do_not_share_their_work(tmp_path):
+    store = Store(tmp_path / "out.mp4", {})
+    with pytest.raises(VideoError, match=r"out\.mp4: another process is making it"):
+        Store(tmp_path / "out.mp4", {})
+    store.close()
+    Store(tmp_path / "out.mp4", {}).remove()
+    assert names(tmp_path) == []
+
+
+def test_a_store_keeps_packets_and_marks(tmp_path):
+    store = Store(tmp_path / "out", {"a": 1})
+    writer = store.writer()
+    packets = [Encoded(5, 1, True, b"abc"), Encoded(-7, 0, False, b""), Encoded(6, 2, False, bytes(999))]
+    for packet in packets:
+        writer.write(packet)
+    store.add(writer, Mark(3, 77, 12345))
+    store.close()
+    again = Store(tmp_path / "out", {"a": 1})
+    assert list(again.encoded()) == packets
+    assert again.times() == ([5, -7, 6], 2)
+    assert (again.packets, again.mark, again.complete) == (3, Mark(3, 77, 12345), False)
+    again.close()
+    other = Store(tmp_path / "out", {"a": 2})
+    assert (other.packets, other.mark) == (0, None)
+    other.remove()
+
+
+def test_decode_times():
+    assert decode_times([0, 10, 20, 30]) == [0, 10, 20, 30]
+    assert decode_times([0, 40, 20, 10, 30, 50]) == [-20, -10, 0, 10, 20, 30]
+    for seed in range(200):
+        drawn = random.Random(seed)
+        times = sorted(drawn.sample(range(1000), 30))
+        order = []
+        while times:  # groups of reordered pictures, as encoders make them
+            group = [times.pop(0) for _ in range(min(len(times), drawn.randint(1, 5)))]
+            drawn.shuffle(group)
+            order += group
+        made = decode_times(order)
+        assert all(decoded_at <= shown_at for decoded_at, shown_at in zip(made, order, strict=True))
+        assert all(a < b for a, b in itertools.pairwise(made))
+
+
+def test_durations():
+    assert durations([0, 40, 10], 7) == {0: 10, 10: 30, 40: 7}
+    assert durations([0, 10], 0) == {0: 10, 10: 10}
+    assert durations([3], 0) == {3: 1}
+
+
+def killed_at_random(tmp_path, kills, seed, frames, segment):
+    """Run the command, killing it at random times, until it has finished; returns how often it was killed."""
+    source = video(tmp_path / "in.mp4", frames, options={"g": "20"}, sound=True, size=(96, 64))
+    target, drawn = tmp_path / "out.mp4", random.Random(seed)
+    code = (
+        "import sys, time, fastsr\n"
+        "fastsr.upscale_video(sys.argv[1], sys.argv[2], model='bicubic', scale=2, segment=int(sys.argv[3]), "
+        "progress=lambda now: time.sleep(0.02))"
+    )
+    command = [sys.executable, "-c", code, str(source), str(target), str(segment)]
+    count = 0
+    for _ in range(100 * kills):
+        process = subprocess.Popen(command, cwd=ROOT)
+        try:
+            process.wait(drawn.uniform(0.5, 2.5) if count < kills else None)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            count += 1
+            continue
+        assert process.returncode == 0
+        break
+    whole = tmp_path / "whole.mp4"
+    fastsr.upscale_video(source, whole, model="bicubic", scale=2, segment=segment)
+    assert len(decoded(target)) == frames
+    assert digest(target) == digest(whole)
+    assert names(tmp_path) == ["in.mp4", "out.mp4", "whole.mp4"]
+    return count
+
+
+def test_killed_at_random(tmp_path):
+    assert killed_at_random(tmp_path, 2, 1, 120, 10) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_at_random_many_times(tmp_path, seed):
+    assert killed_at_random(tmp_path, 10, seed, 400, 25) > 5
+
+
+def test_ctrl_c_on_the_command_line(tmp_path):
+    source = video(tmp_path / "in.mp4", 200, options={"g": "6"}, size=(96, 64))
+    code = "from fastsr.video import encoding, upscale\nimport sys\nfrom fastsr.cli import main\nsys.exit(main())"
+    options = ["--model", "lanczos", "--scale", "8"]
+    command = [sys.executable, "-c", code, "upscale", str(source), "-o", str(tmp_path / "out.mp4"), *options]
+    default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=default) as process:
+        for _ in range(1200):
+            if (tmp_path / ".out.mp4.fastsr-work").exists() or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGINT)
+        error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "the same command goes on where it was stopped" in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "out.mp4").exists()
