@@ -96,10 +96,10 @@ inline void finish_row(const FinishRow& row) {
 
 constexpr int64_t kStoreBlock = 32;  // pixels at a time: their samples stay in L1
 
-// `kRun` samples of one row of the frame for each pixel, or `run` of them when kRun is 0.
-template <int kRun, typename T>
-void store_run(const StoreRow& row, int64_t run) {
-  const int64_t length = kRun ? kRun : run;
+// `kRun` samples of one row of the frame for each pixel of kChannels; as many as the row says where they are 0.
+template <int kRun, int kChannels, typename T>
+void store_run(const StoreRow& row) {
+  const int64_t channels = kChannels ? kChannels : row.channels, length = kRun ? kRun : row.factor * channels;
   const float* source = row.source + row.dy * length;
   const T* low = static_cast<const T*>(row.low);
   T* pixels = static_cast<T*>(row.pixels);
@@ -111,8 +111,9 @@ void store_run(const StoreRow& row, int64_t run) {
       if (low == nullptr) {
         for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i];
       } else {
-        const T* pixel = low + (first + x) * row.channels;
-        for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i] + to_network(pixel[i % row.channels]);
+        float added[kMaxPlanes];
+        for (int64_t c = 0; c < channels; ++c) added[c] = to_network(low[(first + x) * channels + c]);
+        for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i] + added[i % channels];
       }
     }
     T* __restrict out = pixels + first * length;
@@ -122,12 +123,12 @@ void store_run(const StoreRow& row, int64_t run) {
 
 template <typename T>
 void store_pixels(const StoreRow& row) {
-  const int64_t run = row.factor * row.channels;
-  switch (run) {
-    case 3: return store_run<3, T>(row, run);
-    case 6: return store_run<6, T>(row, run);
-    case 12: return store_run<12, T>(row, run);
-    default: return store_run<0, T>(row, run);
+  if (row.channels != 3) return store_run<0, 0, T>(row);
+  switch (row.factor) {
+    case 1: return store_run<3, 3, T>(row);
+    case 2: return store_run<6, 3, T>(row);
+    case 4: return store_run<12, 3, T>(row);
+    default: return store_run<0, 3, T>(row);
   }
 }
 
