@@ -1,10 +1,10 @@
 """The native CPU engine beside other runtimes, on one frame: `python -m benchmarks.cpu_engines [--models fast-x4 ...]`.
 
 Whole calls are timed, uint8 picture in, uint8 picture out. Ways whose picture differs from fastsr's of the same
-precision are named and not timed; the others take turns, round after round, so that whatever disturbs the machine
-disturbs them all. Writes benchmarks/results/cpu-engines.json: medians, minima, the ratio to PyTorch, and the share of
-the rate at which the machine multiplies and adds in registers (above one where Winograd or int8 needs fewer
-operations). `--dry` only prints. Peers that are not installed are named and left out.
+precision are named and not timed; the others take turns, each in a process of its own, round after round, so that
+whatever disturbs the machine disturbs them all. Writes benchmarks/results/cpu-engines.json: medians, minima, the ratio
+to PyTorch, and the share of the rate at which the machine multiplies and adds in registers (above one where Winograd
+or int8 needs fewer operations). `--dry` only prints. Peers that are not installed are named and left out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import dataclasses
 import importlib
 import importlib.util
 import json
+import multiprocessing
 import statistics
 import tempfile
 import time
@@ -37,6 +38,7 @@ RESULTS = Path(__file__).parent / "results" / "cpu-engines.json"
 HEIGHT, WIDTH = 270, 480
 TOLERANCE = {"fp32": 1, "int8": 24}  # levels of 255; int8 sums that round differently part from one another
 RATE_ROUNDS = 4_000_000
+PAUSE = 0.25  # seconds between two ways: a runtime's threads look about for work that long before they sleep
 
 Frame = npt.NDArray[np.uint8]
 Way = Callable[[Frame], Frame]
@@ -70,6 +72,7 @@ class Module(nn.Module):
             layer = self._layer(node)
             if layer is not None:
                 self.layers[node.outputs[0].replace(".", "_")] = layer
+        self.readers = {name: i for i, node in enumerate(network.nodes) for name in node.inputs}  # the last of each
 
     def _layer(self, node: Node) -> nn.Module | None:
         weights = [
@@ -95,8 +98,8 @@ class Module(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x 3 x H x W in 0..1 to N x 3 x sH x sW."""
         values = {self.network.input: x}
-        for node in self.network.nodes:
-            read = [values[name] for name in node.inputs if name in values]
+        for i, node in enumerate(self.network.nodes):
+            read = [values.pop(n) if self.readers[n] == i else values[n] for n in node.inputs if n in values]
             made = node.outputs[0]
             values[made] = read[0] + read[1] if node.op == "Add" else self.layers[made.replace(".", "_")](read[0])
         return values[self.network.output]
@@ -150,23 +153,65 @@ def openvino(model: bytes) -> Way:
     return run
 
 
-def ways(network: Graph) -> dict[str, tuple[str, Way]]:
-    """Name -> (precision, run)."""
+def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
+    """Name -> (precision, what makes it), of all that this machine has."""
     ranged = calibrated(network)
-    qdq = quantized.to_qdq(ranged).SerializeToString()
-    made: dict[str, tuple[str, Way]] = {
-        f"fastsr {p}": (p, CpuEngine(ranged, p, None).run) for p in ("fp32", "int8") if p in _core.precisions()
+
+    def qdq() -> bytes:
+        return bytes(quantized.to_qdq(ranged).SerializeToString())
+
+    made: dict[str, tuple[str, Callable[[], Way]]] = {
+        f"fastsr {p}": (p, lambda p=p: CpuEngine(ranged, p, None).run)  # type: ignore[misc]
+        for p in ("fp32", "int8")
+        if p in _core.precisions()
     }
-    made["PyTorch eager fp32, NCHW"] = "fp32", eager(network, last=False)
-    made["PyTorch eager fp32, NHWC"] = "fp32", eager(network, last=True)
-    made["ONNX Runtime fp32"] = "fp32", session(network.serialized, network.input)
-    made["ONNX Runtime int8 QDQ"] = "int8", session(qdq, network.input)
+    made["PyTorch eager fp32, NCHW"] = "fp32", lambda: eager(network, last=False)
+    made["PyTorch eager fp32, NHWC"] = "fp32", lambda: eager(network, last=True)
+    made["ONNX Runtime fp32"] = "fp32", lambda: session(network.serialized, network.input)
+    made["ONNX Runtime int8 QDQ"] = "int8", lambda: session(qdq(), network.input)
     if importlib.util.find_spec("openvino"):
-        made["OpenVINO fp32"] = "fp32", openvino(network.serialized)
-        made["OpenVINO int8 QDQ"] = "int8", openvino(qdq)
+        made["OpenVINO fp32"] = "fp32", lambda: openvino(network.serialized)
+        made["OpenVINO int8 QDQ"] = "int8", lambda: openvino(qdq())
     if importlib.util.find_spec("ncnn"):
-        made["ncnn fp32"] = "fp32", ncnn_peer.way(network, _core.thread_count())
+        made["ncnn fp32"] = "fp32", lambda: ncnn_peer.way(network, _core.thread_count())
     return made
+
+
+class Runner:
+    """One way in a process of its own, so that the threads of one runtime are never in another's way."""
+
+    def __init__(self, model: str, name: str) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, model, name), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def picture(self) -> npt.NDArray[np.int64]:
+        """What it makes of the frame."""
+        self._pipe.send("picture")
+        made: npt.NDArray[np.int64] = self._pipe.recv()
+        return made
+
+    def seconds(self) -> float:
+        """How long it takes for the frame."""
+        self._pipe.send("time")
+        taken: float = self._pipe.recv()
+        return taken
+
+    def close(self) -> None:
+        """End the process."""
+        self._pipe.send("end")
+        self._process.join()
+
+
+def _serve(pipe: Any, model: str, name: str) -> None:
+    torch.set_num_threads(_core.thread_count())
+    run, pixels = ways(graph.read(catalog.find(model)))[name][1](), frame()
+    while (asked := pipe.recv()) != "end":
+        begun = time.perf_counter()
+        made = run(pixels)
+        pipe.send(time.perf_counter() - begun if asked == "time" else made.astype(int))
 
 
 def operations(network: Graph) -> float:
@@ -182,33 +227,35 @@ def operations(network: Graph) -> float:
     return total * HEIGHT * WIDTH * 1e-9
 
 
-def differing(made: dict[str, tuple[str, Way]], pixels: Frame) -> dict[str, int]:
+def differing(pictures: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
     """By how many levels the ways that part from fastsr's of their precision by more than TOLERANCE do so."""
-    results = {name: run(pixels).astype(int) for name, (_, run) in made.items()}
     found = {}
-    for name, (precision, _) in made.items():
-        difference = int(np.abs(results[name] - results[f"fastsr {precision}"]).max())
+    for name, picture in pictures.items():
+        precision = "int8" if "int8" in name else "fp32"
+        difference = int(np.abs(picture - pictures[f"fastsr {precision}"]).max())
         if difference > TOLERANCE[precision]:
             found[name] = difference
     return found
 
 
-def measure(model: str, rounds: int) -> dict[str, Any]:
-    """Times of every way, in milliseconds, and what follows from them."""
+def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
+    """Times of every way, in milliseconds, and what follows from them; after `patience` seconds, 3 rounds suffice."""
     network = graph.read(catalog.find(model))
-    made, pixels = ways(network), frame()
-    excluded = differing(made, pixels)
+    runners = {name: Runner(model, name) for name in ways(network)}
+    excluded = differing({name: runner.picture() for name, runner in runners.items()})
     for name, levels in excluded.items():
         print(f"{name}: up to {levels} levels from the others; not timed")
-        del made[name]
-    times: dict[str, list[float]] = {name: [] for name in made}
+        runners.pop(name).close()
+    times: dict[str, list[float]] = {name: [] for name in runners}
     rates: list[float] = []
-    for _ in range(rounds):
+    begun = time.perf_counter()
+    while len(rates) < rounds and (len(rates) < 3 or time.perf_counter() - begun < patience):
         rates.append(_core.multiply_add_rate(RATE_ROUNDS))
-        for name, (_, run) in made.items():
-            begun = time.perf_counter()
-            run(pixels)
-            times[name].append((time.perf_counter() - begun) * 1e3)
+        for name, runner in runners.items():
+            time.sleep(PAUSE)
+            times[name].append(runner.seconds() * 1e3)
+    for runner in runners.values():
+        runner.close()
     work, rate = operations(network), max(rates)
     reference = "PyTorch eager fp32, NHWC"
     rows = {
@@ -224,8 +271,10 @@ def measure(model: str, rounds: int) -> dict[str, Any]:
         for name, values in times.items()
     }
     calibration = "from the file" if network.ranges else "wide, for timing alone"
+    shipped = network.name in fastsr.models()
     return {
-        "model": model,
+        "model": network.name if shipped else f"{network.name} (weights not shipped)",
+        "rounds": len(rates),
         "gflop": round(work, 2),
         "peak_gflops": round(rate),
         "int8_ranges": calibration,
@@ -253,18 +302,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=list(fastsr.models()))
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--patience", type=float, default=120, help="seconds of a model after which 3 rounds suffice")
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
     arguments = parser.parse_args()
-    torch.set_num_threads(_core.thread_count())
     absent = [name for name in ("openvino", "ncnn") if importlib.util.find_spec(name) is None]
     if absent:
         print(f"not installed, left out: {', '.join(absent)}")
     results = []
     for model in arguments.models:
-        results.append(measure(model, arguments.rounds))
+        results.append(measure(model, arguments.rounds, arguments.patience))
         print(table(results[-1]) + "\n", flush=True)
     if not arguments.dry:
-        content = {"machine": machine.describe(), "rounds": arguments.rounds, "absent": absent, "results": results}
+        content = {"machine": machine.describe(), "absent": absent, "results": results}
         RESULTS.write_text(json.dumps(content, indent=2) + "\n")
 
 

@@ -22,7 +22,7 @@ DIGITS = {"psnr": 2, "ssim": 4, "consistency": 2, "lpips": 4}
 
 
 def measure(
-    folders: list[Path], precisions: list[str], lpips: evaluate.Perceptual | None = None
+    folders: list[Path], precisions: list[str], lpips: evaluate.Perceptual | None = None, only: list[str] | None = None
 ) -> list[dict[str, Any]]:
     """One row per model, precision and folder, with the means that `evaluate.score` gives.
 
@@ -32,6 +32,8 @@ def measure(
     scales = sorted({m.scale for m in fastsr.models().values()}, reverse=True)
     models = [("bicubic", scale) for scale in scales] + [(m.name, m.scale) for m in fastsr.models().values()]
     for name, scale in sorted(models, key=lambda m: -m[1]):
+        if only and name not in only:
+            continue
         for precision in precisions:
             upscaler = fastsr.load(name, precision=precision)
             if upscaler.precision != precision:
@@ -50,9 +52,13 @@ def main() -> None:
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS[1:], default=["fp32"])
     parser.add_argument("--weights", type=Path, help="folder with the weights of LPIPS, to measure it too")
+    parser.add_argument("--models", nargs="+", help="measure only these; rows of the others stay")
     arguments = parser.parse_args()
     lpips = None if arguments.weights is None else evaluate.perceptual(arguments.weights)
-    rows = measure(arguments.folders, arguments.precisions, lpips)
+    rows = measure(arguments.folders, arguments.precisions, lpips, arguments.models)
+    if arguments.models:
+        kept = [r for r in json.loads(RESULTS.read_text())["rows"] if r["model"] not in arguments.models]
+        rows = sorted(kept + rows, key=lambda r: -r["scale"])
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"machine": machine.describe(), "rows": rows}, indent=2) + "\n")
 

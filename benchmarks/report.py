@@ -71,11 +71,14 @@ def cpu_engines() -> str:
                 continue
             times = [result["rows"].get(peer, {}).get("median_ms") for peer in peers]
             ratios = ["" if t is None else f"{t / ours['median_ms']:.1f}x" for t in times]
-            lines.append(f"| `{result['model']}`, {precision} | {ours['median_ms']:.0f} | " + " | ".join(ratios) + " |")
+            name, _, remark = result["model"].partition(" ")
+            name = f"`{name}`{remark and ' ' + remark}, {precision}"
+            lines.append(f"| {name} | {ours['median_ms']:.0f} | " + " | ".join(ratios) + " |")
     left_out = sorted({way for result in content["results"] for way in result.get("excluded", {})})
     apart = f" Not timed, because its picture differs: {', '.join(left_out)}." if left_out else ""
     absent = f" Not installed: {', '.join(content['absent'])}." if content["absent"] else ""
-    note = f"Medians of {content['rounds']} interleaved rounds, from pixels to pixels.{absent}{apart} "
+    rounds = " or ".join(str(n) for n in sorted({result["rounds"] for result in content["results"]}, reverse=True))
+    note = f"Medians of {rounds} interleaved rounds, from pixels to pixels.{absent}{apart} "
     return "\n".join([*lines, "", note + _where(content)])
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from benchmarks import report
@@ -32,6 +33,10 @@ def test_readmes_python_runs(tmp_path):
     blocks = re.findall(r"```python\n(.*?)```", report.README.read_text(), re.DOTALL)
     assert blocks
     Image.fromarray(np.full((12, 16, 3), 90, np.uint8)).save(tmp_path / "photo.jpg")
+    pytest.importorskip("av", reason="PyAV is not installed")
+    import video_samples
+
+    video_samples.video(tmp_path / "film.mp4")
     code = "\n".join(blocks)
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
