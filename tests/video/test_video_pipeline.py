@@ -108,7 +108,16 @@ def test_an_error_in_any_stage_ends_all_and_names_it(stage, wrong):
     assert not alive()
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT as Python takes it; a shell that starts the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("where", ["decode", "upscale", "encode"])
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_at_any_time(where):
     """The signal comes to the main thread, wherever it is, and all threads end."""
 
