@@ -99,6 +99,22 @@ def startup() -> str:
     return "\n".join([*lines, "", note + _where(content)])
 
 
+def video() -> str:
+    """Frames a second from file to file, of each way and of our stages alone."""
+    content = _read("video.json")
+    (result,) = content["results"]
+    width, height, *large = result["size"]
+    lines = [f"| {width}x{height} -> {large[0]}x{large[1]}, H.264 | frames a second | fastsr is |", "|---|---|---|"]
+    for name, rate in result["frames_per_second"].items():
+        ratio = result["times_as_fast_as"].get(name)
+        lines.append(f"| {name} | {rate:.1f} | {'' if ratio is None else f'{ratio:.1f}x as fast'} |")
+    share = f"fastsr reaches {result['share_of_slower_stage']:.0%} of the slower of its stages alone. "
+    note = (
+        f"`{result['model']}`, {result['encoder']}, {result['frames']} frames, medians of {content['rounds']} rounds; "
+    )
+    return "\n".join([*lines, "", note + share + _where(content)])
+
+
 def _read(name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((RESULTS / name).read_text())
     return content
@@ -110,7 +126,14 @@ def _where(content: dict[str, Any]) -> str:
     return f"Machine: {m['processor']}, {m['threads']} threads, {m['isa']}; Python {m['python']}, {packages}."
 
 
-TABLES = {"quality": quality, "cpu-engines": cpu_engines, "memory": memory, "startup": startup, "ops": ops}
+TABLES = {
+    "quality": quality,
+    "cpu-engines": cpu_engines,
+    "memory": memory,
+    "startup": startup,
+    "video": video,
+    "ops": ops,
+}
 
 
 def rendered(text: str) -> str:
