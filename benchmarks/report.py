@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks import memory as measured_memory
 from benchmarks import plot
+from benchmarks import video as measured_video
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -103,16 +104,8 @@ def video() -> str:
     """Frames a second from file to file, of each way and of our stages alone."""
     content = _read("video.json")
     (result,) = content["results"]
-    width, height, *large = result["size"]
-    lines = [f"| {width}x{height} -> {large[0]}x{large[1]}, H.264 | frames a second | fastsr is |", "|---|---|---|"]
-    for name, rate in result["frames_per_second"].items():
-        ratio = result["times_as_fast_as"].get(name)
-        lines.append(f"| {name} | {rate:.1f} | {'' if ratio is None else f'{ratio:.1f}x as fast'} |")
-    share = f"fastsr reaches {result['share_of_slower_stage']:.0%} of the slower of its stages alone. "
-    note = (
-        f"`{result['model']}`, {result['encoder']}, {result['frames']} frames, medians of {content['rounds']} rounds; "
-    )
-    return "\n".join([*lines, "", note + share + _where(content)])
+    note = f"{result['frames']} frames, medians of {content['rounds']} rounds. "
+    return "\n".join([measured_video.table(result), "", note + _where(content)])
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """A stand-in for TensorRT, which loads no engine without a GPU: as much of it as the runtime side touches."""
 
-import contextlib
 import enum
 import types
 
 import numpy as np
+import pytest
 
-from fastsr.engines import flavours
+from fastsr.engines import flavours, gpus
+from fastsr.engines.flavours import Flavour
 from fastsr.engines.gpus import Gpu
 
 ADA = Gpu(0, "NVIDIA GeForce RTX 4090", "8.9")
@@ -191,8 +192,22 @@ class Library(types.SimpleNamespace):
         self.loggers[0].log(Severity.ERROR, text)
 
 
-@contextlib.contextmanager
-def installing(monkeypatch):
+@pytest.fixture
+def device(monkeypatch):
+    """The GPU."""
+    made = Device()
+    monkeypatch.setattr(gpus, "device", lambda index=0: made)
+    return made
+
+
+@pytest.fixture
+def rtx():
+    """TensorRT-RTX."""
+    return Flavour("tensorrt_rtx", "1.7.0", Library())
+
+
+@pytest.fixture
+def installed(monkeypatch):
     """A dictionary, module name -> library, in place of the TensorRTs of this machine; none until some are added."""
     modules = {}
 

@@ -2,19 +2,16 @@
 
 import errno
 import os
-import pty
 import re
-import select
 import signal
 import subprocess
-import sys
-import termios
 import time
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import files, finish, on_terminal, runner, start, tree
 from PIL import Image
 from small_models import SAMPLE, compact
 
@@ -40,16 +37,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cli(capsys):
-    """Run the command: exit code, standard output, standard error; by bicubic unless another model is named."""
-
-    def run(*arguments):
-        chosen = [] if "--model" in arguments else ["--model", "bicubic"]
-        code = main(["upscale", *chosen, *map(str, arguments)])
-        done = capsys.readouterr()
-        assert "Traceback" not in done.err
-        return code, done.out, done.err
-
-    return run
+    return runner(capsys, "--model", "bicubic")
 
 
 def picture(path, width=8, height=6, seed=0, **options):
@@ -64,29 +52,6 @@ def size(path):
     with Image.open(path) as image:
         image.load()
         return image.size
-
-
-def tree(folder="."):
-    """All files and folders below, as text."""
-    return sorted(str(p.relative_to(folder)) for p in Path(folder).rglob("*"))
-
-
-def files(folder="."):
-    return [name for name in tree(folder) if (Path(folder) / name).is_file()]
-
-
-def start(*arguments, **options):
-    """The command as its own process, where Ctrl-C works even if the tests run in the background."""
-    default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "fastsr", *map(str, arguments)]
-    return subprocess.Popen(command, preexec_fn=default, env=environment, text=True, **options)
-
-
-def finish(*arguments, **options):
-    with start(*arguments, stdout=options.pop("stdout", subprocess.PIPE), stderr=subprocess.PIPE, **options) as process:
-        out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
 
 
 # ---------------------------------------------------------------- what is made
@@ -771,23 +736,6 @@ def test_the_handler_of_interrupts_is_put_back(cli):
     assert cli("in.png", "-o", "out.png")[0] == 0
     assert cli("in.png", "-o", "in.png")[0] == 1
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def on_terminal(*arguments):
-    """What the command shows on a terminal."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
-    shown = b""
-    with start(*arguments, stdout=subprocess.PIPE, stderr=theirs) as process:
-        os.close(theirs)
-        while select.select([ours], [], [], 60)[0]:
-            try:
-                shown += os.read(ours, 65536)
-            except OSError:  # Linux tells the end of a terminal so
-                break
-    os.close(ours)
-    assert process.returncode == 0
-    return shown.decode()
 
 
 def test_progress_on_a_terminal_only(model, monkeypatch):

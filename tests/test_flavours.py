@@ -5,30 +5,11 @@ import threading
 import types
 
 import pytest
-from fake_tensorrt import ADA, HOPPER, Device, Library, Severity, installing
+from fake_tensorrt import ADA, HOPPER, Device, Library, Severity
 
 from fastsr.engines import flavours, gpus
-from fastsr.engines.flavours import Flavour
 from fastsr.engines.gpus import Gpu
 from fastsr.errors import EngineError
-
-
-@pytest.fixture
-def device(monkeypatch):
-    made = Device()
-    monkeypatch.setattr(gpus, "device", lambda index=0: made)
-    return made
-
-
-@pytest.fixture
-def rtx():
-    return Flavour("tensorrt_rtx", "1.7.0", Library())
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    with installing(monkeypatch) as modules:
-        yield modules
 
 
 def test_rtx_serves_what_it_lists_and_tensorrt_the_rest(installed):

@@ -2,29 +2,17 @@
 
 import numpy as np
 import pytest
-from fake_tensorrt import Device, Diagnostics, Library, Validity
+from fake_tensorrt import Diagnostics, Library, Validity
 
-from fastsr.engines import gpus, tensorrt
+from fastsr.engines import tensorrt
 from fastsr.engines.flavours import Flavour
 from fastsr.errors import EngineError, GpuMemoryError
-
-
-@pytest.fixture
-def device(monkeypatch):
-    made = Device()
-    monkeypatch.setattr(gpus, "device", lambda index=0: made)
-    return made
 
 
 @pytest.fixture(params=["tensorrt_rtx", "tensorrt"])
 def flavour(request):
     library = Library(rtx=request.param == "tensorrt_rtx")
     return Flavour(request.param, library.__version__, library)
-
-
-@pytest.fixture
-def rtx():
-    return Flavour("tensorrt_rtx", "1.7.0", Library())
 
 
 def test_what_an_engine_says_of_itself(flavour, device):

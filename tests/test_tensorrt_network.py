@@ -4,7 +4,7 @@ import types
 import warnings
 
 import pytest
-from fake_tensorrt import ADA, Device, Library, installing
+from fake_tensorrt import ADA, Library
 from small_models import compact
 
 from fastsr import graph
@@ -15,24 +15,6 @@ from fastsr.engines.gpus import Gpu
 from fastsr.errors import EngineError, GpuMemoryError
 
 PROFILE = Profile((1, 8, 8), (1, 64, 64), (4, 128, 256))
-
-
-@pytest.fixture
-def device(monkeypatch):
-    made = Device()
-    monkeypatch.setattr(gpus, "device", lambda index=0: made)
-    return made
-
-
-@pytest.fixture
-def rtx():
-    return Flavour("tensorrt_rtx", "1.7.0", Library())
-
-
-@pytest.fixture
-def installed(monkeypatch):
-    with installing(monkeypatch) as modules:
-        yield modules
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ class CollapsibleConv(nn.Module):
     kernel that what is learned is added to, instead of the identity.
     """
 
-    identity: Tensor
+    start: Tensor
 
     def __init__(
         self,
@@ -55,19 +55,19 @@ class CollapsibleConv(nn.Module):
             fixed = start
         elif identity and inputs == outputs:
             fixed[range(outputs), range(inputs), size // 2, size // 2] = 1
-        self.register_buffer("identity", fixed, persistent=False)
+        self.register_buffer("start", fixed, persistent=False)
         self.levels: Levels | None = None  # of int8, while training sees them
 
     def kernel(self) -> Tensor:
         """The folded kernel, outputs x inputs x size x size."""
         with torch.autocast(self.project.device.type, enabled=False):
             flat = self.project if self.spatial is None else self.project @ self.spatial
-            return flat.view(self.identity.shape) + self.identity
+            return flat.view(self.start.shape) + self.start
 
     @torch.no_grad()
     def set_kernel(self, kernel: Tensor) -> None:
         """Fold to `kernel` from now on: balanced factors by singular values, spare rows kept behind zeros."""
-        wanted = (kernel - self.identity).flatten(1)
+        wanted = (kernel - self.start).flatten(1)
         if self.spatial is None:
             self.project.copy_(wanted)
             return
@@ -295,7 +295,7 @@ def load_plain(network: Network, state: dict[str, Tensor]) -> list[str]:
         for key, tensor in [(k, left[k]) for k in (f"{name}.weight", f"{name}.bias") if k in left]:
             kind = key.rpartition(".")[2]
             collapsible = isinstance(module, CollapsibleConv)
-            held = module.identity if collapsible and kind == "weight" else getattr(module, kind, None)
+            held = module.start if collapsible and kind == "weight" else getattr(module, kind, None)
             if held is None or held.shape != tensor.shape:
                 continue
             if not isinstance(module, CollapsibleConv):

@@ -15,7 +15,7 @@ from fastsr.graph import Graph
 __all__ = ["CpuEngine", "auto_precision", "build", "precisions", "unsupported"]
 
 MAX_COST = 0.05  # dB of PSNR that "auto" gives for speed
-FASTER_IN_INT8 = ("avxvnni", "avx512", "avx512bf16")  # byte dot products; without them Winograd's fp32 is as fast
+FASTER_IN_INT8 = ("avxvnni", "avx512", "avx512bf16")  # byte dot products; without them fp32 is faster
 
 _NONE = np.empty(0, np.float32)
 

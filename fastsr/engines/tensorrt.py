@@ -156,12 +156,12 @@ class TensorRTNetwork:
         shape that it cannot take.
         """
         self._device.set_current()
-        self._shape_of(batch, height, width)
+        self._set_shape(batch, height, width)
         sizes = [math.prod(self._context.get_tensor_shape(name)) for name in (self._input, self._output)]
         inside = self._context.update_device_memory_size_for_shapes()
         return int(inside + sum(sizes) * self.dtype.itemsize)
 
-    def _shape_of(self, batch: int, height: int, width: int) -> None:
+    def _set_shape(self, batch: int, height: int, width: int) -> None:
         """Tell the context a shape; it is unprepared from then on."""
         for value, low, high, what in zip(
             (batch, height, width), self.least, self.limits, ("pictures", "rows", "columns"), strict=True
@@ -185,7 +185,7 @@ class TensorRTNetwork:
         if shape == self._shape:
             return
         self._device.set_current()
-        self._shape_of(batch, height, width)
+        self._set_shape(batch, height, width)
         self._provide(int(self._context.update_device_memory_size_for_shapes()))
         sizes = [math.prod(self._context.get_tensor_shape(name)) for name in (self._input, self._output)]
         with contextlib.ExitStack() as scratch:

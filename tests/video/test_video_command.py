@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import files, on_terminal, runner
 from PIL import Image
-from test_cli import on_terminal
 from video_samples import HEIGHT, WIDTH, decoded, packets, picture, planes, shown, video
 
 av = pytest.importorskip("av")
@@ -29,20 +29,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cli(capsys):
-    """Run the command: exit code, standard output, standard error; by nearest x2 unless another model is named."""
-
-    def run(*arguments):
-        chosen = [] if "--model" in arguments else ["--model", "nearest", "--scale", "2"]
-        code = main(["upscale", *map(str, arguments), *chosen])
-        done = capsys.readouterr()
-        assert "Traceback" not in done.err
-        return code, done.out, done.err
-
-    return run
-
-
-def files(folder="."):
-    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*") if path.is_file())
+    return runner(capsys, "--model", "nearest", "--scale", "2")
 
 
 # ---------------------------------------------------------------- files
