@@ -30,7 +30,7 @@ from torch import nn
 
 import fastsr
 from benchmarks import machine, ncnn_peer
-from fastsr import _core, catalog, graph, quantized
+from fastsr import _core, catalog, graph, qdq, quantized
 from fastsr.engines.cpu import CpuEngine
 from fastsr.graph import RANGES, Graph, Node
 
@@ -157,8 +157,8 @@ def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
     """Name -> (precision, what makes it), of all that this machine has."""
     ranged = calibrated(network)
 
-    def qdq() -> bytes:
-        return bytes(quantized.to_qdq(ranged).SerializeToString())
+    def integer() -> bytes:
+        return bytes(qdq.to_qdq(ranged).SerializeToString())
 
     made: dict[str, tuple[str, Callable[[], Way]]] = {
         f"fastsr {p}": (p, lambda p=p: CpuEngine(ranged, p, None).run)  # type: ignore[misc]
@@ -168,10 +168,10 @@ def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
     made["PyTorch eager fp32, NCHW"] = "fp32", lambda: eager(network, last=False)
     made["PyTorch eager fp32, NHWC"] = "fp32", lambda: eager(network, last=True)
     made["ONNX Runtime fp32"] = "fp32", lambda: session(network.serialized, network.input)
-    made["ONNX Runtime int8 QDQ"] = "int8", lambda: session(qdq(), network.input)
+    made["ONNX Runtime int8 QDQ"] = "int8", lambda: session(integer(), network.input)
     if importlib.util.find_spec("openvino"):
         made["OpenVINO fp32"] = "fp32", lambda: openvino(network.serialized)
-        made["OpenVINO int8 QDQ"] = "int8", lambda: openvino(qdq())
+        made["OpenVINO int8 QDQ"] = "int8", lambda: openvino(integer())
     if importlib.util.find_spec("ncnn"):
         made["ncnn fp32"] = "fp32", lambda: ncnn_peer.way(network, _core.thread_count())
     return made

@@ -1,13 +1,13 @@
 """fastsr: super-resolution of photos and video. `import fastsr; fastsr.upscale("photo.jpg").save("large.png")`."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from fastsr import ops
-from fastsr.catalog import Model, models
-from fastsr.errors import EngineError, FastsrError, ImageError, ModelError, VideoError
-from fastsr.upscaler import Upscaler, load, upscale
-
 if TYPE_CHECKING:
+    from fastsr import ops
+    from fastsr.catalog import Model, models
+    from fastsr.errors import EngineError, FastsrError, ImageError, ModelError, VideoError
+    from fastsr.upscaler import Upscaler, load, upscale
     from fastsr.video.upscale import upscale_video
 
 __version__ = "0.1.0"
@@ -27,11 +27,24 @@ __all__ = [
     "upscale_video",
 ]
 
+# Where each public name stands; its module, and NumPy with it, is imported when the name is first used (PEP 562).
+_MODULES = {
+    **dict.fromkeys(("Model", "models"), "fastsr.catalog"),
+    **dict.fromkeys(("EngineError", "FastsrError", "ImageError", "ModelError", "VideoError"), "fastsr.errors"),
+    **dict.fromkeys(("Upscaler", "load", "upscale"), "fastsr.upscaler"),
+    "upscale_video": "fastsr.video.upscale",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """`upscale_video` on first use, since it needs PyAV."""
-    if name == "upscale_video":
-        from fastsr.video.upscale import upscale_video
+    if name == "ops":
+        return importlib.import_module("fastsr.ops")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'fastsr' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
 
-        return upscale_video
-    raise AttributeError(f"module 'fastsr' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

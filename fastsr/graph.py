@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnx
-from onnx import numpy_helper
 
+from fastsr import catalog, onnx_messages
 from fastsr.errors import ModelError
+from fastsr.onnx_messages import Message
 
+STANDARD = ("", "ai.onnx")  # domains of operators that need no name
 MIN_OPSET = 11
 MAX_SCALE = 64
 MAX_ALIGNMENT = 1024
@@ -45,6 +46,7 @@ class Graph:
     digest: str  # SHA-256 of the file, hexadecimal
     nodes: tuple[Node, ...]
     weights: dict[str, npt.NDArray[Any]]
+    opset: int  # of the standard operators
     input: str
     output: str
     channels: int  # of the input and the output
@@ -97,9 +99,9 @@ def read(path: str | Path) -> Graph:
     Raises ModelError, naming the file, when it is missing, not ONNX, no generator, or keeps data outside its folder.
     """
     path = Path(path)
-    model = _load(path)
+    model, opset = _load(path)
     nodes = tuple(_node(n) for n in model.graph.node)
-    weights = {t.name: _array(t) for t in model.graph.initializer}
+    weights = {t.name: onnx_messages.array(t) for t in model.graph.initializer}
     for node in nodes:
         kinds = {"value", "value_float", "value_floats", "value_int", "value_ints"} & node.attributes.keys()
         if node.op == "Constant" and kinds:
@@ -131,10 +133,11 @@ def read(path: str | Path) -> Graph:
         digest=hashlib.sha256(path.read_bytes()).hexdigest(),
         nodes=nodes,
         weights=weights,
+        opset=opset,
         input=inputs[0].name,
         output=output,
         channels=channels,
-        dtype=np.dtype(onnx.helper.tensor_dtype_to_np_dtype(inputs[0].type.tensor_type.elem_type)),
+        dtype=_FLOATS[inputs[0].type.tensor_type.elem_type],
         fixed_size=(height, width) if height and width else None,
         fixed_batch=batch,
         scale=scale,
@@ -146,28 +149,37 @@ def read(path: str | Path) -> Graph:
     )
 
 
-def _load(path: Path) -> onnx.ModelProto:
+def _load(path: Path) -> tuple[Message, int]:
+    """A file's model, checked, with its weights; and the opset of its standard operators."""
     if not path.is_file():
         raise ModelError(f"{path}: no such model file")
     try:
-        model = onnx.load_model(str(path), load_external_data=False)
+        model = onnx_messages.parse(path.read_bytes())
     except Exception:  # protobuf's parsers differ in what they raise
         raise ModelError(f"{path}: not an ONNX model; export one with: python -m training export") from None
     if not model.graph.node or not model.opset_import:
         raise ModelError(f"{path}: not an ONNX model; export one with: python -m training export")
-    opset = max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0)
+    opset = max((o.version for o in model.opset_import if o.domain in STANDARD), default=0)
     if opset < MIN_OPSET:
         raise ModelError(f"{path}: opset {opset} is too old; export it with opset 17 or newer")
+    if catalog.card(path) is None:  # what ships was checked when it was made, and the checker takes long to import
+        _check(path, model)
+    return model, opset
+
+
+def _check(path: Path, model: Message) -> None:
+    """Load what a user's file keeps outside, and have onnx check the whole."""
+    import onnx
+
     _load_external(path, model)
     try:
         onnx.checker.check_model(model)
     except Exception as error:  # its own, and protobuf's for models that are too large
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path}: not a valid ONNX model: {reason}") from None
-    return model
 
 
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+def _tensors(graph: Message) -> Iterator[Message]:
     """Every tensor stored in a graph and in the graphs inside its operators."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
@@ -175,19 +187,21 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
     yield from _attached(graph.node)
 
 
-def _attached(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+def _attached(nodes: Iterable[Message]) -> Iterator[Message]:
     for attribute in (a for n in nodes for a in n.attribute):
         yield from (attribute.t, *attribute.tensors)
         for inner in (attribute.g, *attribute.graphs):
             yield from _tensors(inner)
 
 
-def _external(model: onnx.ModelProto) -> list[onnx.TensorProto]:
+def _external(model: Message) -> list[Message]:
     stored = [*_tensors(model.graph), *(t for f in model.functions for t in _attached(f.node))]
-    return [t for t in stored if t.data_location == onnx.TensorProto.EXTERNAL]
+    return [t for t in stored if t.data_location == t.EXTERNAL]
 
 
-def _load_external(path: Path, model: onnx.ModelProto) -> None:
+def _load_external(path: Path, model: Message) -> None:
+    import onnx
+
     folder = path.resolve().parent
     for tensor in _external(model):
         place = {e.key: e.value for e in tensor.external_data}.get("location", "")
@@ -203,33 +217,32 @@ def _load_external(path: Path, model: onnx.ModelProto) -> None:
             onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         except Exception as error:
             raise ModelError(f"{path}: cannot read its weights from {target}: {error}") from None
-        tensor.data_location = onnx.TensorProto.DEFAULT
+        tensor.data_location = tensor.DEFAULT
         del tensor.external_data[:]
 
 
-def _node(proto: onnx.NodeProto) -> Node:
+def _node(proto: Message) -> Node:
     attributes = {}
     for a in proto.attribute:
-        value = onnx.helper.get_attribute_value(a)
-        if isinstance(value, onnx.TensorProto):
-            value = _array(value)
+        value = onnx_messages.attribute(a)
+        if a.type == a.TENSOR:
+            value = onnx_messages.array(value)
         elif isinstance(value, bytes):
             value = value.decode(errors="replace")
         elif isinstance(value, list):
             value = tuple(value)
         attributes[a.name] = value
-    op = proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
+    op = proto.op_type if proto.domain in STANDARD else f"{proto.domain}.{proto.op_type}"
     return Node(op, tuple(proto.input), tuple(proto.output), attributes)
 
 
-def _array(tensor: onnx.TensorProto) -> npt.NDArray[Any]:
-    return np.asarray(numpy_helper.to_array(tensor))
+_FLOATS: dict[int, np.dtype[Any]] = {
+    onnx_messages.FLOAT: np.dtype(np.float32),
+    onnx_messages.FLOAT16: np.dtype(np.float16),
+}
 
 
-_FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
-
-
-def _input_shape(path: Path, value: onnx.ValueInfoProto) -> tuple[int | None, int, int | None, int | None]:
+def _input_shape(path: Path, value: Message) -> tuple[int | None, int, int | None, int | None]:
     kind = value.type.tensor_type
     if kind.elem_type not in _FLOATS:
         raise ModelError(f"{path}: its input is not float; export a float32 model with pixels in 0..1")

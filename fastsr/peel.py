@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 
-import onnx
-
+from fastsr import onnx_messages
 from fastsr.graph import Graph, Node
 
 MAX_PLANES = 64  # output channels that the store takes: factor * factor * channels at most
@@ -71,7 +70,7 @@ def _residual(graph: Graph, node: Node) -> str:
 
 def _without(graph: Graph, taken: list[Node], output: str, factor: int) -> Graph:
     gone = {name for node in taken for name in node.outputs}
-    model = onnx.load_model_from_string(graph.serialized)
+    model = onnx_messages.parse(graph.serialized)
     nodes = [n for n in model.graph.node if not gone & set(n.output)]
     read = {name for n in nodes for name in n.input}
     weights = [t for t in model.graph.initializer if t.name in read]
@@ -79,8 +78,7 @@ def _without(graph: Graph, taken: list[Node], output: str, factor: int) -> Graph
     stale = {t.name for t in model.graph.initializer} - read
     inputs = [i for i in model.graph.input if i.name not in stale]
     kind = model.graph.output[0].type.tensor_type.elem_type
-    deep = graph.channels * factor * factor
-    made = onnx.helper.make_tensor_value_info(output, kind, [None, deep, None, None])
+    made = onnx_messages.picture(output, kind, graph.channels * factor * factor)
     for field, values in (("node", nodes), ("initializer", weights), ("input", inputs), ("output", [made])):
         model.graph.ClearField(field)
         getattr(model.graph, field).extend(values)

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
-from fastsr import quantized
+from fastsr import qdq, quantized
 from fastsr.errors import EngineError, ModelError
 from fastsr.graph import Graph
 
@@ -71,7 +71,7 @@ def typed(graph: Graph, precision: str) -> onnx.ModelProto:
     if precision in ("int8", "fp8"):
         form = SymmetricForm(graph) if precision == "int8" else Float8Form(graph)
         # 127 steps from black to white would be coarser than the pixels; the head is a small part of the work.
-        model = quantized.rewritten(model, graph, form, exact=frozenset((graph.input,)))
+        model = qdq.rewritten(model, graph, form, exact=frozenset((graph.input,)))
     return _marked(_Typing(graph, model, precision, body).model(), precision)
 
 
@@ -81,7 +81,7 @@ def _marked(model: onnx.ModelProto, precision: str) -> onnx.ModelProto:
 
 
 def _converted(graph: Graph, model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    if max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx")) >= opset:
+    if graph.opset >= opset:
         return model
     try:
         converted = version_converter.convert_version(model, opset)
@@ -101,7 +101,7 @@ def half_scale(scale: npt.ArrayLike) -> npt.NDArray[np.float32]:
     return np.where(near < wanted, above, near).astype(np.float32)
 
 
-class SymmetricForm(quantized.Form):
+class SymmetricForm(qdq.Form):
     """s8 activations and kernels around 0 (-127..127), in steps that fp16 holds; biases stay float.
 
     TensorRT's parser takes neither zero points nor integer biases.
@@ -122,7 +122,7 @@ class SymmetricForm(quantized.Form):
         return [x, self.weight(f"{node.output[0]}/kernel", levels, scale), *node.input[2:]]
 
 
-class Float8Form(quantized.Form):
+class Float8Form(qdq.Form):
     """E4M3 activations and kernels, in steps that fp16 holds; biases stay float."""
 
     def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from fastsr import catalog, images, on_device, resample
+from fastsr import catalog, graph, images, on_device, resample
 from fastsr.alpha import bleed
 from fastsr.engines import base
 from fastsr.engines.base import Pixels, Progress
@@ -303,10 +303,10 @@ def load(
         if realism is not None:
             raise ModelError(f"{os.fspath(model)!r} is a filter without weights; {catalog.realism_offered()}")
         return Upscaler(os.fspath(model), _Interpolation(os.fspath(model)))
-    from fastsr import graph, interpolate  # onnx takes a while to import
-
     network = graph.read(catalog.find(model))
     if realism is not None:
+        from fastsr import interpolate  # onnx takes a while to import
+
         network = interpolate.between(interpolate.fidelity_of(network), network, realism)
     made = base.build(network, device, precision, engine, tile, wait)
     return Upscaler(network.name, _Generator(network, made))

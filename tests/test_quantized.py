@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from small_models import MODELS, Builder, compact
 
 import fastsr
-from fastsr import graph, quantized
+from fastsr import graph, qdq, quantized
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import EngineError, ModelError
 
@@ -83,7 +83,7 @@ def test_a_convolution_is_one_in_integers(rules, tmp_path):
     pad = options["dilation"] * (rules["kernel"] - 1) // 2
     x = picture()
     expected = integer_conv(x, kernel, bias, low, high, pad, **options)
-    np.testing.assert_allclose(run(quantized.to_qdq(network), x, "Conv0"), expected, rtol=1e-4, atol=2e-6)
+    np.testing.assert_allclose(run(qdq.to_qdq(network), x, "Conv0"), expected, rtol=1e-4, atol=2e-6)
 
 
 def test_a_chain_is_one_in_integers(tmp_path):
@@ -100,7 +100,7 @@ def test_a_chain_is_one_in_integers(tmp_path):
     last = integer_conv(features, *tensors[6:8], *WIDE, pad=1)
     n, _, h, w = last.shape
     shuffled = last.reshape(n, 3, 2, 2, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(n, 3, 2 * h, 2 * w)
-    difference = np.abs(run(quantized.to_qdq(network), x) - (shuffled + x.repeat(2, 2).repeat(2, 3)))
+    difference = np.abs(run(qdq.to_qdq(network), x) - (shuffled + x.repeat(2, 2).repeat(2, 3)))
     one_step = (WIDE[1] - WIDE[0]) / 255 * np.abs(tensors[6]).max()
     assert difference.max() <= 1.5 * one_step  # a value between two levels may round to either
     assert (difference < 1e-5).mean() > 0.95
@@ -131,7 +131,7 @@ def test_pixels_are_on_the_grid_of_the_input():
 def test_weights_are_stored_as_integers(tmp_path):
     b = Builder().conv(6)
     kernel, bias = (numpy_helper.to_array(t) for t in b.weights)
-    model = quantized.to_qdq(read(b.conv(3), tmp_path))
+    model = qdq.to_qdq(read(b.conv(3), tmp_path))
     onnx.checker.check_model(model, full_check=True)
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     first = next(n for n in model.graph.node if n.op_type == "Conv")
@@ -157,7 +157,7 @@ def test_dead_channels_and_large_biases_stay_what_they_are(tmp_path):
     b.add("Conv", b.weight(kernel), b.weight(bias), pads=[1] * 4)
     b.deep = 4
     network = read(b.conv(3), tmp_path, {"input": (0.0, 1.0)})
-    result = run(quantized.to_qdq(network), picture(), "Conv0")
+    result = run(qdq.to_qdq(network), picture(), "Conv0")
     np.testing.assert_allclose(result[0, 1], 0.5, rtol=1e-6)
     assert np.abs(result[0, [0, 2]]).max() < 1e-9
     assert result[0, 3].min() > 0.5
@@ -173,7 +173,7 @@ def test_a_tensor_has_one_grid_and_sums_read_it_in_float(tmp_path):
     b.conv(8)
     left, b.x = b.x, trunk
     network = read(b.conv(8).add("Add", left).add("Add", trunk).conv(3), tmp_path)
-    model = quantized.to_qdq(network)
+    model = qdq.to_qdq(network)
     assert len(_operators(model, "Conv")) == 4
     assert len(_operators(model, "QuantizeLinear")) == 3  # the input, the trunk for two convolutions, the sum
     assert {name for n in _operators(model, "Add") for name in n.input} == {"Conv1", "Conv2", "Add3", trunk}
@@ -184,7 +184,7 @@ def test_a_tensor_has_one_grid_and_sums_read_it_in_float(tmp_path):
 def test_without_a_range_a_convolution_stays_float(tmp_path):
     b = compact()
     network = read(b, tmp_path, {"PRelu1": WIDE})
-    model = quantized.to_qdq(network)
+    model = qdq.to_qdq(network)
     assert [n.input[0] for n in _operators(model, "QuantizeLinear")] == ["PRelu1"]
     convolutions = _operators(model, "Conv")
     assert list(convolutions[0].input) == ["input", "w0", "w1"]
@@ -197,7 +197,7 @@ def test_weights_among_the_inputs_go_with_them(tmp_path):
     model = b.model(metadata={"ranges": json.dumps({"input": [0, 1]})})
     model.graph.input.extend(onnx.helper.make_tensor_value_info(t.name, 1, t.dims) for t in b.weights[:2])
     onnx.save_model(model, str(tmp_path / "m.onnx"))
-    made = quantized.to_qdq(graph.read(tmp_path / "m.onnx"))
+    made = qdq.to_qdq(graph.read(tmp_path / "m.onnx"))
     assert [i.name for i in made.graph.input] == ["input"]
     assert run(made, picture()).shape == (1, 3, 22, 26)
 

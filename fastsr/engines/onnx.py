@@ -12,7 +12,7 @@ from fastsr import _core
 from fastsr.engines.tiled import TiledEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.graph import Graph
-from fastsr.quantized import to_qdq
+from fastsr.qdq import to_qdq
 
 
 class OnnxEngine(TiledEngine):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import fastsr
-from fastsr import graph, quantized
+from fastsr import graph, qdq, quantized
 from fastsr.engines.onnx import OnnxEngine
 from training import generators, recipe, start
 from training import quantize as calibration
@@ -63,7 +63,7 @@ def test_training_sees_what_the_int8_form_computes(kind, photos, tmp_path):
         rounded = network(x)
         generators.see_int8(network, {})
         assert torch.equal(network(x), exact)
-    model = quantized.to_qdq(graph.read(path)).SerializeToString()
+    model = qdq.to_qdq(graph.read(path)).SerializeToString()
     (made,) = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"input": x.numpy()})
     cost = (rounded - exact).abs().mean()
     assert cost > 1e-4

@@ -1,0 +1,44 @@
+"""What a program that uses fastsr does not have to load; each in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+UPSCALE = "import fastsr, numpy; fastsr.upscale(numpy.zeros((8, 8, 3), numpy.uint8), model='fast-x2', device='cpu')"
+
+
+def loaded(code, names):
+    """Which of `names` a fresh process has imported after `code`."""
+    script = f"import sys\n{code}\nprint(*(n for n in {names!r} if n in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_import_alone_loads_nothing_heavy():
+    assert loaded("import fastsr", ("numpy", "PIL", "onnx", "torch", "onnxruntime", "av")) == []
+
+
+def test_a_shipped_model_runs_without_onnx_and_torch():
+    assert loaded(UPSCALE, ("onnx", "torch", "onnxruntime", "av")) == []
+
+
+def test_onnx_can_be_imported_after_its_messages_were_used():
+    code = f"""{UPSCALE}
+import onnx
+from fastsr import catalog, graph, onnx_messages
+assert onnx_messages.messages().ModelProto is onnx.ModelProto
+onnx.checker.check_model(onnx_messages.parse(graph.read(catalog.find("fast-x2")).serialized))"""
+    assert loaded(code, ("onnx",)) == ["onnx"]
+
+
+@pytest.mark.parametrize("name", ["ops", "upscale", "Upscaler", "models", "ImageError", "upscale_video"])
+def test_every_public_name_is_there_when_asked_for(name):
+    assert loaded(f"import fastsr; fastsr.{name}; from fastsr import {name}; assert {name!r} in dir(fastsr)", ()) == []
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'upscal'"):
+        import fastsr
+
+        _ = fastsr.upscal
