@@ -14,10 +14,8 @@ import dataclasses
 import importlib
 import importlib.util
 import json
-import multiprocessing
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from torch import nn
 
 import fastsr
 from benchmarks import machine, ncnn_peer
+from benchmarks.turns import Frame, Runner, Way, interleaved
 from fastsr import _core, catalog, graph, qdq, quantized
 from fastsr.engines.cpu import CpuEngine
 from fastsr.graph import RANGES, Graph, Node
@@ -38,20 +37,6 @@ RESULTS = Path(__file__).parent / "results" / "cpu-engines.json"
 HEIGHT, WIDTH = 270, 480
 TOLERANCE = {"fp32": 1, "int8": 24}  # levels of 255; int8 sums that round differently part from one another
 RATE_ROUNDS = 4_000_000
-PAUSE = 0.25  # seconds between two ways: a runtime's threads look about for work that long before they sleep
-
-Frame = npt.NDArray[np.uint8]
-Way = Callable[[Frame], Frame]
-
-
-def frame() -> Frame:
-    """A picture with edges, slopes and noise, always the same."""
-    random = np.random.default_rng(0)
-    y, x = np.mgrid[0:HEIGHT, 0:WIDTH] / 40
-    waves = [
-        127 + 80 * np.sin(x * a + y * b) + 30 * np.sign(np.sin(y * a - x * b)) for a, b in ((1, 2), (3, 1), (2, 5))
-    ]
-    return np.clip(np.stack(waves, axis=2) + random.normal(0, 6, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8)
 
 
 def calibrated(network: Graph) -> Graph:
@@ -177,41 +162,9 @@ def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
     return made
 
 
-class Runner:
-    """One way in a process of its own, so that the threads of one runtime are never in another's way."""
-
-    def __init__(self, model: str, name: str) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, model, name), daemon=True)
-        self._process.start()
-        theirs.close()
-
-    def picture(self) -> npt.NDArray[np.int64]:
-        """What it makes of the frame."""
-        self._pipe.send("picture")
-        made: npt.NDArray[np.int64] = self._pipe.recv()
-        return made
-
-    def seconds(self) -> float:
-        """How long it takes for the frame."""
-        self._pipe.send("time")
-        taken: float = self._pipe.recv()
-        return taken
-
-    def close(self) -> None:
-        """End the process."""
-        self._pipe.send("end")
-        self._process.join()
-
-
-def _serve(pipe: Any, model: str, name: str) -> None:
+def _made(model: str, name: str) -> Way:
     torch.set_num_threads(_core.thread_count())
-    run, pixels = ways(graph.read(catalog.find(model)))[name][1](), frame()
-    while (asked := pipe.recv()) != "end":
-        begun = time.perf_counter()
-        made = run(pixels)
-        pipe.send(time.perf_counter() - begun if asked == "time" else made.astype(int))
+    return ways(graph.read(catalog.find(model)))[name][1]()
 
 
 def operations(network: Graph) -> float:
@@ -241,21 +194,13 @@ def differing(pictures: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
 def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
     """Times of every way, in milliseconds, and what follows from them; after `patience` seconds, 3 rounds suffice."""
     network = graph.read(catalog.find(model))
-    runners = {name: Runner(model, name) for name in ways(network)}
+    runners = {name: Runner(_made, model, name) for name in ways(network)}
     excluded = differing({name: runner.picture() for name, runner in runners.items()})
     for name, levels in excluded.items():
         print(f"{name}: up to {levels} levels from the others; not timed")
         runners.pop(name).close()
-    times: dict[str, list[float]] = {name: [] for name in runners}
     rates: list[float] = []
-    begun = time.perf_counter()
-    while len(rates) < rounds and (len(rates) < 3 or time.perf_counter() - begun < patience):
-        rates.append(_core.multiply_add_rate(RATE_ROUNDS))
-        for name, runner in runners.items():
-            time.sleep(PAUSE)
-            times[name].append(runner.seconds() * 1e3)
-    for runner in runners.values():
-        runner.close()
+    times = interleaved(runners, rounds, patience, lambda: rates.append(_core.multiply_add_rate(RATE_ROUNDS)))
     work, rate = operations(network), max(rates)
     reference = "PyTorch eager fp32, NHWC"
     rows = {

@@ -29,7 +29,8 @@ from av.video.frame import VideoFrame
 
 import fastsr
 from benchmarks import machine
-from benchmarks.cpu_engines import Way, eager, session
+from benchmarks.cpu_engines import eager, session
+from benchmarks.turns import Way
 from fastsr import _core, catalog, graph
 from fastsr.video.codecs import Wish
 from fastsr.video.rates import measure

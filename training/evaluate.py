@@ -10,7 +10,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,14 @@ BAR = 16  # height of a strip's captions, pixels
 
 class EvaluateError(ValueError):
     """A measurement that cannot be made as asked."""
+
+
+class Enlarging(Protocol):
+    """What `score` measures: an Upscaler, or anything with its method."""
+
+    def upscale(self, image: Image.Image, *, size: tuple[int, int]) -> Image.Image:
+        """The RGB `image` at `size` (width, height)."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +142,7 @@ def _tensor(image: Image.Image) -> Tensor:
 
 @torch.inference_mode()
 def score(
-    upscaler: fastsr.Upscaler,
+    upscaler: Enlarging,
     files: Iterable[Path],
     scale: int,
     lpips: Perceptual | None = None,

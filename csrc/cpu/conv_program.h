@@ -10,6 +10,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "conv.h"
@@ -94,8 +95,10 @@ class ConvProgram {
     std::vector<float> scales;
     bool residual = false;
   };
+  struct Frame;
   struct Unit;
   struct Cut;
+  using Memory = std::pair<size_t, Block>;  // bytes, and where they are
 
   bool tile_conv(const ConvSpec& spec);
   int spread_of(int source);
@@ -107,6 +110,12 @@ class ConvProgram {
   void measure();
   void needs(int64_t first, int64_t last, int axis, std::vector<Interval>& need) const;
   Cut cut(const FrameShape& shape, int64_t side) const;
+  Unit unit(const Frame& frame, const Cut& parts, int64_t index) const;
+  size_t lay_out(Unit& unit) const;
+  void place(Unit& unit, uint8_t* memory) const;
+  Memory take(size_t bytes) const;
+  void give_back(Memory memory) const;
+  void flow(Unit& unit, int team, const std::function<bool(int64_t)>& finished) const;
   void make_row(Unit& unit, const Step& step, int64_t y, int team) const;
   void make_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
   void conv_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
@@ -124,7 +133,7 @@ class ConvProgram {
   int64_t lead_ = 0;         // rows of that tensor between the first layer's start and the first row that is stored
   bool teams_ = false;       // threads share the rows of a unit rather than cut the frame into more of them
   mutable std::mutex mutex_;
-  mutable std::vector<std::pair<size_t, Block>> spare_;  // memory of finished units
+  mutable std::vector<Memory> spare_;  // memory of finished units
 };
 
 }  // namespace fastsr::cpu
