@@ -28,12 +28,20 @@ format: $(VENV)/development
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 
-# Everything that a CPU can measure; quality needs the test sets: python -m benchmarks.quality FOLDER...
+# Everything that a CPU can measure. DATA=FOLDER of test sets (Set5/, BSD100/, faces/) and WEIGHTS=FOLDER (LPIPS) add
+# quality and other upscalers.
 bench: $(VENV)/development
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	$(BIN)/python -m benchmarks.ops
 	$(BIN)/python -m benchmarks.cpu_engines
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.video
+ifneq ($(DATA),)
+	$(BIN)/python -m benchmarks.quality $(DATA)/* --precisions fp32 int8 --weights $(WEIGHTS)
+	$(BIN)/python -m benchmarks.upscalers $(DATA)/BSD100 --weights $(WEIGHTS)
+endif
+	$(BIN)/python -m benchmarks.report
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastsr needs Python 3.11 or newer; set PYTHON=")'

@@ -1,10 +1,13 @@
-"""pytest-benchmark suite of the kernels beside NumPy and PyTorch: `pytest benchmarks/bench_ops.py`.
+"""pytest-benchmark suite of the kernels beside NumPy, PyTorch and OpenCV: `pytest benchmarks/bench_ops.py`.
 
-Each group does one thing on one frame, by fastsr and by its peers; outputs are compared before anything is timed.
+OpenCV takes part where it is installed and has the operation. Each group does one thing on one frame, by fastsr and by
+its peers; outputs are compared before anything is timed.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 from fastsr import ops
 
 torch = pytest.importorskip("torch")
+cv2: Any = importlib.import_module("cv2") if importlib.util.find_spec("cv2") else None
 
 Array = npt.NDArray[Any]
 HEIGHT, WIDTH, SCALE = 270, 480, 4
@@ -71,6 +75,15 @@ def gather_torch() -> Array:
     return out
 
 
+def gather_opencv() -> Array:
+    bottom = max(0, TOPS[-1] + TILE - FRAME.shape[0])
+    right = max(0, LEFTS[-1] + TILE - FRAME.shape[1])
+    padded = cv2.copyMakeBorder(FRAME, HALO, bottom, HALO, right, cv2.BORDER_REFLECT_101)
+    tiles = [padded[t + HALO : t + HALO + TILE, c + HALO : c + HALO + TILE] for t, c in ORIGINS.tolist()]
+    out: Array = cv2.dnn.blobFromImages(tiles, 1 / 255)
+    return out
+
+
 def scatter_fastsr() -> Array:
     out = np.empty_like(FRAME)
     ops.tile_scatter(DEEP, WINDOW, out, SCALE)
@@ -86,6 +99,11 @@ def scatter_numpy() -> Array:
 def scatter_torch() -> Array:
     shuffled = torch.nn.functional.pixel_shuffle(torch.from_numpy(DEEP), SCALE)[0]
     out: Array = shuffled.mul(255).clamp_(0, 255).round_().byte().permute(1, 2, 0).contiguous().numpy()
+    return out
+
+
+def scatter_opencv() -> Array:
+    out: Array = cv2.convertScaleAbs(shuffle_numpy()[0].transpose(1, 2, 0), alpha=255)
     return out
 
 
@@ -107,10 +125,12 @@ CASES: dict[str, dict[str, Callable[[], Array]]] = {
     },
     "tile_scatter uint8 1080p": {"fastsr": scatter_fastsr, "numpy": scatter_numpy, "torch": scatter_torch},
 }
+if cv2 is not None:
+    CASES["tile_gather uint8 1080p"]["opencv"] = gather_opencv
+    CASES["tile_scatter uint8 1080p"]["opencv"] = scatter_opencv
 
 
-@pytest.mark.parametrize("who", ["fastsr", "numpy", "torch"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(("case", "who"), [(case, who) for case, makers in CASES.items() for who in makers])
 def test_ops(benchmark: Any, case: str, who: str) -> None:
     """Time one implementation, after its output was found equal to NumPy's."""
     make = CASES[case][who]

@@ -35,7 +35,7 @@ from fastsr.graph import RANGES, Graph, Node
 
 RESULTS = Path(__file__).parent / "results" / "cpu-engines.json"
 HEIGHT, WIDTH = 270, 480
-TOLERANCE = {"fp32": 1, "int8": 24}  # levels of 255; int8 sums that round differently part from one another
+TOLERANCE = {"fp32": 1, "bf16": 8, "int8": 24}  # levels of 255; sums that round differently part from one another
 RATE_ROUNDS = 4_000_000
 
 
@@ -90,14 +90,16 @@ class Module(nn.Module):
         return values[self.network.output]
 
 
-def eager(network: Graph, last: bool) -> Way:
-    """The generator as users run it in PyTorch."""
+def eager(network: Graph, last: bool, compiled: bool = False, dtype: torch.dtype = torch.float32) -> Way:
+    """The generator as users run it in PyTorch: eager or by `torch.compile`, NHWC if `last`."""
     order = torch.channels_last if last else torch.contiguous_format
-    plain = Module(network).eval().to(memory_format=order)  # type: ignore[call-overload]
+    plain: Callable[[torch.Tensor], torch.Tensor] = Module(network).eval().to(dtype, memory_format=order)  # type: ignore[call-overload]
+    if compiled:
+        plain = torch.compile(plain)
 
     @torch.inference_mode()
     def run(pixels: Frame) -> Frame:
-        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float().div(255).contiguous(memory_format=order)
+        x = torch.from_numpy(pixels).permute(2, 0, 1)[None].to(dtype).div(255).contiguous(memory_format=order)
         made = plain(x).clamp(0, 1).mul(255).round().to(torch.uint8)
         return made[0].permute(1, 2, 0).contiguous().numpy()  # type: ignore[no-any-return]
 
@@ -119,7 +121,7 @@ def session(model: bytes, name: str) -> Way:
     return run
 
 
-def openvino(model: bytes) -> Way:
+def openvino(model: bytes, precision: str = "f32") -> Way:
     """OpenVINO, asked for latency."""
     ov = importlib.import_module("openvino")
 
@@ -128,7 +130,9 @@ def openvino(model: bytes) -> Way:
         file.write(model)
         file.flush()
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": _core.thread_count()}
-        compiled = core.compile_model(core.read_model(file.name), "CPU", {**hints, "INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core.compile_model(
+            core.read_model(file.name), "CPU", {**hints, "INFERENCE_PRECISION_HINT": precision}
+        )
 
     def run(pixels: Frame) -> Frame:
         x = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
@@ -147,15 +151,20 @@ def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
 
     made: dict[str, tuple[str, Callable[[], Way]]] = {
         f"fastsr {p}": (p, lambda p=p: CpuEngine(ranged, p, None).run)  # type: ignore[misc]
-        for p in ("fp32", "int8")
+        for p in ("fp32", "bf16", "int8")
         if p in _core.precisions()
     }
     made["PyTorch eager fp32, NCHW"] = "fp32", lambda: eager(network, last=False)
     made["PyTorch eager fp32, NHWC"] = "fp32", lambda: eager(network, last=True)
+    made["PyTorch compiled fp32, NHWC"] = "fp32", lambda: eager(network, last=True, compiled=True)
+    if "bf16" in _core.precisions():  # elsewhere runtimes emulate it, which nobody would choose
+        made["PyTorch eager bf16, NHWC"] = "bf16", lambda: eager(network, last=True, dtype=torch.bfloat16)
     made["ONNX Runtime fp32"] = "fp32", lambda: session(network.serialized, network.input)
     made["ONNX Runtime int8 QDQ"] = "int8", lambda: session(integer(), network.input)
     if importlib.util.find_spec("openvino"):
         made["OpenVINO fp32"] = "fp32", lambda: openvino(network.serialized)
+        if "bf16" in _core.precisions():
+            made["OpenVINO bf16"] = "bf16", lambda: openvino(network.serialized, "bf16")
         made["OpenVINO int8 QDQ"] = "int8", lambda: openvino(integer())
     if importlib.util.find_spec("ncnn"):
         made["ncnn fp32"] = "fp32", lambda: ncnn_peer.way(network, _core.thread_count())
@@ -184,7 +193,7 @@ def differing(pictures: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
     """By how many levels the ways that part from fastsr's of their precision by more than TOLERANCE do so."""
     found = {}
     for name, picture in pictures.items():
-        precision = "int8" if "int8" in name else "fp32"
+        precision = next((p for p in TOLERANCE if p in name), "fp32")
         difference = int(np.abs(picture - pictures[f"fastsr {precision}"]).max())
         if difference > TOLERANCE[precision]:
             found[name] = difference

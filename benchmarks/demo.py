@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 import fastsr
+from fastsr import catalog
 
 PHOTO = Path(__file__).parent / "assets" / "photo.jpg"
 PANEL = 640  # side of each half of the picture, pixels
@@ -42,7 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     start = time.perf_counter()
-    upscaler = fastsr.load(fastsr.catalog.default(4))
+    upscaler = fastsr.load(catalog.default(4))
     loaded = time.perf_counter()
     with Image.open(arguments.photo) as image:
         low = image.convert("RGB")

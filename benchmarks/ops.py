@@ -1,4 +1,4 @@
-"""Ratios of the kernels to NumPy and PyTorch, interleaved in one run: `python -m benchmarks.ops`.
+"""Ratios of the kernels to NumPy, PyTorch and OpenCV, interleaved in one run: `python -m benchmarks.ops`.
 
 Writes benchmarks/results/ops.json. Medians over rounds in which every implementation takes its turn.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.bench_ops import CASES, torch
+from benchmarks.bench_ops import CASES, cv2, torch
 from fastsr import _core
 
 RESULTS = Path(__file__).parent / "results"
@@ -23,6 +23,8 @@ ROUNDS = 40
 def measure() -> dict[str, dict[str, float]]:
     """Milliseconds (median) per case and implementation."""
     torch.set_num_threads(_core.thread_count())
+    if cv2 is not None:
+        cv2.setNumThreads(_core.thread_count())
     results = {}
     for case, makers in CASES.items():
         expected = makers["numpy"]().astype(np.float32)
@@ -39,12 +41,17 @@ def measure() -> dict[str, dict[str, float]]:
     return results
 
 
+PEERS = {"numpy": "NumPy", "torch": "PyTorch", "opencv": "OpenCV"}
+
+
 def table(results: dict[str, dict[str, float]]) -> str:
-    """Markdown: milliseconds, and how many times faster fastsr is."""
-    lines = ["| | fastsr, ms | NumPy, ms | PyTorch, ms | vs NumPy | vs PyTorch |", "|---|---|---|---|---|---|"]
+    """Markdown: milliseconds, and how many times faster fastsr is than each peer that has the operation."""
+    peers = {key: title for key, title in PEERS.items() if any(key in ms for ms in results.values())}
+    lines = ["| 1080p frames | fastsr, ms | " + " | ".join(f"vs {title}" for title in peers.values()) + " |"]
+    lines.append("|---|---|" + "---|" * len(peers))
     for case, ms in results.items():
-        ratios = [f"{ms[peer] / ms['fastsr']:.1f}x" for peer in ("numpy", "torch")]
-        lines.append("| " + " | ".join([case, *(f"{ms[n]:.2f}" for n in ("fastsr", "numpy", "torch")), *ratios]) + " |")
+        ratios = [f"{ms[peer] / ms['fastsr']:.1f}x" if peer in ms else "" for peer in peers]
+        lines.append("| " + " | ".join([case, f"{ms['fastsr']:.2f}", *ratios]) + " |")
     return "\n".join(lines)
 
 

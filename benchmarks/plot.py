@@ -1,6 +1,7 @@
 """Quality against speed, as a picture for README: PSNR on BSD100 over frames per second, 480x270 to 1920x1080.
 
-Read from benchmarks/results/quality.json and cpu-engines.json by `python -m benchmarks.report`.
+Read from benchmarks/results/quality.json, cpu-engines.json and upscalers.json by `python -m benchmarks.report`. Of the
+latter OpenCV's filters: PSNR says nothing of generators that were trained for detail, such as Real-ESRGAN's.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ def points(quality: dict[str, Any], engines: dict[str, Any]) -> list[tuple[str, 
     return found
 
 
-def draw(quality: dict[str, Any], engines: dict[str, Any], path: Path) -> None:
-    """Write the plot; models are joined by a line at their height, ours stands out."""
+def filters(upscalers: dict[str, Any]) -> list[tuple[str, float, float]]:
+    """(filter, frames per second, dB) of OpenCV's, where they were measured on the same set."""
+    rows = upscalers["rows"] if upscalers["set"] == SET else {}
+    return [(name, 1e3 / row["median_ms"], row["psnr"]) for name, row in rows.items() if name.startswith("OpenCV")]
+
+
+def draw(quality: dict[str, Any], engines: dict[str, Any], upscalers: dict[str, Any], path: Path) -> None:
+    """Write the plot; models are named at their fastest way, ours stands out."""
     figure, axes = pyplot.subplots(figsize=(8, 4.2), dpi=110)
     made = points(quality, engines)
     for way, color in COLORS.items():
@@ -47,10 +54,14 @@ def draw(quality: dict[str, Any], engines: dict[str, Any], path: Path) -> None:
         spots = [(x, y) for name, _, x, y in made if name == model]
         right = max(spots)
         axes.annotate(model, right, xytext=(10, -3), textcoords="offset points")
+    classic = filters(upscalers)
+    for name, x, y in classic:
+        axes.scatter(x, y, s=36, c="0.5", marker="^", zorder=3)
+        axes.annotate(name, (x, y), xytext=(-6, 8), textcoords="offset points", ha="right", color="0.35")
     axes.set_xscale("log")
     for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         ticks(lambda value, _: f"{value:g}")
-    axes.set_xlim(right=3 * max(x for _, _, x, _ in made))
+    axes.set_xlim(right=2 * max([3 / 2 * x for _, _, x, _ in made] + [x for _, x, _ in classic]))
     axes.set_xlabel(f"frames per second, 480x270 to 1920x1080, {engines['machine']['processor']}")
     axes.set_ylabel(f"PSNR on {SET}, dB")
     axes.grid(alpha=0.3)

@@ -18,7 +18,6 @@ from training import evaluate
 from training.data import find_images
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
-DIGITS = {"psnr": 2, "ssim": 4, "consistency": 2, "lpips": 4}
 
 
 def measure(
@@ -40,7 +39,7 @@ def measure(
                 continue
             for folder in folders:
                 values = evaluate.score(upscaler, find_images([folder]), scale, lpips)
-                rounded = {key: round(value, DIGITS[key]) for key, value in values.items()}
+                rounded = {key: round(value, evaluate.DIGITS[key]) for key, value in values.items()}
                 rows.append({"model": name, "scale": scale, "set": folder.name, "precision": precision, **rounded})
                 print(rows[-1])
     return rows

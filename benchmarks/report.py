@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import memory as measured_memory
+from benchmarks import ops as measured_ops
 from benchmarks import plot
+from benchmarks import upscalers as measured_upscalers
 from benchmarks import video as measured_video
 
 ROOT = Path(__file__).parent.parent
@@ -47,14 +49,12 @@ def quality() -> str:
 def ops() -> str:
     """A row per kernel: milliseconds and ratios."""
     content = _read("ops.json")
-    lines = ["| 1080p frames | fastsr, ms | vs NumPy | vs PyTorch |", "|---|---|---|---|"]
-    for case, ms in content["milliseconds"].items():
-        ratios = " | ".join(f"{ms[peer] / ms['fastsr']:.1f}x" for peer in ("numpy", "torch"))
-        lines.append(f"| {case} | {ms['fastsr']:.2f} | {ratios} |")
-    return "\n".join([*lines, "", f"Medians of {content['rounds']} interleaved rounds. " + _where(content)])
+    note = f"Medians of {content['rounds']} interleaved rounds. "
+    return "\n".join([measured_ops.table(content["milliseconds"]), "", note + _where(content)])
 
 
 PEERS = {"PyTorch eager fp32, NHWC": "PyTorch NHWC", "PyTorch eager fp32, NCHW": "PyTorch NCHW"}
+PEERS |= {"PyTorch compiled fp32, NHWC": "torch.compile"}
 PEERS |= {"ONNX Runtime fp32": "ONNX Runtime", "ONNX Runtime int8 QDQ": "ONNX Runtime int8"}
 PEERS |= {"OpenVINO fp32": "OpenVINO", "ncnn fp32": "ncnn"}
 
@@ -66,7 +66,7 @@ def cpu_engines() -> str:
     lines = ["| 480x270 | fastsr, ms | " + " | ".join(f"vs {p}" for p in peers.values()) + " |"]
     lines.append("|---|---|" + "---|" * len(peers))
     for result in content["results"]:
-        for precision in ("fp32", "int8"):
+        for precision in ("fp32", "bf16", "int8"):
             ours = result["rows"].get(f"fastsr {precision}")
             if ours is None:
                 continue
@@ -81,6 +81,14 @@ def cpu_engines() -> str:
     rounds = " or ".join(str(n) for n in sorted({result["rounds"] for result in content["results"]}, reverse=True))
     note = f"Medians of {rounds} interleaved rounds, from pixels to pixels.{absent}{apart} "
     return "\n".join([*lines, "", note + _where(content)])
+
+
+def upscalers() -> str:
+    """A row per way to enlarge a picture: how long it takes, what it scores."""
+    content = _read("upscalers.json")
+    absent = f"Left out: {'; '.join(content['absent'])}. " if content["absent"] else ""
+    note = f"Enlarged four times on the CPU; clean input, made small by antialiased bicubic. {absent}"
+    return "\n".join([measured_upscalers.table(content), "", note + _where(content)])
 
 
 def memory() -> str:
@@ -122,6 +130,7 @@ def _where(content: dict[str, Any]) -> str:
 TABLES = {
     "quality": quality,
     "cpu-engines": cpu_engines,
+    "upscalers": upscalers,
     "memory": memory,
     "startup": startup,
     "video": video,
@@ -166,7 +175,7 @@ def main() -> int:
         return int(made != text)
     README.write_text(made)
     picture()
-    plot.draw(_read("quality.json"), _read("cpu-engines.json"), PLOT)
+    plot.draw(_read("quality.json"), _read("cpu-engines.json"), _read("upscalers.json"), PLOT)
     return 0
 
 

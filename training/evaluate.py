@@ -27,6 +27,7 @@ from training.data import DataError, find_images
 Scores = dict[str, dict[str, dict[str, float]]]  # model -> data set -> measure -> value
 Perceptual = Callable[[Tensor, Tensor], Tensor]  # (made, target), NCHW RGB in 0..1, to N distances
 
+DIGITS = {"psnr": 2, "ssim": 4, "consistency": 2, "lpips": 4}  # that a measure is worth writing down with
 STRIPS = 5  # pictures of a data set that strips are made of
 BAR = 16  # height of a strip's captions, pixels
 

@@ -149,7 +149,7 @@ def describe(about: dict[str, Any]) -> str:
     if loss.get("content_weight"):
         parts.append(f"{loss['content']} {'+'.join(loss['content_layers'])} content")
     if loss.get("adversarial_weight"):
-        parts.append(f"{loss['adversarial']} adversarial")
+        parts.append(f"{loss['adversarial']} adversarial ({recipe['discriminator']['kind']})")
     if recipe.get("int8"):
         parts[-1] += " (every other step rounded as int8)"
     optimizer = "Muon" if recipe["optimizer"]["kind"] == "muon" else "Adam"

