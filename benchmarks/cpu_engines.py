@@ -3,8 +3,8 @@
 Whole calls are timed, uint8 picture in, uint8 picture out. Ways whose picture differs from fastsr's of the same
 precision are named and not timed; the others take turns, each in a process of its own, round after round, so that
 whatever disturbs the machine disturbs them all. Writes benchmarks/results/cpu-engines.json: medians, minima, the ratio
-to PyTorch, and the share of the rate at which the machine multiplies and adds in registers (above one where Winograd
-or int8 needs fewer operations). `--dry` only prints. Peers that are not installed are named and left out.
+to PyTorch, and the share of the rate at which the machine multiplies and adds in registers at the same precision (above
+one where Winograd needs fewer operations). `--dry` only prints. Peers that are not installed are named and left out.
 """
 
 from __future__ import annotations
@@ -189,11 +189,15 @@ def operations(network: Graph) -> float:
     return total * HEIGHT * WIDTH * 1e-9
 
 
+def _precision(way: str) -> str:
+    return next((p for p in TOLERANCE if p in way), "fp32")
+
+
 def differing(pictures: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
     """By how many levels the ways that part from fastsr's of their precision by more than TOLERANCE do so."""
     found = {}
     for name, picture in pictures.items():
-        precision = next((p for p in TOLERANCE if p in name), "fp32")
+        precision = _precision(name)
         difference = int(np.abs(picture - pictures[f"fastsr {precision}"]).max())
         if difference > TOLERANCE[precision]:
             found[name] = difference
@@ -208,9 +212,14 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
     for name, levels in excluded.items():
         print(f"{name}: up to {levels} levels from the others; not timed")
         runners.pop(name).close()
-    rates: list[float] = []
-    times = interleaved(runners, rounds, patience, lambda: rates.append(_core.multiply_add_rate(RATE_ROUNDS)))
-    work, rate = operations(network), max(rates)
+    rates: dict[str, list[float]] = {p: [] for p in _core.precisions()}
+
+    def rate() -> None:
+        for precision, values in rates.items():
+            values.append(_core.multiply_add_rate(RATE_ROUNDS, precision))
+
+    times = interleaved(runners, rounds, patience, rate)
+    work, peaks = operations(network), {precision: max(values) for precision, values in rates.items()}
     reference = "PyTorch eager fp32, NHWC"
     rows = {
         name: {
@@ -220,7 +229,7 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
             "times_as_fast_as_pytorch": round(
                 statistics.median(t / own for t, own in zip(times[reference], values, strict=True)), 2
             ),
-            "share_of_fp32_peak": round(work / min(values) * 1e3 / rate, 3),
+            "share_of_peak": round(work / min(values) * 1e3 / peaks[_precision(name)], 3),
         }
         for name, values in times.items()
     }
@@ -228,9 +237,9 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
     shipped = network.name in fastsr.models()
     return {
         "model": network.name if shipped else f"{network.name} (weights not shipped)",
-        "rounds": len(rates),
+        "rounds": len(rates["fp32"]),
         "gflop": round(work, 2),
-        "peak_gflops": round(rate),
+        "peak_gops": {precision: round(value) for precision, value in peaks.items()},
         "int8_ranges": calibration,
         "excluded": excluded,
         "rows": rows,
@@ -239,15 +248,16 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
 
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
+    peaks = ", ".join(f"{value} ({precision})" for precision, value in result["peak_gops"].items())
     lines = [
-        f"`{result['model']}`, {WIDTH}x{HEIGHT}, {result['gflop']} GFLOP, peak {result['peak_gflops']} GFLOP/s (fp32)",
+        f"`{result['model']}`, {WIDTH}x{HEIGHT}, {result['gflop']} GFLOP; at most {peaks} a second",
         "",
-        "| | median, ms | minimum, ms | times as fast as PyTorch NHWC | share of the fp32 peak |",
+        "| | median, ms | minimum, ms | times as fast as PyTorch NHWC | share of the peak |",
         "|---|---|---|---|---|",
     ]
     for name, row in result["rows"].items():
         cells = [f"{row['median_ms']:.1f}", f"{row['min_ms']:.1f}", f"{row['times_as_fast_as_pytorch']:.2f}"]
-        lines.append("| " + " | ".join([name, *cells, f"{row['share_of_fp32_peak']:.0%}"]) + " |")
+        lines.append("| " + " | ".join([name, *cells, f"{row['share_of_peak']:.0%}"]) + " |")
     return "\n".join(lines)
 
 

@@ -259,14 +259,15 @@ class Program {
   std::vector<Tensor> tensors_;
 };
 
-// Floating-point operations a second that all threads together reach on sums in registers, times 1e-9.
-double multiply_add_rate(int64_t rounds) {
+// Multiplications and additions a second that all threads together reach on sums in registers, times 1e-9.
+double multiply_add_rate(int64_t rounds, const std::string& precision) {
   const auto& kernels = cpu::conv_kernels();
+  const cpu::Packed kind = cpu::packing(kernels, precision);
   std::atomic<int64_t> operations{0};
   const WithoutGil released;
   const auto start = std::chrono::steady_clock::now();
   cpu::parallel_for(cpu::thread_count(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) operations += kernels.burn(rounds);
+    for (int64_t i = begin; i < end; ++i) operations += kernels.burn(kind, rounds);
   });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   return static_cast<double>(operations) / taken.count() * 1e-9;
@@ -304,7 +305,7 @@ PYBIND11_MODULE(_core, module) {
     if (fastsr::cpu::conv_kernels().conv_bf16 != nullptr) names.emplace_back("bf16");
     return names;
   });
-  module.def("multiply_add_rate", &fastsr::multiply_add_rate, py::arg("rounds"));
+  module.def("multiply_add_rate", &fastsr::multiply_add_rate, py::arg("rounds"), py::arg("precision") = "fp32");
   module.def("thread_count", &fastsr::cpu::thread_count);
   module.def("available_isas", &fastsr::cpu::available_isas);
   module.def("active_isa", &fastsr::cpu::active_isa);

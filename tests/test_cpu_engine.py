@@ -380,3 +380,10 @@ def test_wrong_programs_are_refused(arguments, message):
 def test_wrong_pixels_are_refused(engines, shape):
     with pytest.raises(ValueError, match="pixels"):
         engines["compact-x2", "fp32"].run(np.zeros(shape, np.uint8))
+
+
+def test_the_rate_of_every_precision_can_be_measured():
+    """Benchmarks compare with it; products in registers are faster than any network."""
+    assert all(_core.multiply_add_rate(1000, precision) > 0 for precision in _core.precisions())
+    with pytest.raises(ValueError, match="this instruction set has no fp8"):
+        _core.multiply_add_rate(1000, "fp8")

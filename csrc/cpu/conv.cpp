@@ -28,6 +28,14 @@ constexpr auto kConvBf16 = conv_row<DotBf16>;
 constexpr void (*kConvBf16)(const ConvRow&) = nullptr;
 #endif
 
+int64_t burn(Packed kind, int64_t rounds) {
+  switch (kind) {
+    case Packed::none: return burn_with<DotF32, 1>(rounds);
+    case Packed::bf16: return burn_with<DotBf16, 2>(rounds);
+    default: return burn_with<DotInt8, kInt8 == Packed::u8 ? 4 : 2>(rounds);
+  }
+}
+
 const ConvKernels conv_kernels{kLanes,     kInt8,      group,        conv_row<DotF32>, conv_row<DotInt8>,
                                kConvBf16,  spread_row, winograd_row, tile_rows,        load_row,
                                gather_row, sum_row,    finish_row,   store_row,        burn};

@@ -184,7 +184,7 @@ struct ConvKernels {
   void (*sum)(const SumRow&);
   void (*finish)(const FinishRow&);
   void (*store)(const StoreRow&);
-  int64_t (*burn)(int64_t rounds);  // multiplies and adds in registers; returns how many operations that was
+  int64_t (*burn)(Packed kind, int64_t rounds);  // multiplies and adds in registers; returns how many operations
 };
 
 // One table per instruction set; isa.h chooses. "wide" is avx512's code in AVX2 instructions, for tests alone.

@@ -28,17 +28,15 @@ int64_t row_bytes(int64_t bytes) {
 
 }  // namespace
 
-ConvProgram::ConvProgram(const ConvKernels& kernels, const std::string& precision) : kernels_(kernels) {
-  if (precision == "fp32") {
-    kind_ = Packed::none;
-  } else if (precision == "int8") {
-    kind_ = kernels.int8;
-  } else if (precision == "bf16" && kernels.conv_bf16 != nullptr) {
-    kind_ = Packed::bf16;
-  } else {
-    throw std::invalid_argument("this instruction set has no " + precision);
-  }
+Packed packing(const ConvKernels& kernels, const std::string& precision) {
+  if (precision == "fp32") return Packed::none;
+  if (precision == "int8") return kernels.int8;
+  if (precision == "bf16" && kernels.conv_bf16 != nullptr) return Packed::bf16;
+  throw std::invalid_argument("this instruction set has no " + precision);
 }
+
+ConvProgram::ConvProgram(const ConvKernels& kernels, const std::string& precision)
+    : kernels_(kernels), kind_(packing(kernels, precision)) {}
 
 int ConvProgram::stored(int channels, bool input) const {
   return static_cast<int>(round_up(channels, input ? 4 : kernels_.lanes));

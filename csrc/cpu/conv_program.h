@@ -39,9 +39,13 @@ struct ConvSpec {
   int factor = 1;  // pixel shuffle of the outputs, which come in the order (dy, dx, channel)
 };
 
+// How tensors that are not float are held at a precision: "fp32" (not at all), "int8" or "bf16". Throws
+// std::invalid_argument where the instruction set has none such.
+Packed packing(const ConvKernels& kernels, const std::string& precision);
+
 class ConvProgram {
  public:
-  // `precision`: "fp32", "int8" or "bf16"; throws std::invalid_argument where the instruction set has none such.
+  // `precision`: as for `packing`.
   ConvProgram(const ConvKernels& kernels, const std::string& precision);
 
   // A tensor of `channels` at `factor` times the input's resolution; the first is the network's input. `floats` and
