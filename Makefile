@@ -60,7 +60,7 @@ $(VENV)/development: $(BIN)/python $(SOURCES)
 gpu-check:
 	FASTSR_CUDA=on FASTSR_CUDA_ARCHS=$$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1 | tr -d .) \
 	$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
-	FASTSR_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu tests/gpu; tested=$$?; \
+	FASTSR_REQUIRE_GPU=1 $(PYTHON) -m pytest -m gpu tests/gpu tests/docs; tested=$$?; \
 	$(PYTHON) -m benchmarks.gpu && exit $$tested
 
 clean:
