@@ -1,4 +1,4 @@
-# make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make bench,
+# make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make docs, make bench,
 # make gpu-check, make clean.
 PYTHON ?= python3
 VENV := .venv
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
 CXX_FILES := $(shell find csrc tests -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 
-.PHONY: demo test test-slow lint format bench gpu-check clean
+.PHONY: demo test test-slow lint format docs bench gpu-check clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m benchmarks.demo
@@ -22,11 +22,16 @@ lint: $(VENV)/development
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run --Werror $(CXX_FILES)
+	$(BIN)/python -m pip check
 
 format: $(VENV)/development
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
+
+# The reference of the public names, out of their docstrings, as build/docs/index.html.
+docs: $(VENV)/development
+	$(BIN)/python -W error -m pdoc --docformat google --no-show-source --output-directory build/docs fastsr
 
 # Everything that a CPU can measure. DATA=FOLDER of test sets (Set5/, BSD100/, faces/) and WEIGHTS=FOLDER (LPIPS) add
 # quality and other upscalers.

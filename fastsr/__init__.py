@@ -1,4 +1,8 @@
-"""fastsr: super-resolution of photos and video. `import fastsr; fastsr.upscale("photo.jpg").save("large.png")`."""
+"""Super-resolution of photos and video: `import fastsr; fastsr.upscale("photo.jpg").save("large.png")`.
+
+`upscale` enlarges an image and `upscale_video` a film; `load` gives an `Upscaler` for many calls; `models` tells what
+ships. `fastsr.ops` holds the kernels alone. Every error that a user can cause is a `FastsrError`.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any

@@ -19,7 +19,20 @@ FOLDER = Path(__file__).parent / "models"
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A shipped generator's card: what it is, how it was trained, what it scores, under which licence."""
+    """A shipped generator's card: what it is, how it was trained, what it scores, under which licence.
+
+    Attributes:
+        name: as `fastsr.load` takes it.
+        scale: factor along each axis.
+        path: its ONNX file.
+        summary: what it is and what it is for.
+        training: steps, photographs, losses, time.
+        licence: of its weights.
+        scores: data set -> measure ("psnr" in dB, "ssim", "lpips") -> value.
+        precision_cost: precision -> PSNR lost against fp32, in dB.
+        fidelity: of an adversarial model, the shipped one, trained for PSNR alone, that `realism` starts from.
+
+    """
 
     name: str
     scale: int
@@ -27,9 +40,9 @@ class Model:
     summary: str
     training: str
     licence: str
-    scores: dict[str, dict[str, float]]  # data set -> measure -> value
-    precision_cost: dict[str, float]  # precision -> PSNR lost against fp32, dB
-    fidelity: str = ""  # for an adversarial model: the shipped one, trained for PSNR alone, that realism starts from
+    scores: dict[str, dict[str, float]]
+    precision_cost: dict[str, float]
+    fidelity: str = ""
 
 
 DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any picture

@@ -8,7 +8,6 @@ C-contiguous, all arrays of a call on one device. The call returns at once; the 
 handle, an object with `__cuda_stream__`, or, when None, the current stream of the array's library (torch, CuPy), else
 the stream that the array names, else the default stream. It allocates nothing but `out`, so it can be captured in a
 CUDA graph once the same call has run outside of one. NumPy and CUDA give the same bits.
-Raises ValueError for arrays that do not fit and EngineError where this machine cannot run CUDA.
 """
 
 from __future__ import annotations
@@ -20,10 +19,14 @@ import numpy.typing as npt
 
 from fastsr import _core, cuda_arrays
 
+__all__ = ["BATCH_DTYPES", "RESIDUALS", "pixel_shuffle", "tile_gather", "tile_scatter"]
+
 Array = npt.NDArray[Any]
 
 RESIDUALS = ("none", "nearest", "bilinear")
+"""What `tile_scatter` can add: nothing, or the low-resolution frame enlarged in one of two ways."""
 BATCH_DTYPES = ("float32", "float16")
+"""What `tile_gather` can make, and `tile_scatter` takes."""
 
 
 def _ready(array: Any) -> Array:
@@ -68,11 +71,24 @@ def pixel_shuffle(
 ) -> Any:
     """Depth to space: `factor`^2 channels become `factor` x `factor` pixels (Shi et al. 2016; torch.nn.PixelShuffle).
 
-    `x` is N x C*r^2 x H x W, or N x H x W x C*r^2 with layout "NHWC"; of any dtype of 1, 2, 4 or 8 bytes. Returns
-    N x C x H*r x W*r (N x H*r x W*r x C): `out` where it is given, else a new array of the same library.
-    `bias` and `slope` (C float32 numbers each) go with float32, float16 and, on a GPU, bfloat16: the result is then
-    v = x + bias where v > 0, else slope * v, computed in float32 and rounded once. Raises ValueError for other shapes,
-    dtypes or layouts.
+    With `bias` and `slope` the result is v = x + bias where v > 0, else slope * v, computed in float32, rounded once.
+
+    Args:
+        x: `N x C*r^2 x H x W`, or `N x H x W x C*r^2` with layout "NHWC", of any dtype of 1, 2, 4 or 8 bytes.
+        factor: r, 1 to 1024.
+        layout: "NCHW" or "NHWC".
+        bias: C numbers (float32), where `x` is float32, float16 or, on a GPU, bfloat16.
+        slope: the same.
+        out: where to put the result; of its shape, of `x`'s dtype.
+        stream: where the work runs on a GPU.
+
+    Returns:
+        `N x C x H*r x W*r` (`N x H*r x W*r x C`): `out` where it is given, else a new array of the same library.
+
+    Raises:
+        ValueError: other shapes, dtypes or layouts.
+        EngineError: CUDA arrays where this machine cannot run CUDA.
+
     """
     last = _channels_last(layout)
     if cuda_arrays.any_cuda(x=x, bias=bias, slope=slope, out=out):
@@ -105,10 +121,25 @@ def tile_gather(
 ) -> Any:
     """Cut tiles out of a frame: what lies outside is mirrored, pixels become 0..1, channels become planes.
 
-    `origins` (N x 2 integers, in CPU memory) are the tiles' top and left, which may be negative; `tile` is their height
-    and width. Returns N x C x height x width (N x height x width x C) of `dtype`, float32 or float16: a new array of
-    the frame's library, or `out`, whose own dtype counts then. Mirroring is numpy.pad's "reflect", however far.
-    Raises ValueError for anything that does not fit.
+    Mirroring is numpy.pad's "reflect", however far.
+
+    Args:
+        frame: H x W x C, uint8, uint16 or float32 in 0..1.
+        origins: N x 2 integers, in CPU memory: the tiles' top and left in pixels, which may be negative.
+        tile: their height and width in pixels.
+        dtype: of the batch, float32 or float16.
+        layout: of the batch, "NCHW" or "NHWC".
+        out: where to put the batch; its own dtype counts then.
+        stream: where the work runs on a GPU.
+
+    Returns:
+        N x C x height x width (N x height x width x C): `out` where it is given, else a new array of the frame's
+        library.
+
+    Raises:
+        ValueError: anything that does not fit.
+        EngineError: CUDA arrays where this machine cannot run CUDA.
+
     """
     last = _channels_last(layout)
     kind = _batch_dtype(dtype)
@@ -149,11 +180,24 @@ def tile_scatter(
 ) -> None:
     """Put tiles into `frame`, in place: each tile's core is shuffled, clamped to 0..1, rounded half to even and stored.
 
-    `batch` is N x C*factor^2 x h x w (N x h x w x C*factor^2), float32 or float16. `windows` (N x 6 integers, in CPU
-    memory) are top, left of each tile and core top, core left, core bottom, core right, in pixels before the shuffle;
-    the frame is `factor` times larger. Cores that overlap are stored in order on the CPU, in any order on a GPU.
-    `residual` "nearest" or "bilinear" first adds the frame `low`, enlarged by `factor` (pixel centres at half integers,
-    edges repeated). NaN is stored as 0. Raises ValueError for anything that does not fit.
+    NaN is stored as 0. Cores that overlap are stored in order on the CPU, in any order on a GPU.
+
+    Args:
+        batch: `N x C*factor^2 x h x w` (`N x h x w x C*factor^2`), float32 or float16.
+        windows: N x 6 integers, in CPU memory: top, left of each tile and core top, core left, core bottom, core right,
+            in pixels before the shuffle.
+        frame: H x W x C, uint8, uint16 or float32, `factor` times as large as the windows say.
+        factor: of the shuffle, 1 or more; `C*factor` may be up to 64.
+        residual: "nearest" or "bilinear" first adds `low`, enlarged by `factor` (pixel centres at half integers, edges
+            repeated).
+        low: H/factor x W/factor x C, of the frame's dtype.
+        layout: of the batch, "NCHW" or "NHWC".
+        stream: where the work runs on a GPU.
+
+    Raises:
+        ValueError: anything that does not fit.
+        EngineError: CUDA arrays where this machine cannot run CUDA.
+
     """
     last = _channels_last(layout)
     if residual not in RESIDUALS:

@@ -114,19 +114,21 @@ class Upscaler:
     """A loaded generator (or interpolation); made by `fastsr.load`, used from any number of threads."""
 
     def __init__(self, name: str, enlarger: Enlarger) -> None:
-        self.name = name  #: model name
-        self.scale = enlarger.scale  #: factor along each axis when neither scale nor size is given
+        self.name = name
+        """Model name."""
+        self.scale = enlarger.scale
+        """Factor along each axis when neither scale nor size is given."""
         self._enlarger = enlarger
         self._generator = enlarger if isinstance(enlarger, _Generator) else None
 
     @property
     def engine(self) -> str:
-        """Name of the engine in use."""
+        """Name of the engine in use: "cpu", "onnx", "torch" or "tensorrt"; "pillow" for an interpolation."""
         return "pillow" if self._generator is None else self._generator.engine.name
 
     @property
     def precision(self) -> str:
-        """Precision in use, after any fallback."""
+        """Precision in use, after any fallback: "fp32", "bf16", "fp16" or "int8"."""
         return "fp32" if self._generator is None else self._generator.engine.precision
 
     @property
@@ -147,13 +149,27 @@ class Upscaler:
         progress: Progress | None = None,
         allow_huge: bool = False,
     ) -> Any:
-        """Enlarge an image `scale` times, or to `size` (width, height); by default by the model's own factor.
+        """Enlarge an image; by default by the model's own factor.
 
-        `image`: a PIL image, an H x W, H x W x 1, 3 or 4 array (uint8, uint16 or float in 0..1), a CHW or NCHW torch
-        tensor (uint8 or float in 0..1), a path or a binary file object. Returns the same kind (paths and files: a PIL
-        image; animations: a list of them). Any other size than the model's own is resampled from its output, once, in
-        float. `progress` is called with (tiles done, tiles in all). `allow_huge` lifts Pillow's bomb limit.
-        Raises ImageError for an image that cannot be used and FastsrError for a bad scale or size.
+        Any other size is resampled from the model's output, once, in float.
+
+        Args:
+            image: a path or a binary file; a Pillow image; an array H x W or H x W x 1, 3 (RGB) or 4 (RGBA), uint8,
+                uint16 or, in 0..1, float16, float32 or float64; or a PyTorch tensor C x H x W or N x C x H x W,
+                C = 1, 3 or 4, uint8 or, in 0..1, of any float dtype.
+            scale: factor along each axis, any number above 0.
+            size: width and height of the result in pixels, instead of `scale`.
+            progress: called with the number of tiles (or rows) done, and of all.
+            allow_huge: read files over Pillow's limit of pixels too.
+
+        Returns:
+            The same kind, of the same dtype and, as a tensor, on the same device; a Pillow image for a path or a file,
+            a list of them for an animation.
+
+        Raises:
+            ImageError: the image cannot be used.
+            FastsrError: a scale or a size that makes no image, or both at once.
+
         """
         if self._generator is not None and self._stays_on_gpu(image, scale, size):
             return self._generator.on_device(image)
@@ -163,9 +179,15 @@ class Upscaler:
     def stream(
         self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
     ) -> Iterator[Any]:
-        """Enlarge frames one after the other, each as `upscale` does; lazy, in order.
+        """Enlarge frames one after the other, each as `upscale` does and with its errors; lazy, in order.
 
         On a GPU, while one frame is computed, the next is taken and copied up and the one before is copied down.
+
+        Args:
+            frames: images of any kind that `upscale` takes.
+            scale: as for `upscale`.
+            size: as for `upscale`.
+
         """
         generator = self._generator
         if generator is None or not hasattr(generator.engine, "stream"):
@@ -201,7 +223,10 @@ class Upscaler:
         size: tuple[int, int] | None = None,
         progress: Progress | None = None,
     ) -> list[Frame]:
-        """Every frame of `picture` enlarged; for `images.write` or `Picture.restore`."""
+        """Every frame of a picture (of `fastsr.images.read`) enlarged; for `images.write` or `Picture.restore`.
+
+        Raises FastsrError for a scale or a size that makes no image.
+        """
         planes = sum(1 + _transparent(f) + (f.black is not None) for f in picture.frames)
         report = _counted(progress, planes)
         out = []
@@ -286,17 +311,24 @@ def load(
 ) -> Upscaler:
     """Load a generator once for many calls.
 
-    `model`: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1), or "nearest",
-    "bilinear", "bicubic", "lanczos". `device`: "auto", "cpu" or "cuda". `precision`: "auto", "fp32", "bf16", "fp16" or
-    "int8". `engine`: "auto", "cpu", "onnx", "torch" or "tensorrt". `tile`: side of the windows that large frames are
-    cut into, halo included, in input pixels; the result does not depend on it.
+    Args:
+        model: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1), or "nearest",
+            "bilinear", "bicubic" or "lanczos".
+        device: "auto", "cpu" or "cuda".
+        precision: "auto", "fp32", "bf16", "fp16" or "int8".
+        engine: "auto", "cpu", "onnx", "torch" or "tensorrt".
+        tile: side of the windows that large frames are cut into, halo included, in input pixels; the result does not
+            depend on it.
+        realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not
+            given: most detail) the weights lie. The fidelity model is named by the card of a shipped model or by the
+            metadata key "fidelity" of an ONNX file.
+        wait: False lets another engine serve while TensorRT builds its own, the first time on a GPU, in the background.
 
-    `realism`: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not given:
-    most detail) the weights lie; the fidelity model is named by the card of a shipped model or by the metadata key
-    "fidelity" of an ONNX file. `wait`: False lets another engine serve while TensorRT builds its own, the first time on
-    a GPU, in the background.
+    Raises:
+        ModelError: the model is not known, cannot be read, or has no fidelity model; the message says what there is.
+        EngineError: this machine cannot run it so; the message says what it can.
+        FastsrError: a realism outside 0..1.
 
-    Raises ModelError or EngineError, saying what there is, and FastsrError for a realism outside 0..1.
     """
     realism = checked_realism(realism)
     if os.fspath(model) in catalog.INTERPOLATIONS:
@@ -334,8 +366,24 @@ def upscale(
 ) -> Any:
     """Enlarge an image: `fastsr.upscale("photo.jpg").save("large.png")`.
 
-    As `Upscaler.upscale`, with the model loaded on first use and kept. Without `model`, the shipped one that fits the
-    scale is chosen; without `scale` and `size`, the picture becomes four times as wide and high. `realism`: see `load`.
+    Takes and returns what `Upscaler.upscale` does; the model is loaded on first use and kept.
+
+    Args:
+        image: a path, a binary file, a Pillow image, a NumPy array or a PyTorch tensor.
+        scale: factor along each axis; four where neither it nor `size` is given.
+        size: width and height of the result in pixels, instead of `scale`.
+        model: as for `load`; by default the shipped one that fits the scale.
+        device: as for `load`.
+        precision: as for `load`.
+        realism: as for `load`.
+        allow_huge: read files over Pillow's limit of pixels too.
+
+    Raises:
+        ImageError: the image cannot be used.
+        ModelError: the model is not known or cannot be read.
+        EngineError: this machine cannot run it so.
+        FastsrError: a scale, size or realism that cannot be.
+
     """
     picture = images.read(image, allow_huge=allow_huge)
     if model is None:

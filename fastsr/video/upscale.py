@@ -71,24 +71,49 @@ def upscale_video(
 ) -> VideoResult:
     """Enlarge a video: `fastsr.upscale_video("in.mp4", "out.mp4")`.
 
-    `src`: a file; numbered images ("frames/%05d.png") or a folder of images; or "-", standard input. `dst`: a file,
-    whose suffix (.mp4 .m4v .mov .mkv .webm) names the container; numbered images; or "-", standard output. From file to
-    file the first picture track is enlarged, all else is copied packet for packet, and times of pictures stay as they
-    are. A run that is killed leaves what is done in a hidden folder beside `dst`; the same call goes on there, to the
-    same result.
+    From file to file the first picture track is enlarged, all else is copied packet for packet, and times of pictures
+    stay as they are. A run that is killed leaves what is done in a hidden folder beside `dst`; the same call goes on
+    there, to the same result.
 
-    `model`: a name, an ONNX file, a loaded `Upscaler`, or what gives one for a width and height; by default the shipped
-    model for videos that fits `scale` or `size` (width, height); four times as wide and high where none is given.
-    `codec`: "h264", "hevc", "av1", "vp9" or "prores". `crf`, `preset`, `pix_fmt`, `lossless`: as the codec has them; by
-    default subsampling and depth (8 or 10 bits) are the source's. `start`, `end`: seconds from the first picture.
-    `fps_limit`: pictures a second at most. `deinterlace`: make whole frames of interlaced ones, which are refused
-    otherwise. `fps`: of image sequences and rgb24, 25 if not given. Standard input and output are y4m; `raw_size`
-    (width, height) makes the input, `raw` the output plain rgb24. `preview`: show bicubic | ours, as a clip of 5
-    seconds (or up to `end`), or where `dst` is a .png as a strip of moments. `segment`: about how many frames a kill
-    may cost. `progress`: called after every frame, in the calling thread.
+    Args:
+        src: a file; numbered images ("frames/%05d.png") or a folder of images; or "-", standard input.
+        dst: a file, whose suffix (.mp4 .m4v .mov .mkv .webm) names the container; numbered images; or "-", standard
+            output.
+        model: a name, an ONNX file, a loaded `Upscaler`, or what gives one for a width and height; by default the
+            shipped one that fits `scale` or `size`.
+        scale: factor along each axis; four where neither it nor `size` is given.
+        size: width and height of the result in pixels, instead of `scale`.
+        device: as for `load`.
+        precision: as for `load`.
+        codec: "h264", "hevc", "av1", "vp9" or "prores".
+        crf: constant quality, as the codec has it; smaller is better.
+        preset: speed against size, as the encoder has it.
+        pix_fmt: such as "yuv420p10le"; by default subsampling and depth (8 or 10 bits) are the source's.
+        lossless: encode without loss.
+        start: leave out what is before, in seconds from the first picture.
+        end: leave out what is from there on.
+        fps_limit: pictures a second at most.
+        deinterlace: make whole frames of interlaced ones, which are refused otherwise.
+        fps: pictures a second of image sequences and rgb24, 25 if not given.
+        raw_size: standard input is rgb24 of this width and height, not y4m.
+        raw: standard output is rgb24, not y4m.
+        preview: show bicubic | ours, as a clip of 5 seconds (or up to `end`), or, where `dst` is a .png, as a strip of
+            moments.
+        segment: about how many frames a kill may cost.
+        progress: called after every frame with how far the video is, in the calling thread.
 
-    Raises VideoError, naming the file, and the stage and frame where there is one, and FastsrError for bad arguments.
-    Warns (RuntimeWarning) of what is damaged in the input or cannot be kept.
+    Returns:
+        How many frames were made, how many of them equalled the one before or came from an earlier run, how many
+        packets were damaged, and how many seconds each stage worked.
+
+    Raises:
+        VideoError: the video cannot be read or made; the message names the file, and the stage and frame where there is
+            one.
+        FastsrError: arguments that cannot be, or a model that cannot be loaded.
+
+    Warns:
+        RuntimeWarning: something is damaged in the input, or cannot be kept.
+
     """
     cut, into = checked_cut(start, end, fps_limit), os.fspath(dst)
     request = _Request(
