@@ -19,7 +19,7 @@ class Objective:
 
     def __init__(self, recipe: Recipe, fabric: Fabric, weights: Path | None) -> None:
         """`weights`: folder of VGG19 / AlexNet files, needed where the content loss has a weight."""
-        self.loss, self.fabric = recipe.loss, fabric
+        self.loss, self.fabric, self.scale = recipe.loss, fabric, recipe.generator.scale
         self.content: nn.Module | None = None
         if self.loss.content_weight:
             make = {"vgg19": features.vgg19, "alexnet": features.alexnet}[self.loss.content]
@@ -37,6 +37,9 @@ class Objective:
         """The loss to go down, and its parts, for generated and original pictures (NCHW float in 0..1)."""
         pixel = losses.PIXEL_LOSSES[self.loss.pixel](made, high)
         total, terms = self.loss.weight * pixel, {"loss/pixel": pixel}
+        if self.loss.phase_weight:
+            terms["loss/phases"] = losses.phases(made, high, self.scale)
+            total = total + self.loss.phase_weight * terms["loss/phases"]
         with self.fabric.autocast():
             if self.content is not None:
                 terms["loss/content"] = self.content(made, high)

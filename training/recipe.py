@@ -70,7 +70,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """The generator's loss: weight * pixel + content_weight * content + adversarial_weight * adversarial."""
+    """The generator's loss: each of pixel, content, adversarial and phases (losses.py) times its weight."""
 
     pixel: str = "l1"
     weight: float = 1.0
@@ -80,6 +80,7 @@ class Loss:
     content_weight: float = 0.0
     adversarial: str = "relativistic"
     adversarial_weight: float = 0.0
+    phase_weight: float = 0.0
 
     def check(self) -> None:
         _require(self.pixel in PIXEL_LOSSES, "loss.pixel", self.pixel, ", ".join(PIXEL_LOSSES))
@@ -88,7 +89,7 @@ class Loss:
         _require(self.content_distance in ("l1", "mse"), "loss.content_distance", self.content_distance, "l1 or mse")
         known = ", ".join(ADVERSARIAL_LOSSES)
         _require(self.adversarial in ADVERSARIAL_LOSSES, "loss.adversarial", self.adversarial, known)
-        for key in ("weight", "content_weight", "adversarial_weight"):
+        for key in ("weight", "content_weight", "adversarial_weight", "phase_weight"):
             _require(getattr(self, key) >= 0, f"loss.{key}", getattr(self, key), "0 or more")
         total = self.weight + self.content_weight + self.adversarial_weight
         _require(total > 0, "loss.weight", self.weight, "positive where no other loss has a weight")

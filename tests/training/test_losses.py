@@ -26,6 +26,37 @@ def network(tmp_path_factory):
     return features.alexnet(folder)
 
 
+def phase_means(x, scale):
+    """Means over windows of the pixels at each place of a block, one after the other."""
+    window = losses.PHASE_WINDOW * scale
+    return np.array(
+        [
+            x[:, :, top + dy : top + window : scale, left + dx : left + window : scale].mean(axis=(2, 3))
+            for top in range(0, x.shape[2], window)
+            for left in range(0, x.shape[3], window)
+            for dy in range(scale)
+            for dx in range(scale)
+        ]
+    )
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_phases_are_the_distance_of_means_at_each_place_of_a_block(scale):
+    made, target = torch.rand(2, 2, 3, 32, 64, generator=torch.Generator().manual_seed(2)).unbind()
+    expected = np.abs(phase_means(made.numpy(), scale) - phase_means(target.numpy(), scale)).mean()
+    assert losses.phases(made, target, scale).item() == pytest.approx(expected, rel=1e-4)
+    assert losses.phases(made, made, scale).item() == 0
+
+
+def test_phases_see_a_grid_and_hardly_noise_of_its_size():
+    target = torch.full((1, 3, 64, 64), 0.5)
+    signs = torch.tensor([1.0, -1.0]).repeat(32)
+    grid = signs[:, None] * signs
+    noise = torch.randint(2, (1, 3, 64, 64), generator=torch.Generator().manual_seed(3)) * 2.0 - 1
+    assert losses.phases(target + 0.1 * grid, target, 4).item() == pytest.approx(0.1, rel=1e-4)
+    assert losses.phases(target + 0.1 * noise, target, 4).item() < 0.03
+
+
 @pytest.mark.parametrize(("distance", "power"), [("l1", 1), ("mse", 2)])
 def test_content_is_the_weighted_distance_of_features(network, distance, power):
     made, target = torch.rand(2, 2, 3, 35, 35, generator=torch.Generator().manual_seed(1)).unbind()
