@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("model")
     card.add_argument("--data", nargs="+", type=Path, required=True, help="folders of high-resolution images")
     card.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
+    card.add_argument("--cost", metavar="PRECISION", help="only what this precision costs (bf16: see FASTSR_ISA=wide)")
     return parser
 
 
@@ -195,7 +196,11 @@ def _curves(arguments: argparse.Namespace) -> None:
 def _card(arguments: argparse.Namespace) -> None:
     from training import card
 
-    print(card.dump(arguments.model, card.make(arguments.model, arguments.data, arguments.weights)), end="")
+    if arguments.cost:
+        made = card.add_cost(arguments.model, arguments.data, arguments.cost)
+    else:
+        made = card.make(arguments.model, arguments.data, arguments.weights)
+    print(card.dump(arguments.model, made), end="")
 
 
 _COMMANDS = {

@@ -21,7 +21,7 @@ HEADER = """\
 # from runs through the fastsr runtime (luma, border of `scale` pixels cut off; see docs/models.md).
 """
 DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4}
-ORDER = ("srresnet-x4", "srgan-x4", "photo-x4", "fast-x4", "fast-x2")
+ORDER = ("fast-x4", "fast-x2", "srresnet-x4", "srgan-x4", "photo-x4")
 
 
 def make(
@@ -30,7 +30,8 @@ def make(
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 
     With `weights`, the folder of LPIPS' weights, it is measured too. What bf16 costs is measured where the native
-    engine has it: on a processor with AVX512_BF16, or with FASTSR_ISA=wide, the same in AVX2 instructions.
+    engine has it: on a processor with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2
+    instructions, slowly.
     """
     network = graph.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")  # "auto" may be less on some machines
@@ -52,6 +53,22 @@ def make(
     offered = [p for p in cpu.precisions() if p == "bf16" or (p == "int8" and network.ranges)]
     if offered and cpu.unsupported(network) is None:
         card["precision_cost"] = {p: _cost(network, folders, exact, p) for p in offered}
+    return _written(table, name, card)
+
+
+def add_cost(
+    name: str, folders: list[Path], precision: str, table: Path = catalog.FOLDER / "models.toml"
+) -> dict[str, Any]:
+    """Measure what `precision` costs the shipped `name` and write that alone into its card in `table`."""
+    network = graph.read(catalog.FOLDER / f"{name}.onnx")
+    upscaler = fastsr.load(network.path, precision="fp32")
+    exact = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
+    card = tomllib.loads(table.read_text())[name]
+    card["precision_cost"] = card.get("precision_cost", {}) | {precision: _cost(network, folders, exact, precision)}
+    return _written(table, name, card)
+
+
+def _written(table: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
     cards = tomllib.loads(table.read_text()) if table.exists() else {}
     cards[name] = card
     names = sorted(cards, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))

@@ -110,3 +110,8 @@ def test_cards_round_trip(photos, tmp_path):
     assert list(cards) == ["fast-x2", "other"]
     assert cards["fast-x2"] == made
     assert made["scores"][photos.name]["psnr"] > 20
+    cost = made["precision_cost"].pop("int8")
+    table.write_text(table.read_text().replace(f"precision_cost.int8 = {cost}\n", ""))
+    again = card.add_cost("fast-x2", [photos], "int8", table)
+    assert again["precision_cost"]["int8"] == cost
+    assert tomllib.loads(table.read_text()) == cards | {"fast-x2": again}
