@@ -12,7 +12,7 @@ namespace fastsr::cpu {
 
 namespace {
 
-#if defined(FASTSR_HAVE_X86)
+#if defined(FASTSR_HAVE_avxvnni)
 // gcc 12 has no name for it: CPUID leaf 7, subleaf 1, EAX bit 4.
 bool has_avxvnni() {
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -35,18 +35,25 @@ const std::vector<Isa>& isas() {
 #if defined(FASTSR_HAVE_X86)
     __builtin_cpu_init();
     const bool avx2_here = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512_here = avx2_here && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                             __builtin_cpu_supports("avx512vnni");
+    [[maybe_unused]] const bool avx512_here =
+        avx2_here && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512vnni");
     const TileKernels* tiles = &avx2::tile_kernels;
-#if defined(FASTSR_HAVE_WIDE)
+#if defined(FASTSR_HAVE_wide)
     list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels});
 #endif
     list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels});
+#if defined(FASTSR_HAVE_avxvnni)
     list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels});
+#endif
+#if defined(FASTSR_HAVE_avx512)
     list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels});
+#endif
+#if defined(FASTSR_HAVE_avx512bf16)
     list.push_back(
         {"avx512bf16", avx512_here && __builtin_cpu_supports("avx512bf16"), true, tiles, &avx512bf16::conv_kernels});
+#endif
 #endif
     return list;
   }();
