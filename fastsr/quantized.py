@@ -35,9 +35,20 @@ def kernel_grid(kernel: Kernel, bias: npt.NDArray[np.float32], input_scale: np.f
 
 
 def kernel_levels(kernel: Kernel, scale: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
-    """`kernel` in steps of `kernel_grid`, -127..127."""
-    levels: npt.NDArray[np.int8] = np.clip(np.rint(kernel / scale[:, None, None, None]), -127, 127).astype(np.int8)
-    return levels
+    """`kernel` in steps of `kernel_grid`, -127..127: each slice keeps its sum to half a step, its weights to one step.
+
+    A slice (from one input channel to one output channel) answers to flat colour with its sum, and most of a picture is
+    nearly flat. So as many weights as the sum of the rounded ones is off by are rounded the other way, nearest first.
+    """
+    exact = (kernel / scale[:, None, None, None]).astype(np.float64).reshape(*kernel.shape[:2], -1)
+    levels = np.clip(np.rint(exact), -127, 127)
+    error = exact - levels
+    missing = np.rint(error.sum(axis=-1, keepdims=True))
+    order = np.argsort(-error, axis=-1, kind="stable")  # those that were rounded down most come first
+    place = np.argsort(order, axis=-1, kind="stable")
+    levels += (place < missing).astype(np.float64) - (place >= error.shape[-1] + missing)
+    made: npt.NDArray[np.int8] = np.clip(levels, -127, 127).astype(np.int8).reshape(kernel.shape)
+    return made
 
 
 def bias_levels(bias: npt.NDArray[np.float32], step: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:

@@ -30,7 +30,7 @@ from fastsr.errors import EngineError, ModelError
 from fastsr.graph import Graph
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")
-REVISION = 1  # raised when the form of any precision changes, so that engines built from the old one are not used
+REVISION = 2  # raised when the form of any precision changes, so that engines built from the old one are not used
 E4M3_MAX = 448.0  # the largest number of the fp8 format
 
 # The type of convolutions, the opset that has its operators in that type (0: the file's own).

@@ -41,13 +41,23 @@ def picture(height=11, width=13, seed=0):
     return (levels / np.float32(255)).astype(np.float32)
 
 
+def rounded(steps):
+    """A kernel's slice in whole steps, one weight after the other pushed until their sum is right."""
+    levels = np.rint(steps).astype(np.int64)
+    for _ in range(abs(round(float((steps - levels).sum(dtype=np.float64))))):
+        error = (steps - levels).astype(np.float64)
+        sign = 1 if error.sum() > 0 else -1
+        levels[np.unravel_index(np.argmax(sign * error), levels.shape)] += sign
+    return levels
+
+
 def integer_conv(x, kernel, bias, low, high, pad, dilation=1, stride=1, group=1):
     """A convolution in integers, from the definition: u8 x s8 summed in s32, then one float scale a channel."""
     step = np.float32((high - low) / 255)
     zero = round(-low / float(step))
     levels = np.clip(np.rint(x / step) + zero, 0, 255).astype(np.int64) - zero
     scale = np.array([abs(k).max() / 127 for k in kernel], np.float32)
-    weights = np.rint(kernel / scale.reshape(-1, 1, 1, 1)).astype(np.int64)
+    weights = np.array([[rounded(k / s) for k in kernels] for kernels, s in zip(kernel, scale, strict=True)])
     padded = np.pad(levels, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     out, deep, size, _ = kernel.shape
     height, width = ((side + 2 * pad - dilation * (size - 1) - 1) // stride + 1 for side in x.shape[2:])
@@ -142,7 +152,7 @@ def test_weights_are_stored_as_integers(tmp_path):
         assert (maker.op_type, maker.attribute[0].name, maker.attribute[0].i) == ("DequantizeLinear", "axis", 0)
         assert (levels.dtype, levels.shape, scale.shape) == (dtype, value.shape, (6,))
         wide = scale.reshape(-1, *[1] * (value.ndim - 1))
-        assert (np.abs(levels * wide - value) <= 0.501 * wide).all()
+        assert (np.abs(levels * wide - value) <= (1.001 if dtype == np.int8 else 0.501) * wide).all()
         if dtype == np.int8:
             assert (np.abs(levels).max(axis=(1, 2, 3)) == 127).all()
     assert not {"w0", "w1"} & tensors.keys()
@@ -279,3 +289,19 @@ def test_models_without_an_int8_form_say_why(tmp_path):
         fastsr.load(Builder().conv(3).save(tmp_path / "m.onnx", opset=11, metadata=ranges), precision="int8")
     with pytest.raises(ModelError, match=r"m\.onnx: has no int8 form: no convolution"):
         fastsr.load(Builder().transposed(3).save(tmp_path / "m.onnx", metadata=ranges), precision="int8")
+
+
+def test_kernels_keep_their_sums():
+    """Each weight within one step, each slice's sum within half a step, and that of largest ones within bounds."""
+    kernel = np.random.default_rng(0).normal(0, 0.01, (5, 4, 9, 9)).astype(np.float32)
+    kernel[:, :, 4, 4] = 1
+    kernel[3] = 0
+    scale = quantized.kernel_grid(kernel, np.zeros(5, np.float32), np.float32(0.01))
+    levels = quantized.kernel_levels(kernel, scale)
+    steps = kernel / scale[:, None, None, None]
+    assert levels.dtype == np.int8
+    assert np.abs(levels).max() == 127
+    assert np.abs(levels - steps).max() <= 1
+    assert np.abs((levels - steps.astype(np.float64)).sum(axis=(2, 3))).max() <= 0.5 + 1e-3
+    assert not levels[3].any()
+    np.testing.assert_array_equal(levels[0, 0], rounded(steps[0, 0]))

@@ -25,8 +25,14 @@ class Levels:
 
 
 def rounded_kernel(kernel: Tensor) -> Tensor:
-    """Each output channel in steps of its largest weight / 127."""
-    largest = kernel.detach().abs().amax((1, 2, 3)) / 127
+    """Each output channel in steps of its largest weight / 127, as `quantized.kernel_levels` rounds."""
+    exact = kernel.detach()
+    largest = exact.abs().amax((1, 2, 3), keepdim=True) / 127
     scale = torch.where(largest > 0, largest, torch.ones_like(largest))
-    zero = torch.zeros(len(kernel), dtype=torch.int32, device=kernel.device)
-    return torch.fake_quantize_per_channel_affine(kernel, scale, zero, 0, -127, 127)
+    steps = (exact / scale).flatten(2)
+    levels = steps.round().clamp(-127, 127)
+    error = steps - levels
+    missing = error.sum(-1, keepdim=True).round()
+    place = (-error).argsort(dim=-1, stable=True).argsort(dim=-1, stable=True)
+    levels = levels + (place < missing).to(levels) - (place >= error.shape[-1] + missing).to(levels)
+    return kernel + (levels.clamp(-127, 127).view_as(exact) * scale - exact)
