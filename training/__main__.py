@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     quantize.add_argument("--data", nargs="+", type=Path, required=True, help="folders of images to calibrate on")
     quantize.add_argument("--pictures", type=int, default=32, help="how many of them")
     quantize.add_argument("--low", action="store_true", help="the images are low-resolution input already")
+    quantize.add_argument("--budget", type=float, default=0.05, help="dB of PSNR that int8 may cost (default: 0.05)")
     quantize.add_argument("-o", "--out", type=Path, help="default: the model's own file")
 
     card = commands.add_parser("card", help="measure a shipped model and write its card into models.toml")
@@ -172,7 +173,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _quantize(arguments: argparse.Namespace) -> None:
     from training.quantize import quantize
 
-    ranges = quantize(arguments.model, arguments.data, arguments.out, arguments.pictures, arguments.low)
+    ranges = quantize(
+        arguments.model, arguments.data, arguments.out, arguments.pictures, arguments.low, arguments.budget
+    )
     for name, (low, high) in ranges.items():
         print(f"{name}: {low:.3f} to {high:.3f}")
 

@@ -11,12 +11,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import torch
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
 from fastsr import catalog, graph, quantized
+from fastsr.engines import cpu
+from fastsr.engines.base import Engine
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.graph import Graph
+from training import metrics
 from training.data import DataError, find_images
 from training.evaluate import low_resolution
 from training.files import replacing
@@ -32,6 +37,10 @@ STEPS = 64  # of which each end of a range is tried
 # The power of the error that ranges minimise. Above 2, because rounding averages out in the next convolution's sums and
 # clipping, which strikes all of an edge at once, does not (the norms of Nahshan et al. 2021, LAPQ).
 POWER = 3
+
+BUDGET = 0.05  # dB of PSNR that int8 may cost before convolutions are left in float
+SIDE = 64  # input pixels of the crops that tell what it costs
+CROPS = 8
 
 
 def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low: bool = False) -> Ranges:
@@ -84,21 +93,86 @@ def best_range(counts: npt.NDArray[np.int64], least: float, most: float) -> tupl
     return best
 
 
+def affordable(network: Graph, ranges: Ranges, images: Iterable[Path], budget: float) -> Ranges:
+    """`ranges` without those that cost most, one after the other, until int8 costs at most `budget` dB of PSNR.
+
+    Measured on the luma of the middles of a few of `images`, high-resolution ones. What each range costs is measured
+    once, alone. A convolution whose input has no range stays float.
+    """
+    tests = [_middle(path, network) for path in _spread(list(images), CROPS)]
+
+    def made(kept: Ranges) -> list[Tensor]:
+        precision = "int8" if kept else "fp32"
+        engine = _engine(_with_ranges(network, kept), precision)
+        return [_tensor(engine.run(low)) for low, _ in tests]
+
+    def psnr(pictures: list[Tensor]) -> float:
+        values = [metrics.psnr_y(p, high, network.scale) for p, (_, high) in zip(pictures, tests, strict=True)]
+        return sum(values) / len(values)
+
+    exact = made({})
+    aim = psnr(exact) - budget
+
+    def error(name: str) -> float:
+        alone = made({name: ranges[name]})
+        return sum(float((a - b).square().mean()) for a, b in zip(alone, exact, strict=True))
+
+    kept, order = dict(ranges), None
+    while len(kept) > 1 and psnr(made(kept)) < aim:
+        if order is None:
+            order = sorted(tqdm(ranges, desc="what each range costs", leave=False), key=error)
+        del kept[order.pop()]
+    return kept
+
+
 def quantize(
-    model: str, folders: list[Path], target: Path | None = None, pictures: int = PICTURES, low: bool = False
+    model: str,
+    folders: list[Path],
+    target: Path | None = None,
+    pictures: int = PICTURES,
+    low: bool = False,
+    budget: float = BUDGET,
 ) -> Ranges:
     """Calibrate `model` (a shipped name or an ONNX file) on images under `folders`; write its ranges into the file.
 
-    The weights stay float: one file serves every precision. `target` is written instead where it is given.
+    The weights stay float: one file serves every precision. `target` is written instead where it is given. Convolutions
+    stay float where int8 would cost more than `budget` (dB; see `affordable`); with `low` that cannot be told.
     """
     path = catalog.find(model)
-    ranges = calibrate(path, find_images(folders), pictures, low)
+    images = find_images(folders)
+    ranges = calibrate(path, images, pictures, low)
+    if not low:
+        ranges = affordable(graph.read(path), ranges, images, budget)
     made = onnx.load_model_from_string(graph.read(path).serialized)
     kept = {p.key: p.value for p in made.metadata_props}
     onnx.helper.set_model_props(made, {**kept, graph.RANGES: json.dumps(ranges)})
     with replacing(target or path) as temporary:
         onnx.save_model(made, str(temporary))
     return ranges
+
+
+def _with_ranges(network: Graph, ranges: Ranges) -> Graph:
+    return dataclasses.replace(network, metadata={**network.metadata, graph.RANGES: json.dumps(ranges)})
+
+
+def _engine(network: Graph, precision: str) -> Engine:
+    kind = OnnxEngine if cpu.unsupported(network) else cpu.CpuEngine
+    return kind(network, precision, None)
+
+
+def _middle(path: Path, network: Graph) -> tuple[npt.NDArray[np.uint8], Tensor]:
+    """The middle of a picture: low-resolution pixels, and the original as the measures take it."""
+    picture = _opened(path, network, network.scale)
+    side = SIDE * network.scale
+    width, height = (min(side, length // network.scale * network.scale) for length in picture.size)
+    left, top = (picture.width - width) // 2, (picture.height - height) // 2
+    high = picture.crop((left, top, left + width, top + height))
+    return _pixels(low_resolution(high, network.scale)), _tensor(_pixels(high))
+
+
+def _tensor(pixels: npt.NDArray[np.uint8]) -> Tensor:
+    colors = torch.from_numpy(np.repeat(pixels, 3 // pixels.shape[2], axis=2))
+    return colors.permute(2, 0, 1)[None].float().div(255)
 
 
 class _Watched(OnnxEngine):
@@ -128,13 +202,20 @@ def _spread(files: list[Path], count: int) -> list[Path]:
 
 def _pictures(files: list[Path], network: Graph, low: bool) -> Iterator[npt.NDArray[np.uint8]]:
     for path in files:
-        try:
-            with Image.open(path) as image:
-                picture = image.convert("L" if network.channels == 1 else "RGB")
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: cannot be read as an image ({error}); take it out of the folder") from None
-        if not low:
-            if min(picture.size) < network.scale:
-                raise DataError(f"{path}: is too small to be made {network.scale} times smaller; take it out")
-            picture = low_resolution(picture, network.scale)
-        yield np.asarray(picture).reshape(picture.height, picture.width, network.channels)
+        picture = _opened(path, network, 1 if low else network.scale)
+        yield _pixels(picture if low else low_resolution(picture, network.scale))
+
+
+def _opened(path: Path, network: Graph, least: int) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            picture = image.convert("L" if network.channels == 1 else "RGB")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as an image ({error}); take it out of the folder") from None
+    if min(picture.size) < least:
+        raise DataError(f"{path}: is too small to be made {least} times smaller; take it out")
+    return picture
+
+
+def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
+    return np.asarray(image).reshape(image.height, image.width, -1)

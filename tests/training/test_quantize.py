@@ -10,12 +10,12 @@ from PIL import Image
 from small_models import MODELS, SAMPLE, Builder, compact, srresnet
 
 import fastsr
-from fastsr import graph
+from fastsr import catalog, graph
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import ModelError
 from training import quantize
 from training.data import DataError
-from training.quantize import best_range, calibrate
+from training.quantize import affordable, best_range, calibrate
 
 
 def error(values, low, high):
@@ -190,3 +190,13 @@ def test_refusals_name_the_file(photos, tmp_path):
         calibrate(Builder().transposed(3).save(tmp_path / "up.onnx"), photos.iterdir())
     with pytest.raises(ModelError, match="unknown model 'fast-x9'"):
         quantize.quantize("fast-x9", [photos])
+
+
+def test_what_costs_too_much_stays_float(photos):
+    """A range that is far too wide leaves a tensor two levels; it is the first to go, and no other follows."""
+    read, images = graph.read(catalog.find("fast-x2")), sorted(photos.iterdir())
+    spoiled = list(read.ranges)[4]
+    bad = read.ranges | {spoiled: (-100.0, 100.0)}
+    assert affordable(read, read.ranges, images, 1.0) == read.ranges
+    assert affordable(read, bad, images, 1.0).keys() == read.ranges.keys() - {spoiled}
+    assert len(affordable(read, bad, images, -9.0)) == 1  # cannot be had: all go but the cheapest
