@@ -258,3 +258,14 @@ def test_command_line(gan, photo, tmp_path, capsys):
     code, said = run("--model", str(gan.parent / "psnr.onnx"), "--realism", "0.5")
     assert code == 1
     assert "realism needs the ONNX metadata key 'fidelity'" in said
+
+
+def test_the_shipped_pair_has_both_ends():
+    x = np.random.default_rng(0).integers(0, 256, (9, 13, 3), np.uint8)
+    faithful, adversarial = (
+        fastsr.upscale(x, model=name, device="cpu", precision="fp32") for name in ("srresnet-x4", "srgan-x4")
+    )
+    ends = [fastsr.upscale(x, model="srgan-x4", device="cpu", precision="fp32", realism=realism) for realism in (0, 1)]
+    np.testing.assert_array_equal(ends[0], faithful)
+    np.testing.assert_array_equal(ends[1], adversarial)
+    assert (faithful != adversarial).any()

@@ -341,4 +341,4 @@ def test_cards_are_complete_and_match_the_file(name):
 
 
 def test_models_lists_what_ships():
-    assert list(fastsr.models()) == ["fast-x4", "fast-x2", "faces-x4"]
+    assert list(fastsr.models()) == ["fast-x4", "fast-x2", "srresnet-x4", "srgan-x4", "faces-x4"]
