@@ -16,17 +16,22 @@ int64_t burn_with(int64_t rounds) {
   Ints inputs[kSums];
   const Ints weights = reinterpret_cast<Ints>(splat(1e-3f));
   Sum sums[kSums];
+  FASTSR_UNROLL
   for (int i = 0; i < kSums; ++i) {
     inputs[i] = weights;
     sums[i] = Sum{};
   }
   for (int64_t round = 0; round < rounds; ++round) {
-    asm volatile("" : : "r"(inputs) : "memory");  // or the products, which never change, would be taken out of the loop
+    // Or the products, which never change, would be taken out of the loop. A clobber of all memory would spill the
+    // sums.
+    asm volatile("" : "+m"(inputs));
     FASTSR_UNROLL
     for (int i = 0; i < kSums; ++i) sums[i] = Dot{}.add(sums[i], load_vector<Ints>(&inputs[i]), weights);
   }
+  FASTSR_UNROLL
   for (int i = 1; i < kSums; ++i) sums[0] += sums[i];
-  asm volatile("" : : "r"(&sums[0]) : "memory");
+  Sum total = sums[0];
+  asm volatile("" : : "m"(total));
   return rounds * kSums * kLanes * products * 2;
 }
 
