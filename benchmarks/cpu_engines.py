@@ -4,7 +4,8 @@ Whole calls are timed, uint8 picture in, uint8 picture out. Ways whose picture d
 precision are named and not timed; the others take turns, each in a process of its own, round after round, so that
 whatever disturbs the machine disturbs them all. Writes benchmarks/results/cpu-engines.json: medians, minima, the ratio
 to PyTorch, and the share of the rate at which the machine multiplies and adds in registers at the same precision (above
-one where Winograd needs fewer operations). `--dry` only prints. Peers that are not installed are named and left out.
+one where Winograd needs fewer operations). `--dry` only prints. Peers that are not installed, or whose process ends
+(for want of memory, say), are named and left out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch import nn
 
 import fastsr
 from benchmarks import machine, ncnn_peer
-from benchmarks.turns import Frame, Runner, Way, interleaved
+from benchmarks.turns import Ended, Frame, Runner, Way, interleaved
 from fastsr import _core, catalog, graph, qdq, quantized
 from fastsr.engines.cpu import CpuEngine
 from fastsr.graph import RANGES, Graph, Node
@@ -208,8 +209,16 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
     """Times of every way, in milliseconds, and what follows from them; after `patience` seconds, 3 rounds suffice."""
     network = graph.read(catalog.find(model))
     runners = {name: Runner(_made, model, name) for name in ways(network)}
-    excluded = differing({name: runner.picture() for name, runner in runners.items()})
-    for name, levels in excluded.items():
+    pictures: dict[str, npt.NDArray[np.int64]] = {}
+    ended: dict[str, str] = {}
+    for name, runner in list(runners.items()):
+        try:
+            pictures[name] = runner.picture()
+        except Ended as error:
+            ended[name] = str(error)
+            print(f"{name}: {error}; not timed")
+            del runners[name]
+    for name, levels in (excluded := differing(pictures)).items():
         print(f"{name}: up to {levels} levels from the others; not timed")
         runners.pop(name).close()
     rates: dict[str, list[float]] = {p: [] for p in _core.precisions()}
@@ -242,6 +251,7 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
         "peak_gops": {precision: round(value) for precision, value in peaks.items()},
         "int8_ranges": calibration,
         "excluded": excluded,
+        "ended": ended,
         "rows": rows,
     }
 

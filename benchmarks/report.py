@@ -77,6 +77,8 @@ def cpu_engines() -> str:
             lines.append(f"| {name} | {ours['median_ms']:.0f} | " + " | ".join(ratios) + " |")
     left_out = sorted({way for result in content["results"] for way in result.get("excluded", {})})
     apart = f" Not timed, because its picture differs: {', '.join(left_out)}." if left_out else ""
+    ended = sorted({f"{way} ({r['model']})" for r in content["results"] for way in r.get("ended", {})})
+    apart += f" Ended before it had made a picture: {', '.join(ended)}." if ended else ""
     absent = f" Not installed: {', '.join(content['absent'])}." if content["absent"] else ""
     rounds = " or ".join(str(n) for n in sorted({result["rounds"] for result in content["results"]}, reverse=True))
     note = f"Medians of {rounds} interleaved rounds, from pixels to pixels.{absent}{apart} "

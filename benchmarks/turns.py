@@ -26,6 +26,10 @@ def frame(height: int = 270, width: int = 480) -> Frame:
     return np.clip(np.stack(waves, axis=2) + random.normal(0, 6, (height, width, 3)), 0, 255).astype(np.uint8)
 
 
+class Ended(RuntimeError):
+    """The process of a way ended by itself, as one does that is refused memory."""
+
+
 class Runner:
     """One way in a process of its own, so that the threads of one runtime are never in another's way."""
 
@@ -38,9 +42,13 @@ class Runner:
         theirs.close()
 
     def picture(self) -> npt.NDArray[np.int64]:
-        """What it makes of the frame."""
-        self._pipe.send("picture")
-        made: npt.NDArray[np.int64] = self._pipe.recv()
+        """What it makes of the frame. Raises Ended."""
+        try:
+            self._pipe.send("picture")
+            made: npt.NDArray[np.int64] = self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join()
+            raise Ended(f"its process ended with status {self._process.exitcode}") from None
         return made
 
     def seconds(self) -> float:
