@@ -22,8 +22,7 @@ int64_t burn_with(int64_t rounds) {
     sums[i] = Sum{};
   }
   for (int64_t round = 0; round < rounds; ++round) {
-    // Or the products, which never change, would be taken out of the loop. A clobber of all memory would spill the
-    // sums.
+    // Or the products, which never change, would leave the loop. Were all memory clobbered, the sums would be spilled.
     asm volatile("" : "+m"(inputs));
     FASTSR_UNROLL
     for (int i = 0; i < kSums; ++i) sums[i] = Dot{}.add(sums[i], load_vector<Ints>(&inputs[i]), weights);
