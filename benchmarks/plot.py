@@ -13,6 +13,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
+from matplotlib.ticker import LogLocator
 
 SET = "BSD100"
 SCALE = 4  # of 480x270 to 1920x1080
@@ -59,8 +60,9 @@ def draw(quality: dict[str, Any], engines: dict[str, Any], upscalers: dict[str, 
         axes.scatter(x, y, s=36, c="0.5", marker="^", zorder=3)
         axes.annotate(name, (x, y), xytext=(-6, 8), textcoords="offset points", ha="right", color="0.35")
     axes.set_xscale("log")
-    for ticks in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        ticks(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_xlim(right=2 * max([3 / 2 * x for _, _, x, _ in made] + [x for _, x, _ in classic]))
     axes.set_xlabel(f"frames per second, 480x270 to 1920x1080, {engines['machine']['processor']}")
     axes.set_ylabel(f"PSNR on {SET}, dB")

@@ -56,7 +56,7 @@ def ops() -> str:
 PEERS = {"PyTorch eager fp32, NHWC": "PyTorch NHWC", "PyTorch eager fp32, NCHW": "PyTorch NCHW"}
 PEERS |= {"PyTorch compiled fp32, NHWC": "torch.compile"}
 PEERS |= {"ONNX Runtime fp32": "ONNX Runtime", "ONNX Runtime int8 QDQ": "ONNX Runtime int8"}
-PEERS |= {"OpenVINO fp32": "OpenVINO", "ncnn fp32": "ncnn"}
+PEERS |= {"OpenVINO fp32": "OpenVINO", "OpenVINO int8 QDQ": "OpenVINO int8", "ncnn fp32": "ncnn"}
 
 
 def cpu_engines() -> str:
@@ -75,9 +75,10 @@ def cpu_engines() -> str:
             name, _, remark = result["model"].partition(" ")
             name = f"`{name}`{remark and ' ' + remark}, {precision}"
             lines.append(f"| {name} | {ours['median_ms']:.0f} | " + " | ".join(ratios) + " |")
-    left_out = sorted({way for result in content["results"] for way in result.get("excluded", {})})
+    results = content["results"]
+    left_out = sorted({f"{way} ({r['model']})" for r in results for way in r.get("excluded", {})})
     apart = f" Not timed, because its picture differs: {', '.join(left_out)}." if left_out else ""
-    ended = sorted({f"{way} ({r['model']})" for r in content["results"] for way in r.get("ended", {})})
+    ended = sorted({f"{way} ({r['model']})" for r in results for way in r.get("ended", {})})
     apart += f" Ended before it had made a picture: {', '.join(ended)}." if ended else ""
     absent = f" Not installed: {', '.join(content['absent'])}." if content["absent"] else ""
     rounds = " or ".join(str(n) for n in sorted({result["rounds"] for result in content["results"]}, reverse=True))
