@@ -218,7 +218,8 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
             ended[name] = str(error)
             print(f"{name}: {error}; not timed")
             del runners[name]
-    for name, levels in (excluded := differing(pictures)).items():
+    excluded = differing(pictures)
+    for name, levels in excluded.items():
         print(f"{name}: up to {levels} levels from the others; not timed")
         runners.pop(name).close()
     rates: dict[str, list[float]] = {p: [] for p in _core.precisions()}

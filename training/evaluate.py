@@ -137,7 +137,8 @@ def pair(path: Path, scale: int, damage: Damage | None = None) -> Pair:
     return Pair(high, low, low if damage is None else damage.apply(low, zlib.crc32(path.name.encode())))
 
 
-def _tensor(image: Image.Image) -> Tensor:
+def as_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
+    """RGB pixels as 1x3xHxW float in 0..1, as `metrics` takes them."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float().div(255)
 
 
@@ -158,11 +159,11 @@ def score(
     for path in files:
         test = pair(path, scale, damage)
         made = upscaler.upscale(test.given, size=test.high.size)
-        high, result = _tensor(test.high), _tensor(made)
+        high, result = as_tensor(test.high), as_tensor(made)
         row = {
             "psnr": metrics.psnr_y(result, high, scale),
             "ssim": metrics.ssim_y(result, high, scale),
-            "consistency": metrics.psnr_rgb(_tensor(low_resolution(made, scale)), _tensor(test.low)),
+            "consistency": metrics.psnr_rgb(as_tensor(low_resolution(made, scale)), as_tensor(test.low)),
         }
         if lpips is not None:
             row["lpips"] = float(lpips(result, high))

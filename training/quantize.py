@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import torch
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -23,7 +22,7 @@ from fastsr.engines.onnx import OnnxEngine
 from fastsr.graph import Graph
 from training import metrics
 from training.data import DataError, find_images
-from training.evaluate import low_resolution
+from training.evaluate import as_tensor, low_resolution
 from training.files import replacing
 
 Ranges = dict[str, tuple[float, float]]
@@ -171,8 +170,7 @@ def _middle(path: Path, network: Graph) -> tuple[npt.NDArray[np.uint8], Tensor]:
 
 
 def _tensor(pixels: npt.NDArray[np.uint8]) -> Tensor:
-    colors = torch.from_numpy(np.repeat(pixels, 3 // pixels.shape[2], axis=2))
-    return colors.permute(2, 0, 1)[None].float().div(255)
+    return as_tensor(np.repeat(pixels, 3 // pixels.shape[2], axis=2))
 
 
 class _Watched(OnnxEngine):
