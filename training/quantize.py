@@ -138,11 +138,12 @@ def quantize(
     stay float where int8 would cost more than `budget` (dB; see `affordable`); with `low` that cannot be told.
     """
     path = catalog.find(model)
+    network = graph.read(path)
     images = find_images(folders)
     ranges = calibrate(path, images, pictures, low)
     if not low:
-        ranges = affordable(graph.read(path), ranges, images, budget)
-    made = onnx.load_model_from_string(graph.read(path).serialized)
+        ranges = affordable(network, ranges, images, budget)
+    made = onnx.load_model_from_string(network.serialized)
     kept = {p.key: p.value for p in made.metadata_props}
     onnx.helper.set_model_props(made, {**kept, graph.RANGES: json.dumps(ranges)})
     with replacing(target or path) as temporary:
