@@ -28,7 +28,7 @@ import torch
 from torch import nn
 
 import fastsr
-from benchmarks import machine, ncnn_peer
+from benchmarks import machine, ncnn_peer, untrained
 from benchmarks.turns import Ended, Frame, Runner, Way, interleaved
 from fastsr import _core, catalog, graph, qdq, quantized
 from fastsr.engines.cpu import CpuEngine
@@ -36,6 +36,7 @@ from fastsr.graph import RANGES, Graph, Node
 
 RESULTS = Path(__file__).parent / "results" / "cpu-engines.json"
 HEIGHT, WIDTH = 270, 480
+UNTRAINED = "compact-64x16"  # between fast-x4 and srgan-x4 in size
 TOLERANCE = {"fp32": 1, "bf16": 8, "int8": 24}  # levels of 255; sums that round differently part from one another
 RATE_ROUNDS = 4_000_000
 
@@ -206,7 +207,13 @@ def differing(pictures: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
 
 
 def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
-    """Times of every way, in milliseconds, and what follows from them; after `patience` seconds, 3 rounds suffice."""
+    """Times of every way, in milliseconds, and what follows from them; after `patience` seconds, 3 rounds suffice.
+
+    `model` is a shipped name, a file, or such as compact-64x16, which has random weights (see `benchmarks.untrained`).
+    """
+    if untrained.NAME.fullmatch(model):
+        with tempfile.TemporaryDirectory() as folder:
+            return measure(str(untrained.write(model, Path(folder))), rounds, patience)
     network = graph.read(catalog.find(model))
     runners = {name: Runner(_made, model, name) for name in ways(network)}
     pictures: dict[str, npt.NDArray[np.int64]] = {}
@@ -275,7 +282,7 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=list(fastsr.models()))
+    parser.add_argument("--models", nargs="+", default=[*fastsr.models(), UNTRAINED])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--patience", type=float, default=120, help="seconds of a model after which 3 rounds suffice")
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from small_models import compact, srresnet
 
-from benchmarks import cpu_engines, ncnn_peer, plot, turns, upscalers
+from benchmarks import cpu_engines, ncnn_peer, plot, turns, untrained, upscalers
 from fastsr import graph
 from fastsr.engines.cpu import CpuEngine
 
@@ -52,6 +52,18 @@ def test_openvino(network):
 def test_ncnn(network):
     pytest.importorskip("ncnn", reason="ncnn is not installed")
     assert near(ncnn_peer.way(network, 1)(FRAME), network)
+
+
+def test_untrained_generators(tmp_path):
+    path = untrained.write("compact-6x2", tmp_path)
+    network = graph.read(path)
+    shapes = [network.weights[node.inputs[1]].shape for node in network.nodes if node.op == "Conv"]
+    assert (network.name, network.scale) == ("compact-6x2", 4)
+    assert shapes == [(6, 3, 3, 3), (6, 6, 3, 3), (6, 6, 3, 3), (48, 6, 3, 3)]
+    first = path.read_bytes()
+    assert untrained.write("compact-6x2", tmp_path).read_bytes() == first
+    with pytest.raises(ValueError, match="compact-64x16"):
+        untrained.write("compact-6", tmp_path)
 
 
 def test_ncnns_files_name_every_tensor_once(network, tmp_path):
