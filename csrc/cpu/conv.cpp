@@ -6,6 +6,7 @@
 #include "conv_rows.h"
 #include "conv_tile.h"
 #include "conv_winograd.h"
+#include "conv_winograd_flat.h"
 #include "conv_winograd_tiles.h"
 #include "dot_bf16.h"
 #include "dot_f32.h"
@@ -36,8 +37,8 @@ int64_t burn(Packed kind, int64_t rounds) {
   }
 }
 
-const ConvKernels conv_kernels{kLanes,     kInt8,      group,        conv_row<DotF32>, conv_row<DotInt8>,
-                               kConvBf16,  spread_row, winograd_row, tile_rows,        load_row,
-                               gather_row, sum_row,    finish_row,   store_row,        burn};
+const ConvKernels conv_kernels{
+    kLanes,   kInt8,     group,    conv_row<DotF32>, conv_row<DotInt8>, kConvBf16,  spread_row, winograd_row,
+    flat_row, tile_rows, load_row, gather_row,       sum_row,           finish_row, store_row,  burn};
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME

@@ -16,8 +16,9 @@
 
 namespace fastsr::cpu {
 
-constexpr int kMaxKernel = 9;                     // rows and columns of a kernel
-constexpr int kTileOutputs = 4, kTilePlanes = 6;  // along one axis, of conv_winograd.h
+constexpr int kMaxKernel = 9;  // rows and columns of a kernel
+// Of conv_winograd.h, along one axis: outputs of a tile, columns of the kernel that it is for, products it takes.
+constexpr int kTileOutputs = 4, kTileColumns = 3, kTilePlanes = 6;
 constexpr int kPlanes2 = kTilePlanes * kTilePlanes;
 
 // How a convolution's input is held: float; int8 levels less their zero point, in pairs of s16; int8 levels in fours
@@ -178,6 +179,7 @@ struct ConvKernels {
   void (*conv_bf16)(const ConvRow&);  // null where bf16 is not offered
   void (*spread)(const SpreadRow&);
   void (*winograd)(const ConvRow&);
+  void (*flat)(const ConvRow&);
   void (*tiles)(const TileRows&);
   void (*load)(const LoadRow&);
   void (*gather)(const GatherRow&);

@@ -32,12 +32,12 @@ std::vector<float> filled(const std::vector<float>& values, int subs, int stored
 }
 
 std::vector<float> spread_kernel(const ConvSpec& spec) {
-  const size_t size = static_cast<size_t>(spec.out) * spec.in * spec.rows;
+  const size_t size = static_cast<size_t>(spec.out) * spec.in * spec.rows * spec.columns / kTileColumns;
   std::vector<float> out(kTilePlanes * size);
   for (int plane = 0; plane < kTilePlanes; ++plane) {
     for (size_t i = 0; i < size; ++i) {
       double sum = 0;
-      for (int kx = 0; kx < 3; ++kx) sum += kSpread[plane][kx] * spec.kernel[3 * i + kx];
+      for (int kx = 0; kx < kTileColumns; ++kx) sum += kSpread[plane][kx] * spec.kernel[kTileColumns * i + kx];
       out[plane * size + i] = static_cast<float>(sum);
     }
   }

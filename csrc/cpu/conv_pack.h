@@ -12,7 +12,7 @@ struct ConvSpec;
 PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, int zero, int stored_in, int subs,
                 int stored_out, int planes = 1);
 
-// A kernel of three columns spread over kTilePlanes kernels of one.
+// A kernel whose columns are a multiple of three, spread over kTilePlanes kernels of a third as many.
 std::vector<float> spread_kernel(const ConvSpec& spec);
 // One of three rows and three columns spread over kPlanes2 kernels of one of each.
 std::vector<float> spread_kernel_both_ways(const ConvSpec& spec);

@@ -86,12 +86,13 @@ bool ConvProgram::tile_conv(const ConvSpec& spec) {
 void ConvProgram::conv(const ConvSpec& spec) {
   if (tile_conv(spec)) return;
   const bool exact = spec.levels == nullptr && kind_ != Packed::bf16;  // in float
-  const bool winograd =
-      exact && spec.rows == 3 && spec.columns == 3 && tensors_[spec.source].stored % kernels_.lanes == 0;
+  const bool vectors = exact && tensors_[spec.source].stored % kernels_.lanes == 0;
+  const bool winograd = vectors && spec.rows == 3 && spec.columns == 3;
+  const bool flat = vectors && spec.rows == 1 && spec.columns % kTileColumns == 0;
   const int from = winograd ? spread_of(spec.source) : spec.source;
   Tensor &source = tensors_[from], &target = tensors_[spec.target];
   Step step;
-  step.kind = winograd ? Kind::winograd : Kind::conv;
+  step.kind = winograd ? Kind::winograd : flat ? Kind::flat : Kind::conv;
   step.source = from;
   step.target = spec.target;
   step.add = spec.add;
@@ -99,12 +100,14 @@ void ConvProgram::conv(const ConvSpec& spec) {
   step.reach[0] = spec.rows / 2;
   step.reach[1] = spec.columns / 2;
   step.reads = exact ? Packed::none : kind_;
-  if (winograd) {
+  if (winograd || flat) {
     ConvSpec spread = spec;
     const std::vector<float> kernel = spread_kernel(spec);
     spread.kernel = kernel.data();
-    spread.columns = 1;
-    step.reach[1] = 0;
+    spread.columns = spec.columns / kTileColumns;
+    if (winograd) step.reach[1] = 0;
+    // The last tile may begin at the row's last pixel.
+    if (flat) source.margin = std::max<int64_t>(source.margin, step.reach[1] + kTileOutputs - 1);
     step.conv =
         pack(spread, kernels_, Packed::none, 0, source.stored, spec.factor * spec.factor, target.stored, kTilePlanes);
     target.granule[0] = spec.factor;
@@ -254,7 +257,8 @@ double ConvProgram::work(const Step& step) const {
       static_cast<double>(step.conv.steps) * step.conv.kernel_rows * step.conv.vectors * kernels_.lanes;
   switch (step.kind) {
     case Kind::conv: return products;
-    case Kind::winograd: return products * kTilePlanes / kTileOutputs;
+    case Kind::winograd:
+    case Kind::flat: return products * kTilePlanes / kTileOutputs;
     case Kind::tiles: return products * kPlanes2 / kTileOutputs / kTileOutputs;
     case Kind::store: return 8. * step.factor * step.factor * tensors_[0].channels;
     default: return 4. * tensors_[step.target].stored;

@@ -84,7 +84,7 @@ class ConvProgram {
     int64_t margin = 0;    // columns beside a unit's that kernels reach into
     int64_t capacity = 0;  // rows of the ring
   };
-  enum class Kind { load, conv, spread, winograd, tiles, gather, sum, store };
+  enum class Kind { load, conv, spread, winograd, flat, tiles, gather, sum, store };
   struct Step {
     Kind kind;
     int source = -1, target = -1, add = -1;

@@ -29,7 +29,10 @@ ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
     needs(kFarRow * body_factor_, kFarRow * body_factor_ + body_factor_ - 1, axis, need);
     double total = 1e-9;
     for (const Step& step : steps_) {
-      if (step.kind != Kind::conv && step.kind != Kind::winograd && step.kind != Kind::tiles) continue;
+      if (step.kind != Kind::conv && step.kind != Kind::winograd && step.kind != Kind::flat &&
+          step.kind != Kind::tiles) {
+        continue;
+      }
       const Tensor& t = tensors_[step.target];
       const double mine = work(step) * t.factor * t.factor / step.factor / step.factor;
       const Interval& n = need[step.target];

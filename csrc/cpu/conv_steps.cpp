@@ -66,7 +66,8 @@ void ConvProgram::make_part(const Unit& unit, const Step& step, int64_t y, Inter
                             floats(t, y, columns.first), packed(t, y, columns.first), kind_, tensor.grid});
       break;
     case Kind::conv:
-    case Kind::winograd: conv_part(unit, step, y, columns); break;
+    case Kind::winograd:
+    case Kind::flat: conv_part(unit, step, y, columns); break;
     case Kind::tiles: tiles_part(unit, step, y, columns); break;
     case Kind::spread: spread_part(unit, step, y, columns); break;
     case Kind::gather: {
@@ -172,6 +173,7 @@ void ConvProgram::conv_part(const Unit& unit, const Step& step, int64_t y, Inter
     row.plane = round_up(held.last - held.first + 1, kTileOutputs) / kTileOutputs * input.pixel;
     return kernels_.winograd(row);
   }
+  if (step.kind == Kind::flat) return kernels_.flat(row);
   switch (step.reads) {
     case Packed::none: return kernels_.conv_f32(row);
     case Packed::bf16: return kernels_.conv_bf16(row);
