@@ -44,7 +44,7 @@ bench: $(VENV)/development
 	$(BIN)/python -m benchmarks.video --frames 60 --rounds 3
 ifneq ($(DATA),)
 	$(BIN)/python -m benchmarks.quality $(DATA)/* --precisions fp32 int8 --weights $(WEIGHTS)
-	$(BIN)/python -m benchmarks.upscalers $(DATA)/BSD100 --weights $(WEIGHTS)
+	$(BIN)/python -m benchmarks.upscalers $(DATA)/BSD100 --damaged $(DATA)/Set5 --weights $(WEIGHTS)
 endif
 	$(BIN)/python -m benchmarks.report
 

@@ -90,7 +90,8 @@ def upscalers() -> str:
     """A row per way to enlarge a picture: how long it takes, what it scores."""
     content = _read("upscalers.json")
     absent = f"Left out: {'; '.join(content['absent'])}. " if content["absent"] else ""
-    note = f"Enlarged four times on the CPU; clean input, made small by antialiased bicubic. {absent}"
+    worse = f"; damaged: {content['damage']}" if "damage" in content else ""
+    note = f"Enlarged four times on the CPU; input made small by antialiased bicubic{worse}. {absent}"
     return "\n".join([measured_upscalers.table(content), "", note + _where(content)])
 
 

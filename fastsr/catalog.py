@@ -29,6 +29,8 @@ class Model:
         training: steps, photographs, losses, time.
         licence: of its weights.
         scores: data set -> measure ("psnr" in dB, "ssim", "lpips") -> value.
+        damaged: as `scores`, where the low-resolution pictures suffered `damage` first.
+        damage: such as "blur=1,noise=5,jpeg=50": sigmas in pixels and levels of 255, JPEG quality.
         precision_cost: precision -> PSNR lost against fp32, in dB.
         fidelity: of an adversarial model, the shipped one, trained for PSNR alone, that `realism` starts from.
 
@@ -43,6 +45,8 @@ class Model:
     scores: dict[str, dict[str, float]]
     precision_cost: dict[str, float]
     fidelity: str = ""
+    damaged: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    damage: str = ""
 
 
 DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any picture
@@ -63,6 +67,8 @@ def models() -> dict[str, Model]:
             scores=card.get("scores", {}),
             precision_cost=card.get("precision_cost", {}),
             fidelity=card.get("fidelity", ""),
+            damaged=card.get("damaged", {}),
+            damage=card.get("damage", ""),
         )
         for name, card in table.items()
     }

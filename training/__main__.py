@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("model")
     card.add_argument("--data", nargs="+", type=Path, required=True, help="folders of high-resolution images")
     card.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
+    card.add_argument("--damage", help="measure on input that suffers this too: jpeg=50,noise=5,blur=1.0")
     card.add_argument("--cost", metavar="PRECISION", help="only what this precision costs (bf16: see FASTSR_ISA=wide)")
     return parser
 
@@ -197,12 +198,13 @@ def _curves(arguments: argparse.Namespace) -> None:
 
 
 def _card(arguments: argparse.Namespace) -> None:
-    from training import card
+    from training import card, evaluate
 
     if arguments.cost:
         made = card.add_cost(arguments.model, arguments.data, arguments.cost)
     else:
-        made = card.make(arguments.model, arguments.data, arguments.weights)
+        damage = evaluate.Damage.parse(arguments.damage) if arguments.damage else None
+        made = card.make(arguments.model, arguments.data, arguments.weights, damage=damage)
     print(card.dump(arguments.model, made), end="")
 
 

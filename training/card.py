@@ -25,11 +25,16 @@ ORDER = ("fast-x4", "fast-x2", "srresnet-x4", "srgan-x4", "photo-x4")
 
 
 def make(
-    name: str, folders: list[Path], weights: Path | None = None, table: Path = catalog.FOLDER / "models.toml"
+    name: str,
+    folders: list[Path],
+    weights: Path | None = None,
+    table: Path = catalog.FOLDER / "models.toml",
+    damage: evaluate.Damage | None = None,
 ) -> dict[str, Any]:
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 
-    With `weights`, the folder of LPIPS' weights, it is measured too. What bf16 costs is measured where the native
+    With `weights`, the folder of LPIPS' weights, it is measured too; with `damage`, also what the model scores where
+    low-resolution pictures suffered that. What bf16 costs is measured where the native
     engine has it: on a processor with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2
     instructions, slowly.
     """
@@ -43,13 +48,18 @@ def make(
         "licence": network.metadata["licence"],
         "scores": {},
     }
-    if "fidelity" in network.metadata:
+    if network.metadata.get("fidelity") in catalog.models():
         card["fidelity"] = network.metadata["fidelity"]
+    if damage is not None:
+        card |= {"damage": str(damage), "damaged": {}}
     exact = {}  # PSNR before rounding
     for folder in folders:
-        values = evaluate.score(upscaler, find_images([folder]), network.scale, lpips)
+        files = find_images([folder])
+        values = evaluate.score(upscaler, files, network.scale, lpips)
         exact[folder.name] = values["psnr"]
-        card["scores"][folder.name] = {k: round(values[k], digits) for k, digits in DIGITS.items() if k in values}
+        card["scores"][folder.name] = _rounded(values)
+        if damage is not None:
+            card["damaged"][folder.name] = _rounded(evaluate.score(upscaler, files, network.scale, lpips, damage))
     offered = [p for p in cpu.precisions() if p == "bf16" or (p == "int8" and network.ranges)]
     if offered and cpu.unsupported(network) is None:
         card["precision_cost"] = {p: _cost(network, folders, exact, p) for p in offered}
@@ -66,6 +76,10 @@ def add_cost(
     card = tomllib.loads(table.read_text())[name]
     card["precision_cost"] = card.get("precision_cost", {}) | {precision: _cost(network, folders, exact, precision)}
     return _written(table, name, card)
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {k: round(values[k], digits) for k, digits in DIGITS.items() if k in values}
 
 
 def _written(table: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:

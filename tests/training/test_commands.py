@@ -8,7 +8,7 @@ from PIL import Image
 
 import fastsr
 from training import __main__ as command
-from training import card
+from training import card, evaluate
 
 RECIPE = """
 name = "mini"
@@ -110,8 +110,17 @@ def test_cards_round_trip(photos, tmp_path):
     assert list(cards) == ["fast-x2", "other"]
     assert cards["fast-x2"] == made
     assert made["scores"][photos.name]["psnr"] > 20
+    assert "damaged" not in made
     cost = made["precision_cost"].pop("int8")
     table.write_text(table.read_text().replace(f"precision_cost.int8 = {cost}\n", ""))
     again = card.add_cost("fast-x2", [photos], "int8", table)
     assert again["precision_cost"]["int8"] == cost
     assert tomllib.loads(table.read_text()) == cards | {"fast-x2": again}
+
+
+def test_cards_tell_what_damage_does(photos, tmp_path):
+    table = tmp_path / "models.toml"
+    made = card.make("fast-x2", [photos], table=table, damage=evaluate.Damage(noise=20))
+    assert tomllib.loads(table.read_text()) == {"fast-x2": made}
+    assert made["damage"] == "noise=20"
+    assert made["damaged"][photos.name]["psnr"] < made["scores"][photos.name]["psnr"] - 1
