@@ -282,7 +282,7 @@ def table(result: dict[str, Any]) -> str:
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=[*fastsr.models(), UNTRAINED])
+    parser.add_argument("--models", nargs="+", help="measure only these; results of the others stay")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--patience", type=float, default=120, help="seconds of a model after which 3 rounds suffice")
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
@@ -290,12 +290,14 @@ def main() -> None:
     absent = [name for name in ("openvino", "ncnn") if importlib.util.find_spec(name) is None]
     if absent:
         print(f"not installed, left out: {', '.join(absent)}")
-    results = []
-    for model in arguments.models:
-        results.append(measure(model, arguments.rounds, arguments.patience))
-        print(table(results[-1]) + "\n", flush=True)
+    kept = json.loads(RESULTS.read_text())["results"] if arguments.models and RESULTS.exists() else []
+    results = {result["model"]: result for result in kept}
+    for model in arguments.models or [*fastsr.models(), UNTRAINED]:
+        made = measure(model, arguments.rounds, arguments.patience)
+        print(table(made) + "\n", flush=True)
+        results[made["model"]] = made
     if not arguments.dry:
-        content = {"machine": machine.describe(), "absent": absent, "results": results}
+        content = {"machine": machine.describe(), "absent": absent, "results": list(results.values())}
         RESULTS.write_text(json.dumps(content, indent=2) + "\n")
 
 
