@@ -18,7 +18,7 @@ int64_t burn_with(int64_t rounds) {
   Sum sums[kSums];
   FASTSR_UNROLL
   for (int i = 0; i < kSums; ++i) {
-    inputs[i] = weights;
+    inputs[i] = Dot::kInteger ? Ints{} : weights;  // integer sums would overflow
     sums[i] = Sum{};
   }
   for (int64_t round = 0; round < rounds; ++round) {
