@@ -324,7 +324,7 @@ def test_shipped_models_keep_colour_and_beat_bicubic(name):
     def error(image):
         return float(((np.asarray(image, float) - np.asarray(high, float)) ** 2).mean())
 
-    share, level = (1.0, 1.0) if card.fidelity else (0.9, 0.5)
+    share, level = (1.0, 1.0) if card.fidelity or card.damage else (0.9, 0.5)  # adversarial ones draw texture
     assert error(made) < share * error(low.resize(high.size, Image.Resampling.BICUBIC))
     drift = np.asarray(made, float).mean(axis=(0, 1)) - np.asarray(low, float).mean(axis=(0, 1))
     assert np.abs(drift).max() < level
@@ -345,4 +345,4 @@ def test_cards_are_complete_and_match_the_file(name):
 
 
 def test_models_lists_what_ships():
-    assert list(fastsr.models()) == ["fast-x4", "fast-x2", "srresnet-x4", "srgan-x4", "faces-x4"]
+    assert list(fastsr.models()) == ["fast-x4", "fast-x2", "srresnet-x4", "srgan-x4", "photo-x4", "faces-x4"]

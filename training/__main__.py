@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("recipe", help="name of the run, or its .toml file")
     export.add_argument("--runs", type=Path, default=Path("runs"))
     export.add_argument("-o", "--out", type=Path, help="default: RECIPE.onnx")
+    export.add_argument(
+        "--realism", type=float, default=1.0, metavar="0..1", help="how much of the way from the run that it began with"
+    )
 
     evaluate = commands.add_parser("evaluate", help="PSNR, SSIM, LPIPS of models through the fastsr runtime")
     evaluate.add_argument("models", nargs="+", help="model names, .onnx files, or bicubic, lanczos, ...")
@@ -150,7 +153,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
     name = recipe.read(arguments.recipe).name if arguments.recipe.endswith(".toml") else arguments.recipe
     target = arguments.out or Path(f"{name}.onnx")
-    export(arguments.runs / name / checkpoint.FILE, target)
+    export(arguments.runs / name / checkpoint.FILE, target, arguments.realism)
     print(f"wrote {target}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -168,15 +169,34 @@ def _portable(about: dict[str, Any]) -> dict[str, Any]:
     return about | {"recipe": recipe | {"start": name}, "start": _portable(start) if start else None}
 
 
-def export(checkpoint: Path, target: Path) -> onnx.ModelProto:
-    """Write the averaged generator of `checkpoint` to `target` (whole or not at all); returns the model."""
+def _part_of_the_way(network: generators.Network, checkpoint: Path, name: str, realism: float) -> None:
+    """Put `network` on the line to it from the weights of `name`, which its run at `checkpoint` began with."""
+    if not 0 <= realism <= 1:
+        raise ExportError(f"realism {realism} is not between 0 and 1")
+    if not name:
+        raise ExportError(f"{checkpoint}: its run started from no other model, so there is nothing to interpolate with")
+    first = copy.deepcopy(network)
+    start.initialise(first, start.find(name, checkpoint.parent.parent))
+    with torch.no_grad():
+        for mine, its in zip(network.parameters(), first.parameters(), strict=True):
+            mine.copy_(torch.lerp(its, mine, realism))
+
+
+def export(checkpoint: Path, target: Path, realism: float = 1.0) -> onnx.ModelProto:
+    """Write the averaged generator of `checkpoint` to `target` (whole or not at all); returns the model.
+
+    With `realism` below 1, that share of the way to it from the weights that its run began with (network interpolation:
+    Wang et al. 2018). Raises ExportError where there is no such beginning, or ONNX Runtime computes something else.
+    """
     network, about = trainer.averaged(checkpoint)
     recipe = about["recipe"]
+    if realism != 1:
+        _part_of_the_way(network, checkpoint, recipe["start"], realism)
     metadata = {
         "name": recipe["name"],
         "summary": recipe["summary"],
         "scale": str(recipe["generator"]["scale"]),
-        "training": describe(about),
+        "training": describe(about) + (f"; {realism:g} of the way there" if realism != 1 else ""),
         "licence": LICENCE,
         "about": json.dumps(_portable(about)),
     }

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from fastsr import catalog, graph, quantized
 from fastsr.engines import cpu
-from fastsr.engines.base import Engine
+from fastsr.engines.base import Engine, probe
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.graph import Graph
 from training import metrics
@@ -95,6 +95,7 @@ def best_range(counts: npt.NDArray[np.int64], least: float, most: float) -> tupl
 def affordable(network: Graph, ranges: Ranges, images: Iterable[Path], budget: float) -> Ranges:
     """`ranges` without those that cost most, one after the other, until int8 costs at most `budget` dB of PSNR.
 
+    And until it passes the probe that fastsr puts before every precision.
     Measured on the luma of the middles of a few of `images`, high-resolution ones. What each range costs is measured
     once, alone. A convolution whose input has no range stays float.
     """
@@ -116,8 +117,12 @@ def affordable(network: Graph, ranges: Ranges, images: Iterable[Path], budget: f
         alone = made({name: ranges[name]})
         return sum(float((a - b).square().mean()) for a, b in zip(alone, exact, strict=True))
 
+    def refused(kept: Ranges) -> bool:
+        engine = _engine(_with_ranges(network, kept), "int8")
+        return probe(engine, _engine(network, "fp32"), network) is not None
+
     kept, order = dict(ranges), None
-    while len(kept) > 1 and psnr(made(kept)) < aim:
+    while len(kept) > 1 and (refused(kept) or psnr(made(kept)) < aim):
         if order is None:
             order = sorted(tqdm(ranges, desc="what each range costs", leave=False), key=error)
         del kept[order.pop()]

@@ -26,7 +26,10 @@ def find(name: str, runs: Path) -> Path:
     if name in catalog.models():
         return catalog.models()[name].path
     shipped = ", ".join(catalog.models())
-    raise RecipeError(f"start {name!r}: no run in {run.parent}, no .onnx file and no shipped model (those: {shipped})")
+    raise RecipeError(
+        f"start {name!r}: no run in {run.parent}, no .onnx file and no shipped model (those: {shipped}); "
+        f"train it first, or start from another: --set start=NAME"
+    )
 
 
 def describe(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from onnx import TensorProto, numpy_helper
 
 import fastsr
 from training import checkpoint, export, generators, start, trainer
@@ -54,6 +55,28 @@ def test_training_goes_on_from_an_exported_file(packed, tiny, run_of, tmp_path):
     line = export.describe(checkpoint.load(tmp_path / "second" / "state.safetensors")[1])
     assert line.startswith("24 steps of 4 crops of 32x32 from 3 photographs, L1 loss, Muon, bicubic x2")
     assert "; then 24 steps" in line
+
+
+def test_weights_part_of_the_way(packed, tiny, run_of, tmp_path):
+    first = tmp_path / "tiny" / "state.safetensors"
+    Trainer(tiny, run_of(packed, tmp_path)).train()
+    Trainer(dataclasses.replace(tiny, name="second", start="tiny"), run_of(packed, tmp_path)).train()
+    second = tmp_path / "second" / "state.safetensors"
+
+    def weights(model):
+        return [numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type == TensorProto.FLOAT]
+
+    ends = [weights(export.export(path, tmp_path / "m.onnx")) for path in (first, second)]
+    made = export.export(second, tmp_path / "m.onnx", realism=0.25)
+    for a, b, between in zip(*ends, weights(made), strict=True):
+        np.testing.assert_allclose(between, 0.75 * a + 0.25 * b, atol=1e-6)
+    assert max(np.abs(a - b).max() for a, b in zip(*ends, strict=True)) > 1e-4
+    (line,) = (p.value for p in made.metadata_props if p.key == "training")
+    assert line.endswith("; 0.25 of the way there")
+    with pytest.raises(export.ExportError, match="nothing to interpolate"):
+        export.export(first, tmp_path / "m.onnx", realism=0.5)
+    with pytest.raises(export.ExportError, match="between 0 and 1"):
+        export.export(second, tmp_path / "m.onnx", realism=1.5)
 
 
 def test_files_that_training_did_not_write_are_refused(tmp_path):

@@ -199,4 +199,5 @@ def test_what_costs_too_much_stays_float(photos):
     bad = read.ranges | {spoiled: (-100.0, 100.0)}
     assert affordable(read, read.ranges, images, 1.0) == read.ranges
     assert affordable(read, bad, images, 1.0).keys() == read.ranges.keys() - {spoiled}
+    assert affordable(read, bad, images, 99.0).keys() == read.ranges.keys() - {spoiled}  # refused by fastsr's probe
     assert len(affordable(read, bad, images, -9.0)) == 1  # cannot be had: all go but the cheapest
