@@ -39,8 +39,8 @@ def measure(
                 continue
             for folder in folders:
                 values = evaluate.score(upscaler, find_images([folder]), scale, lpips)
-                rounded = {key: round(value, evaluate.DIGITS[key]) for key, value in values.items()}
-                rows.append({"model": name, "scale": scale, "set": folder.name, "precision": precision, **rounded})
+                row = {"model": name, "scale": scale, "set": folder.name, "precision": precision}
+                rows.append(row | evaluate.rounded(values))
                 print(rows[-1])
     return rows
 

@@ -114,7 +114,7 @@ def scored(
     rows = {}
     for name, make in made.items():
         scores = evaluate.score(Peer(make()), files, SCALE, lpips, damage)
-        rows[name] = {key: round(value, evaluate.DIGITS[key]) for key, value in scores.items()}
+        rows[name] = evaluate.rounded(scores)
         print(f"{name}: {rows[name]}", flush=True)
     return rows
 
@@ -160,8 +160,8 @@ def main() -> None:
     if arguments.only in (None, "scores"):
         parts.append(scored(asked, find_images([arguments.folder]), lpips))
     if arguments.damaged and arguments.only in (None, "damaged"):
-        made_worse = scored(asked, find_images([arguments.damaged]), lpips, DAMAGE)
-        parts.append({name: {"damaged": values} for name, values in made_worse.items()})
+        scores = scored(asked, find_images([arguments.damaged]), lpips, DAMAGE)
+        parts.append({name: {"damaged": values} for name, values in scores.items()})
     rows = {name: stored.get(name, {}) for name in made}
     for part in parts:
         for name, values in part.items():

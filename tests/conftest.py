@@ -9,6 +9,13 @@ from fake_tensorrt import device, installed, rtx  # noqa: F401 - of all tests wi
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder, so that tests write paths as users do."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
 def pytest_collection_modifyitems(config, items):
     """GPU tests skip, with the reason, where there is no GPU; FASTSR_REQUIRE_GPU=1 makes that a failure instead."""
     if os.environ.get("FASTSR_REQUIRE_GPU") == "1":

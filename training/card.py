@@ -20,7 +20,7 @@ HEADER = """\
 # The shipped generators. Written by `python -m training card`: the training line comes from the checkpoint, the scores
 # from runs through the fastsr runtime (luma, border of `scale` pixels cut off; see docs/models.md).
 """
-DIGITS = {"psnr": 2, "ssim": 4, "lpips": 4}
+MEASURES = ("psnr", "ssim", "lpips")
 ORDER = ("fast-x4", "fast-x2", "srresnet-x4", "srgan-x4", "photo-x4")
 
 
@@ -34,9 +34,8 @@ def make(
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 
     With `weights`, the folder of LPIPS' weights, it is measured too; with `damage`, also what the model scores where
-    low-resolution pictures suffered that. What bf16 costs is measured where the native
-    engine has it: on a processor with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2
-    instructions, slowly.
+    low-resolution pictures suffered that. What bf16 costs is measured where the native engine has it: on a processor
+    with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2 instructions, slowly.
     """
     network = graph.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")  # "auto" may be less on some machines
@@ -57,9 +56,10 @@ def make(
         files = find_images([folder])
         values = evaluate.score(upscaler, files, network.scale, lpips)
         exact[folder.name] = values["psnr"]
-        card["scores"][folder.name] = _rounded(values)
+        card["scores"][folder.name] = _worth_telling(values)
         if damage is not None:
-            card["damaged"][folder.name] = _rounded(evaluate.score(upscaler, files, network.scale, lpips, damage))
+            damaged = evaluate.score(upscaler, files, network.scale, lpips, damage)
+            card["damaged"][folder.name] = _worth_telling(damaged)
     offered = [p for p in cpu.precisions() if p == "bf16" or (p == "int8" and network.ranges)]
     if offered and cpu.unsupported(network) is None:
         card["precision_cost"] = {p: _cost(network, folders, exact, p) for p in offered}
@@ -78,8 +78,8 @@ def add_cost(
     return _written(table, name, card)
 
 
-def _rounded(values: dict[str, float]) -> dict[str, float]:
-    return {k: round(values[k], digits) for k, digits in DIGITS.items() if k in values}
+def _worth_telling(values: dict[str, float]) -> dict[str, float]:
+    return {measure: value for measure, value in evaluate.rounded(values).items() if measure in MEASURES}
 
 
 def _written(table: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:

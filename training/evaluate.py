@@ -143,6 +143,11 @@ def as_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
 
 
 @torch.inference_mode()
+def rounded(values: dict[str, float]) -> dict[str, float]:
+    """What `score` gave, to the digits that are worth writing down."""
+    return {measure: round(value, DIGITS[measure]) for measure, value in values.items()}
+
+
 def score(
     upscaler: Enlarging,
     files: Iterable[Path],

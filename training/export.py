@@ -155,10 +155,12 @@ def describe(about: dict[str, Any]) -> str:
         parts[-1] += " (every other step rounded as int8)"
     optimizer = "Muon" if recipe["optimizer"]["kind"] == "muon" else "Adam"
     degradation = recipe.get("degradation", {}).get("kind", "bicubic")
+    share = f"; {about['realism']:g} of the way there" if about.get("realism", 1) != 1 else ""
     return before + (
         f"{about['step']} steps of {recipe['data']['batch']} crops of {side}x{side} "
         f"from {about['images']} photographs, {' + '.join(parts)} loss, {optimizer}, "
-        f"{degradation} x{recipe['generator']['scale']}, {about['seconds'] / 3600:.1f} hours on {about['device']}"
+        f"{degradation} x{recipe['generator']['scale']}, "
+        f"{about['seconds'] / 3600:.1f} hours on {about['device']}{share}"
     )
 
 
@@ -192,11 +194,12 @@ def export(checkpoint: Path, target: Path, realism: float = 1.0) -> onnx.ModelPr
     recipe = about["recipe"]
     if realism != 1:
         _part_of_the_way(network, checkpoint, recipe["start"], realism)
+        about |= {"realism": realism}
     metadata = {
         "name": recipe["name"],
         "summary": recipe["summary"],
         "scale": str(recipe["generator"]["scale"]),
-        "training": describe(about) + (f"; {realism:g} of the way there" if realism != 1 else ""),
+        "training": describe(about),
         "licence": LICENCE,
         "about": json.dumps(_portable(about)),
     }

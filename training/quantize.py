@@ -95,9 +95,9 @@ def best_range(counts: npt.NDArray[np.int64], least: float, most: float) -> tupl
 def affordable(network: Graph, ranges: Ranges, images: Iterable[Path], budget: float) -> Ranges:
     """`ranges` without those that cost most, one after the other, until int8 costs at most `budget` dB of PSNR.
 
-    And until it passes the probe that fastsr puts before every precision.
-    Measured on the luma of the middles of a few of `images`, high-resolution ones. What each range costs is measured
-    once, alone. A convolution whose input has no range stays float.
+    It must also pass the probe without which fastsr would not use it. The cost is measured on the luma of the middles
+    of a few of `images`, high-resolution ones; what each range costs, once, alone. A convolution whose input has no
+    range stays float.
     """
     tests = [_middle(path, network) for path in _spread(list(images), CROPS)]
 

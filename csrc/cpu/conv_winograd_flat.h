@@ -1,4 +1,4 @@
-// Kernels of one row and 3, 6 or 9 columns in float with half the multiplications: Winograd's F(4,3), three columns at
+// Kernels of one row and 3 or 9 columns in float with half the multiplications: Winograd's F(4,3), three columns at
 // a time. (The nine rows of a 9x9 kernel with few outputs are computed as outputs of such a one.)
 //
 // Four outputs need six inputs for each three columns of the kernel, and those of the next three begin three pixels

@@ -11,6 +11,8 @@ import pytest
 from command import finish, on_terminal, start, tree
 from pictures import damaged, picture, size
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_process_reports_a_bad_file():
     damaged("text")

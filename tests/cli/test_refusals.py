@@ -13,6 +13,8 @@ from fastsr import catalog
 from fastsr.cli import main
 from fastsr.upscaler import Upscaler
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 @pytest.mark.parametrize("force", [[], ["--force"]])
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from fastsr.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
 
+pytestmark = pytest.mark.usefixtures("here")
+
 
 def test_one_file_as_the_library_makes_it(cli, model):
     picture("in.png", 20, 10)

@@ -73,6 +73,7 @@ def test_weights_part_of_the_way(packed, tiny, run_of, tmp_path):
     assert max(np.abs(a - b).max() for a, b in zip(*ends, strict=True)) > 1e-4
     (line,) = (p.value for p in made.metadata_props if p.key == "training")
     assert line.endswith("; 0.25 of the way there")
+    assert export.describe(start.describe(tmp_path / "m.onnx")) == line  # so that what is trained from it says so too
     with pytest.raises(export.ExportError, match="nothing to interpolate"):
         export.export(first, tmp_path / "m.onnx", realism=0.5)
     with pytest.raises(export.ExportError, match="between 0 and 1"):
