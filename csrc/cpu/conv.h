@@ -109,12 +109,13 @@ struct SpreadRow {
   int64_t plane;  // floats from plane to plane
 };
 
-// Up to four rows of a convolution for conv_winograd_tiles.h.
+// Up to four rows of a convolution for conv_winograd_tiles.h. Its outputs are not packed.
 struct TileRows {
   const PackedConv* conv;
   const float* rows[kTilePlanes];  // the input's, from the pixel left of the first tile on
   int64_t stored, count;           // channels of the input, columns to make
-  int made;                        // rows to make
+  int64_t before;                  // columns of the first tile that are not made: they lie left of the frame
+  int from, to;                    // rows of the four that are made: from..to - 1
   const Place* places;             // row after row, one per vector
   Stride stride;
 };

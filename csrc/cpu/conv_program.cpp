@@ -77,7 +77,14 @@ bool ConvProgram::tile_conv(const ConvSpec& spec) {
       pack(spread, kernels_, Packed::none, 0, source.stored, spec.factor * spec.factor, target.stored, kPlanes2);
   // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
   source.margin = std::max<int64_t>(source.margin, kTilePlanes);
-  target.granule[0] = target.granule[1] = spec.factor * kTileOutputs;
+  for (const int axis : {0, 1}) {
+    target.granule[axis] = spec.factor * kTileOutputs;
+    // Tiles end one pixel before the source's, whose last is the last that they read: else each layer would wait for
+    // four rows more, not one.
+    if (source.granule[axis] % kTileOutputs == 0) {
+      target.shift[axis] = -spec.factor * ((1 - source.shift[axis]) % kTileOutputs);
+    }
+  }
   steps_.push_back(std::move(step));
   teams_ = true;
   return true;
@@ -199,8 +206,8 @@ void ConvProgram::needs(int64_t first, int64_t last, int axis, std::vector<Inter
     if (step->kind == Kind::store || step->kind == Kind::load) continue;
     Interval& made = need[step->target];
     if (made.empty()) continue;
-    const int64_t granule = tensors_[step->target].granule[axis];
-    made = Interval{floor_div(made.first, granule) * granule, floor_div(made.last, granule) * granule + granule - 1};
+    const int64_t granule = tensors_[step->target].granule[axis], shift = tensors_[step->target].shift[axis];
+    made = Interval{granule_begin(made.first, granule, shift), granule_begin(made.last, granule, shift) + granule - 1};
     if (step->add >= 0) need[step->add] = joined(need[step->add], made);
     const Interval read{floor_div(made.first, step->factor) - step->reach[axis],
                         floor_div(made.last, step->factor) + step->reach[axis]};
@@ -238,13 +245,14 @@ void ConvProgram::measure() {
   }
 }
 
-int64_t ConvProgram::unit_bytes(int64_t width) const {
+int64_t ConvProgram::unit_bytes(int64_t width, int64_t frame_width) const {
   std::vector<Interval> need;
   needs(kFarRow * body_factor_, (kFarRow + width) * body_factor_ - 1, 1, need);
   int64_t bytes = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const Tensor& t = tensors_[i];
     if (need[i].empty()) continue;
+    need[i].last = std::min(need[i].last, need[i].first + frame_width * t.factor - 1);
     if (t.floats) bytes += (t.capacity + 1) * ring_row(t, need[i], 4);
     if (t.packed) bytes += (t.capacity + 1) * ring_row(t, need[i], item(t));
   }

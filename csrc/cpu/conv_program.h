@@ -63,8 +63,8 @@ class ConvProgram {
 
   int64_t scale() const;
   int64_t channels() const { return tensors_[0].channels; }
-  // Bytes that one unit of this width needs.
-  int64_t unit_bytes(int64_t width) const;
+  // Bytes that one unit of this width needs in a frame of that width, beyond which no margin reaches.
+  int64_t unit_bytes(int64_t width, int64_t frame_width) const;
 
   // Upscales a frame of shape.height x shape.width input pixels. `side` bounds the units' sides in input pixels (0: the
   // memory decides). `progress` (may be empty) is called on the caller's thread with (rows done, rows in all); what it
@@ -78,7 +78,8 @@ class ConvProgram {
     bool floats, packed;
     Grid grid;
     int stored = 0;           // channels, filled up
-    int granule[2] = {1, 1};  // its rows, columns are made this many at a time
+    int granule[2] = {1, 1};  // its rows, columns are made this many at a time,
+    int shift[2] = {0, 0};    // beginning at multiples of that plus this
     int spread = -1;          // the tensor that holds it spread for Winograd's convolution, or -1
     bool is_spread = false;
     int64_t margin = 0;    // columns beside a unit's that kernels reach into

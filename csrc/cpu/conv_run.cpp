@@ -47,7 +47,8 @@ ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
   for (int team = 1; team <= (teams_ ? threads : 1); ++team) {
     if (team > 1 && shape.width < team * kTeamColumns) break;
     int64_t widest = shape.width;
-    while (widest > 16 && unit_bytes(widest) > team * kUnitBytes) {
+    const int64_t least = std::max<int64_t>(16, static_cast<int64_t>(extra[1]));  // else most of a unit is margin
+    while (widest > least && unit_bytes(widest, shape.width) > team * kUnitBytes) {
       widest = (widest + 1) / 2 + (widest > 64 ? widest / 4 : 0);
     }
     int64_t highest = shape.height;
@@ -88,7 +89,7 @@ ConvProgram::Unit ConvProgram::unit(const Frame& frame, const Cut& parts, int64_
   for (size_t i = 0; i < tensors_.size(); ++i) {
     unit.columns[i].first = std::max<int64_t>(unit.columns[i].first, 0);
     unit.columns[i].last = std::min(unit.columns[i].last, shape.width * tensors_[i].factor - 1);
-    unit.next.push_back(std::max<int64_t>(unit.rows[i].first, 0));
+    unit.next.push_back(std::max<int64_t>(unit.rows[i].first, tensors_[i].shift[0]));
   }
   return unit;
 }
@@ -173,7 +174,9 @@ void ConvProgram::flow(Unit& unit, int team, const std::function<bool(int64_t)>&
       int64_t& next = unit.next[step.target];
       const Tensor& target = tensors_[step.target];
       const int64_t end = std::min(unit.rows[step.target].last, unit.frame.shape.height * target.factor - 1);
-      for (; next <= end; next += target.granule[0]) make_row(unit, step, next / target.granule[0], team);
+      for (; next <= end; next += target.granule[0]) {
+        make_row(unit, step, (next - target.shift[0]) / target.granule[0], team);
+      }
     }
     if (y >= unit.top * body_factor_ && (y + 1) % body_factor_ == 0 && !finished(y / body_factor_)) return;
   }

@@ -19,12 +19,14 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y, int team) co
                                               : unit.columns[step.target];
   const int64_t count = columns.last - columns.first + 1;
   const int64_t granule = step.kind == Kind::store ? 1 : tensors_[step.target].granule[1];
+  const int64_t left =
+      step.kind == Kind::store ? columns.first : granule_begin(columns.first, granule, tensors_[step.target].shift[1]);
   const int rows = step.kind == Kind::tiles ? kTileOutputs : 1;
   if (team == 1 || step.kind == Kind::spread || work(step) * rows * static_cast<double>(count) < kLeastWork) {
     return make_part(unit, step, y, columns);
   }
   const int64_t wide = granule * kTeamColumns / kTileOutputs, unit_width = count >= team * wide ? wide : granule;
-  const int64_t pieces = (count + unit_width - 1) / unit_width;
+  const int64_t pieces = (columns.last - left + unit_width) / unit_width;
   // Two shares each, so that a thread that is held up does fewer; and the same ones row after row where that is free,
   // for what is above them lies in its cache.
   const int64_t shares = std::min<int64_t>({pieces, 2 * team, 64});
@@ -33,8 +35,8 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y, int team) co
     for (int64_t i = begin; i < end; ++i) {
       int64_t share = thread_index() % team * shares / team;
       while (taken.fetch_or(uint64_t{1} << share) >> share & 1) share = (share + 1) % shares;
-      const int64_t first = columns.first + pieces * share / shares * unit_width;
-      const int64_t last = std::min(columns.last, columns.first + pieces * (share + 1) / shares * unit_width - 1);
+      const int64_t first = std::max(columns.first, left + pieces * share / shares * unit_width);
+      const int64_t last = std::min(columns.last, left + pieces * (share + 1) / shares * unit_width - 1);
       if (first <= last) make_part(unit, step, y, Interval{first, last});
     }
   });
@@ -181,24 +183,29 @@ void ConvProgram::conv_part(const Unit& unit, const Step& step, int64_t y, Inter
   }
 }
 
-// Columns of four rows, before the shuffle, of a convolution: the `y`-th four; fewer at the frame's lower edge.
+// Columns of four rows, before the shuffle, of a convolution: the `y`-th four; fewer at the frame's upper and lower
+// edges.
 void ConvProgram::tiles_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const {
   const Ring& input = unit.floats[step.source];
-  const int64_t first = columns.first / step.factor, top = y * kTileOutputs;
+  const int* shift = tensors_[step.target].shift;
+  const int64_t first = columns.first / step.factor, top = y * kTileOutputs + shift[0] / step.factor;
+  const int64_t begin = granule_begin(first, kTileOutputs, shift[1] / step.factor);
   const int64_t height = unit.frame.shape.height * tensors_[step.source].factor;
   TileRows band{};
   band.conv = &step.conv;
   band.stored = tensors_[step.source].stored;
   band.count = (columns.last - columns.first + 1) / step.factor;
-  band.made = static_cast<int>(std::min<int64_t>(kTileOutputs, height - top));
+  band.before = first - begin;
+  band.from = static_cast<int>(std::max<int64_t>(0, -top));
+  band.to = static_cast<int>(std::min<int64_t>(kTileOutputs, height - top));
   band.stride = stride(unit, step);
   for (int k = 0; k < kTilePlanes; ++k) {
-    const int64_t from = top - 1 + k, x = first - 1 - input.first;
+    const int64_t from = top - 1 + k, x = begin - 1 - input.first;
     const uint8_t* row = from >= 0 && from < height ? input.at(from, input.first) : input.outside;
     band.rows[k] = reinterpret_cast<const float*>(row + x * input.pixel);
   }
   std::vector<Place> to;
-  for (int r = 0; r < band.made; ++r) {
+  for (int r = band.from; r < band.to; ++r) {
     const std::vector<Place> row = places(unit, step, top + r, first);
     to.insert(to.end(), row.begin(), row.end());
   }

@@ -29,6 +29,7 @@ FASTSR_HOT void accumulate(const uint8_t* const* rows, int kernel_rows, int64_t 
                            const uint8_t* weights, typename Dot::Sum (&sums)[kPixels][kVectors]) {
   for (int k = 0; k < kernel_rows; ++k) {
     const uint8_t* input = rows[k] + offset;
+    FASTSR_UNROLL_STEPS
     for (int64_t step = 0; step < steps; ++step) {
       Ints w[kVectors];
       FASTSR_UNROLL
@@ -45,66 +46,90 @@ FASTSR_HOT void accumulate(const uint8_t* const* rows, int kernel_rows, int64_t 
   }
 }
 
-// Activation, addition, clamp, and the stores.
+// What is done to one vector of a row's outputs: activation, addition, clamp, and the stores. Read from the row once,
+// as stores of bytes might change it for all that the compiler knows. Without kPacks nothing is packed, which leaves
+// more registers for the rest.
+template <bool kPacks>
+class Finisher {
+ public:
+  __attribute__((always_inline)) Finisher(const ConvRow& row, int vector)
+      : place_(row.places[vector]), stride_(row.stride), packed_(row.packed), grid_(row.grid) {
+    const Finish& finish = row.conv->finish;
+    bent_ = !finish.slopes.empty();
+    clipped_ = finish.clipped;
+    inverse_ = 1.f / grid_.scale;
+    slope_ = bent_ ? load_vector<Floats>(finish.slopes.data() + vector * kLanes) : splat(0.f);
+    low_ = splat(finish.low);
+    high_ = splat(finish.high);
+  }
+
+  // Pixels x.. of the row.
+  template <int kPixels>
+  __attribute__((always_inline)) void operator()(int64_t x, Floats (&values)[kPixels]) const {
+    if (bent_) {
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) values[m] = values[m] < 0.f ? values[m] * slope_ : values[m];
+    }
+    if (place_.add != nullptr) {
+      const char* add = reinterpret_cast<const char*>(place_.add) + x * stride_.add;
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) values[m] += load_vector<Floats>(add + m * stride_.add);
+    }
+    if (clipped_) {
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) values[m] = smaller(larger(values[m], low_), high_);
+    }
+    if (place_.floats != nullptr) {
+      char* floats = reinterpret_cast<char*>(place_.floats) + x * stride_.floats;
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) store_vector(floats + m * stride_.floats, values[m]);
+    }
+    if (kPacks && place_.packed != nullptr) {
+      uint8_t* packed = place_.packed + x * stride_.packed;
+      FASTSR_UNROLL
+      for (int m = 0; m < kPixels; ++m) {
+        store_packed(packed + m * stride_.packed, values[m], packed_, grid_, inverse_);
+      }
+    }
+  }
+
+ private:
+  Place place_;
+  Stride stride_;
+  Packed packed_;
+  Grid grid_;
+  float inverse_;
+  bool bent_, clipped_;
+  Floats slope_, low_, high_;
+};
+
+// Scales the sums of a tile and finishes them.
 template <typename Dot, int kPixels, int kVectors>
 FASTSR_HOT void finish_tile(const ConvRow& row, int64_t x, int vector, typename Dot::Sum (&sums)[kPixels][kVectors]) {
   const PackedConv& conv = *row.conv;
-  const Place* places = row.places + vector;
-  const Stride& stride = row.stride;
-  const int first = vector * kLanes;
   if (Dot::kInteger && conv.scales.empty()) {
     FASTSR_UNROLL
     for (int v = 0; v < kVectors; ++v) {
       FASTSR_UNROLL
       for (int m = 0; m < kPixels; ++m) {
-        store_vector(reinterpret_cast<char*>(places[v].floats) + (x + m) * stride.floats, sums[m][v]);
+        store_vector(reinterpret_cast<char*>(row.places[vector + v].floats) + (x + m) * row.stride.floats, sums[m][v]);
       }
     }
     return;
   }
-  const float inverse = 1.f / row.grid.scale;
   FASTSR_UNROLL
   for (int v = 0; v < kVectors; ++v) {
     Floats values[kPixels];
     FASTSR_UNROLL
     for (int m = 0; m < kPixels; ++m) {
       if constexpr (Dot::kInteger) {
-        values[m] =
-            __builtin_convertvector(sums[m][v], Floats) * load_vector<Floats>(conv.scales.data() + first + v * kLanes);
+        const Floats scale = load_vector<Floats>(conv.scales.data() + (vector + v) * kLanes);
+        values[m] = __builtin_convertvector(sums[m][v], Floats) * scale;
       } else {
         values[m] = sums[m][v];
       }
     }
-    if (!conv.finish.slopes.empty()) {
-      const Floats slope = load_vector<Floats>(conv.finish.slopes.data() + first + v * kLanes);
-      FASTSR_UNROLL
-      for (int m = 0; m < kPixels; ++m) values[m] = values[m] < 0.f ? values[m] * slope : values[m];
-    }
-    const Place& place = places[v];
-    if (place.add != nullptr) {
-      FASTSR_UNROLL
-      for (int m = 0; m < kPixels; ++m) {
-        values[m] += load_vector<Floats>(reinterpret_cast<const char*>(place.add) + (x + m) * stride.add);
-      }
-    }
-    if (conv.finish.clipped) {
-      FASTSR_UNROLL
-      for (int m = 0; m < kPixels; ++m) {
-        values[m] = smaller(larger(values[m], splat(conv.finish.low)), splat(conv.finish.high));
-      }
-    }
-    if (place.floats != nullptr) {
-      FASTSR_UNROLL
-      for (int m = 0; m < kPixels; ++m) {
-        store_vector(reinterpret_cast<char*>(place.floats) + (x + m) * stride.floats, values[m]);
-      }
-    }
-    if (place.packed != nullptr) {
-      FASTSR_UNROLL
-      for (int m = 0; m < kPixels; ++m) {
-        store_packed(place.packed + (x + m) * stride.packed, values[m], row.packed, row.grid, inverse);
-      }
-    }
+    Finisher<true>(row, vector + v)(x, values);
   }
 }
 

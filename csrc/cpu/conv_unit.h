@@ -13,6 +13,10 @@ constexpr int64_t kTeamColumns = 12 * kTileOutputs;  // that a thread of a team 
 constexpr int64_t kFarRow = 1 << 24;                 // far from any edge, and a multiple of every factor's power in use
 
 inline int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
+// Where the granule begins that `v` lies in.
+inline int64_t granule_begin(int64_t v, int64_t granule, int64_t shift) {
+  return floor_div(v - shift, granule) * granule + shift;
+}
 inline int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
 
 // One tensor's rows in memory: columns first..last of a unit with the margins beside them, as a ring.

@@ -83,18 +83,19 @@ FASTSR_HOT void finish_products(const ConvRow& row, const float (&products)[kTil
     FASTSR_UNROLL
     for (int i = 0; i < kTilePlanes; ++i) p[i] = load_vector<Floats>(products[i] + (place * kVectors + v) * kLanes);
     const Floats start = load_vector<Floats>(row.conv->starts.data() + (vector + v) * sizeof(Floats));
-    Floats out[kTileOutputs], made[kTileOutputs][1];
+    Floats out[kTileOutputs];
     gather_four(p, out);
     FASTSR_UNROLL
-    for (int i = 0; i < kTileOutputs; ++i) made[i][0] = out[i] + start;
+    for (int i = 0; i < kTileOutputs; ++i) out[i] += start;
+    const Finisher<true> finish(row, vector + v);
     const int64_t x = tile * kTileOutputs;
     if (x + kTileOutputs <= row.count) {
-      finish_tile<DotF32, kTileOutputs, 1>(row, x, vector + v, made);
+      finish(x, out);
       continue;
     }
     for (int64_t i = x; i < row.count; ++i) {
-      Floats one[1][1] = {{made[i - x][0]}};
-      finish_tile<DotF32, 1, 1>(row, i, vector + v, one);
+      Floats one[1] = {out[i - x]};
+      finish(i, one);
     }
   }
 }

@@ -3,8 +3,8 @@
 // What conv_winograd.h does along the row is done along both axes: the 6x6 inputs under 4x4 outputs are spread into 36
 // sums and differences, 36 products a pair of channels take the place of 144, and 16 outputs are gathered from them.
 // Four rows are thus made at a time. A run of tiles is spread into scratch memory that stays in L2, multiplied plane by
-// plane with conv_tile.h's loop, and gathered for one group of output vectors after the other. Tiles lie at multiples
-// of four rows and columns of the frame, wherever it is cut.
+// plane with conv_tile.h's loop, and gathered for one group of output vectors after the other. Tiles lie at every
+// fourth row and column of the frame, wherever it is cut.
 #pragma once
 
 #include "conv_tile.h"
@@ -103,7 +103,7 @@ void tiles_group(const TileRows& band, const ConvRow (&rows)[kTileOutputs], cons
   const uint8_t* weights =
       band.conv->weights.data() + vector * kPlanes2 * stored * static_cast<int64_t>(sizeof(Floats));
   float* products = scratch;                      // [plane of a column][tile][vector]
-  float* along = scratch + kTilePlanes * kPlane;  // [tile][vector][row][column's plane]
+  float* along = scratch + kTilePlanes * kPlane;  // [column's plane][row][tile][vector]: each part is written at once
   for (int i = 0; i < kTilePlanes; ++i) {
     for (int k = 0; k < kTilePlanes; ++k, weights += one, spread += plane) {
       plane_run<kVectors>(spread, stored, weights, products + k * kPlane, count);
@@ -115,30 +115,30 @@ void tiles_group(const TileRows& band, const ConvRow (&rows)[kTileOutputs], cons
       gather_four(p, out);
       FASTSR_UNROLL
       for (int r = 0; r < kTileOutputs; ++r) {
-        store_vector(along + ((t * kTileOutputs + r) * kTilePlanes + i) * kLanes, out[r]);
+        store_vector(along + (i * kTileOutputs + r) * kPlane + t * kLanes, out[r]);
       }
     }
   }
-  for (int r = 0; r < band.made; ++r) {
-    for (int64_t t = 0; t < count; ++t) {
-      const int64_t x = (first + t) * kTileOutputs;
-      FASTSR_UNROLL
-      for (int v = 0; v < kVectors; ++v) {
-        const Floats start = load_vector<Floats>(band.conv->starts.data() + (vector + v) * sizeof(Floats));
-        const float* mine = along + ((t * kVectors + v) * kTileOutputs + r) * kTilePlanes * kLanes;
-        Floats p[kTilePlanes], out[kTileOutputs], made[kTileOutputs][1];
+  for (int v = 0; v < kVectors; ++v) {
+    const Floats start = load_vector<Floats>(band.conv->starts.data() + (vector + v) * sizeof(Floats));
+    for (int r = band.from; r < band.to; ++r) {
+      const Finisher<false> finish(rows[r], vector + v);
+      for (int64_t t = 0; t < count; ++t) {
+        const float* mine = along + r * kPlane + (t * kVectors + v) * kLanes;
+        Floats p[kTilePlanes], out[kTileOutputs];
         FASTSR_UNROLL
-        for (int i = 0; i < kTilePlanes; ++i) p[i] = load_vector<Floats>(mine + i * kLanes);
+        for (int i = 0; i < kTilePlanes; ++i) p[i] = load_vector<Floats>(mine + i * kTileOutputs * kPlane);
         gather_four(p, out);
         FASTSR_UNROLL
-        for (int i = 0; i < kTileOutputs; ++i) made[i][0] = out[i] + start;
-        if (x + kTileOutputs <= band.count) {
-          finish_tile<DotF32, kTileOutputs, 1>(rows[r], x, vector + v, made);
+        for (int i = 0; i < kTileOutputs; ++i) out[i] += start;
+        const int64_t x = (first + t) * kTileOutputs - band.before;
+        if (x >= 0 && x + kTileOutputs <= band.count) {
+          finish(x, out);
           continue;
         }
-        for (int64_t i = x; i < band.count; ++i) {  // the frame's edge
-          Floats one_pixel[1][1] = {{made[i - x][0]}};
-          finish_tile<DotF32, 1, 1>(rows[r], i, vector + v, one_pixel);
+        for (int64_t i = x < 0 ? 0 : x; i < x + kTileOutputs && i < band.count; ++i) {  // the frame's edges
+          Floats one_pixel[1] = {out[i - x]};
+          finish(i, one_pixel);
         }
       }
     }
@@ -155,12 +155,12 @@ inline void tile_rows(const TileRows& band) {
   float* columns = spread + spread_size;
   float* products = columns + columns_size;
   ConvRow rows[kTileOutputs]{};
-  for (int r = 0; r < band.made; ++r) {
+  for (int r = band.from; r < band.to; ++r) {
     rows[r].conv = band.conv;
-    rows[r].places = band.places + r * band.conv->vectors;
+    rows[r].places = band.places + (r - band.from) * band.conv->vectors;
     rows[r].stride = band.stride;
   }
-  const int64_t tiles = (band.count + kTileOutputs - 1) / kTileOutputs;
+  const int64_t tiles = (band.before + band.count + kTileOutputs - 1) / kTileOutputs;
   for (int64_t first = 0; first < tiles; first += kRun) {
     const int64_t count = tiles - first < kRun ? tiles - first : kRun;
     spread_tiles(band, first, count, plane, columns, spread);
