@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from program_twin import run_program
-from small_models import MODELS, Builder, compact, srresnet
+from small_models import MODELS, SAMPLE, Builder, compact, srresnet
 
 import fastsr
 from fastsr import _core, catalog, graph, quantized
@@ -369,6 +370,18 @@ def test_bf16_is_near_float(networks):
         patch.setenv("FASTSR_ISA", "portable")
         with pytest.raises(EngineError, match="has no bf16 on this machine"):
             CpuEngine(networks["compact-x4"], "bf16", None)
+
+
+@pytest.mark.parametrize("name", sorted(catalog.models()))
+def test_bf16_is_within_a_level_of_float(name, monkeypatch):
+    if "wide" not in _core.available_isas():
+        pytest.skip("needs AVX2")
+    monkeypatch.setenv("FASTSR_ISA", "wide")
+    with Image.open(SAMPLE) as photo:
+        pixels = np.asarray(photo.convert("RGB").crop((60, 60, 100, 100)))
+    network = graph.read(catalog.find(name))
+    exact, made = (CpuEngine(network, p, None).run(pixels).astype(int) for p in ("fp32", "bf16"))
+    assert (np.abs(made - exact) <= 1).mean() >= 0.999
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ bool ConvProgram::tile_conv(const ConvSpec& spec) {
 
 void ConvProgram::conv(const ConvSpec& spec) {
   if (tile_conv(spec)) return;
-  const bool exact = spec.levels == nullptr && kind_ != Packed::bf16;  // in float
+  // In float: bf16 is what convolutions of packed tensors are computed in.
+  const bool exact = spec.levels == nullptr && !(kind_ == Packed::bf16 && tensors_[spec.source].packed);
   const bool vectors = exact && tensors_[spec.source].stored % kernels_.lanes == 0;
   const bool winograd = vectors && spec.rows == 3 && spec.columns == 3;
   const bool flat = vectors && spec.rows == 1 && spec.columns % kTileColumns == 0;

@@ -127,6 +127,8 @@ class _Lowering:
         self.peeled, self.graph, self.precision = peeled, peeled.body, precision
         self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
         self.ranges = self.graph.ranges if precision == "int8" else {}
+        # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
+        self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
         self.numbers = {self.graph.input: 0}
         self.tensors = [Tensor(self.graph.input, self.graph.channels, 1)]
         self.steps: list[Conv | Gather | Sum] = []
@@ -240,7 +242,7 @@ class _Lowering:
             step = (scale * weight_scale).astype(np.float32)
             kernel, bias = quantized.kernel_levels(kernel, weight_scale), quantized.bias_levels(bias, step)
             scales = step
-        elif self.precision == "bf16":
+        elif self.precision == "bf16" and source != 0 and node is not self.last:
             read.packed = True
         else:
             read.floats = True
