@@ -227,7 +227,7 @@ class Program {
     return out;
   }
 
-  int64_t unit_bytes(int64_t width) const { return program_.unit_bytes(width, width); }  // of a frame so wide
+  int64_t unit_bytes(int64_t width) const { return program_.unit_bytes(width, width); }  // the whole frame
 
  private:
   static constexpr int kMaxChannels = 4096, kMaxFactor = 1024;

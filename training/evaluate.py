@@ -142,12 +142,12 @@ def as_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float().div(255)
 
 
-@torch.inference_mode()
 def rounded(values: dict[str, float]) -> dict[str, float]:
     """What `score` gave, to the digits that are worth writing down."""
     return {measure: round(value, DIGITS[measure]) for measure, value in values.items()}
 
 
+@torch.inference_mode()
 def score(
     upscaler: Enlarging,
     files: Iterable[Path],

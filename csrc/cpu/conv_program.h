@@ -63,7 +63,7 @@ class ConvProgram {
 
   int64_t scale() const;
   int64_t channels() const { return tensors_[0].channels; }
-  // Bytes that one unit of this width needs in a frame of that width, beyond which no margin reaches.
+  // Bytes that a unit of `width` input pixels needs; its margins do not reach beyond a frame of `frame_width`.
   int64_t unit_bytes(int64_t width, int64_t frame_width) const;
 
   // Upscales a frame of shape.height x shape.width input pixels. `side` bounds the units' sides in input pixels (0: the
