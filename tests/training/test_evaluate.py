@@ -76,6 +76,14 @@ def test_lpips_gets_the_pictures_in_0_to_1(small):
     assert scored == pytest.approx(np.mean(by_hand), rel=1e-5)
 
 
+def test_scoring_keeps_no_gradients(small):
+    def distance(a, b):
+        assert torch.is_inference_mode_enabled()
+        return torch.zeros(len(a))
+
+    assert evaluate.score(fastsr.load("bicubic"), sorted(small.iterdir()), 2, distance)["lpips"] == 0
+
+
 def test_sides_that_do_not_divide_are_cut(photos, tmp_path):
     image = read(photos / "0.png")
     image.save(tmp_path / "whole.png")
