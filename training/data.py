@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,31 @@ def find_images(sources: Iterable[Path]) -> list[Path]:
     return sorted(found)
 
 
-def pack(sources: Iterable[Path], target: Path, min_side: int = 128) -> int:
+def patterns(file: Path) -> list[str]:
+    """The file-name patterns of a list such as training/set-aside.txt: one a line, `#` begins a comment."""
+    try:
+        lines = file.read_text().splitlines()
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); give a text file of file names") from None
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def pack(
+    sources: Iterable[Path],
+    target: Path,
+    min_side: int = 128,
+    without: Sequence[str] = (),
+    only: Sequence[str] = ("*",),
+) -> int:
     """Decode every image under `sources` into one safetensors file; returns how many were packed.
+
+    Images whose names match a pattern of `without` (fnmatch), or none of `only`, are left out.
 
     The file holds `pixels` (uint8, P x 3: all images in row order, one after the other) and `sizes` (int64, N x 2:
     height, width). Images with a side below `min_side` or that cannot be decoded are skipped, and said.
     """
-    files = find_images(list(sources))
+    found = find_images(list(sources))
+    files = [path for path in found if _matches(path, only) and not _matches(path, without)]
     sizes: list[tuple[int, int]] = []
     names: list[str] = []
     skipped: list[str] = []
@@ -66,7 +85,8 @@ def pack(sources: Iterable[Path], target: Path, min_side: int = 128) -> int:
             sizes.append((pixels.shape[0], pixels.shape[1]))
             names.append(path.name)
         if not sizes:
-            raise DataError(f"none of {len(files)} files could be packed; first: {skipped[0]}")
+            first = skipped[0] if skipped else f"{found[0]}: is set aside"
+            raise DataError(f"none of {len(found)} files could be packed; first: {first}")
         spool.flush()
         count = sum(h * w for h, w in sizes)
         flat = np.memmap(spool, dtype=np.uint8, mode="r", shape=(count, 3))
@@ -76,6 +96,10 @@ def pack(sources: Iterable[Path], target: Path, min_side: int = 128) -> int:
     for line in skipped:
         tqdm.write(f"skipped {line}")
     return len(sizes)
+
+
+def _matches(path: Path, names: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(path.name, pattern) for pattern in names)
 
 
 class PackedImages:
@@ -120,6 +144,11 @@ class PackedImages:
         gather = _slices if self.device.type == "cpu" else _gather
         return gather(self.pixels, start, width, side, symmetry).permute(0, 3, 1, 2)
 
+    def image(self, index: int) -> Tensor:
+        """One of the images that are not held out, uint8 H x W x 3."""
+        (height, width), offset = self._kept_sizes[index].tolist(), int(self._kept_offsets[index])
+        return self.pixels[offset : offset + height * width].view(height, width, 3)
+
     def held_out(self, side: int) -> list[Tensor]:
         """Centre crops (at most `side` wide and high) of the held-out images, uint8 1x3xHxW."""
         out = []
@@ -145,10 +174,16 @@ def _gather(pixels: Tensor, start: Tensor, width: Tensor, side: int, symmetry: T
 
 def _slices(pixels: Tensor, start: Tensor, width: Tensor, side: int, symmetry: Tensor) -> Tensor:
     """What `_gather` returns, copied row by row: many times faster where the host is the device."""
-    out = torch.empty(len(start), side, side, 3, dtype=pixels.dtype)
-    for made, first, stride, bits in zip(out, start.tolist(), width.tolist(), symmetry.tolist(), strict=True):
-        square = torch.as_strided(pixels, (side, side, 3), (3 * stride, 3, 1), pixels.storage_offset() + 3 * first)
-        flips = [axis for axis in (0, 1) if bits >> axis & 1]
-        square = square.flip(flips) if flips else square
-        made.copy_(square.transpose(0, 1) if bits & 4 else square)
-    return out
+    draws = zip(start.tolist(), width.tolist(), symmetry.tolist(), strict=True)
+    return torch.stack([cut(pixels, first, stride, side, bits) for first, stride, bits in draws])
+
+
+def cut(pixels: Tensor, start: int, width: int, side: int, symmetry: int) -> Tensor:
+    """The square of `side` whose first pixel lies at `start` in an image of `width`, side x side x 3.
+
+    `pixels`: P x 3 in host memory. `symmetry`: bits 0 and 1 flip y and x, then bit 2 transposes. May be a view.
+    """
+    square = torch.as_strided(pixels, (side, side, 3), (3 * width, 3, 1), pixels.storage_offset() + 3 * start)
+    flips = [axis for axis in (0, 1) if symmetry >> axis & 1]
+    square = square.flip(flips) if flips else square
+    return square.transpose(0, 1) if symmetry & 4 else square

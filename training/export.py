@@ -19,7 +19,7 @@ from training.files import replacing
 
 OPSET = 17
 LICENCE = "Apache-2.0"
-CHECKED_SIZES = ((1, 1), (7, 5), (24, 37))  # height, width
+CHECKED_SIZES = ((1, 1), (7, 5), (24, 37))  # height, width; times the fold, which ONNX's SpaceToDepth must divide
 TOLERANCE = 2e-5
 
 
@@ -67,18 +67,27 @@ class _Writer:
         rule = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return self._op("Resize", [x, "", scales], name, **rule)
 
+    def space_to_depth(self, x: str, block: int, name: str) -> str:
+        return self._op("SpaceToDepth", [x], name, blocksize=block)
+
+    def bicubic(self, x: str, factor: int, name: str) -> str:
+        scales = self._weight(f"{name}.scales", torch.tensor([1.0, 1.0, factor, factor]))
+        rule = {"mode": "cubic", "coordinate_transformation_mode": "half_pixel", "cubic_coeff_a": -0.75}
+        return self._op("Resize", [x, "", scales], name, **rule)
+
     def add(self, a: str, b: str, name: str) -> str:
         return self._op("Add", [a, b], name)
 
 
 def _compact(writer: _Writer, network: generators.Compact) -> None:
-    x = "input"
+    x = "input" if network.fold == 1 else writer.space_to_depth("input", network.fold, "folded")
     for i, (conv, activation) in enumerate(zip(network.body, network.activations, strict=True)):
         x = writer.conv(x, conv, f"body.{i}")
         x = writer.prelu(x, activation, f"activations.{i}")
     x = writer.conv(x, network.tail, "tail")
-    x = writer.pixel_shuffle(x, network.scale, "shuffle")
-    writer.add(x, writer.repeat("input", network.scale, "anchor"), "output")
+    x = writer.pixel_shuffle(x, network.scale * network.fold, "shuffle")
+    enlarge = writer.repeat if network.base == "nearest" else writer.bicubic
+    writer.add(x, enlarge("input", network.scale, "anchor"), "output")
 
 
 def _srresnet(writer: _Writer, network: generators.SRResNet) -> None:
@@ -132,8 +141,9 @@ def check(model: onnx.ModelProto, network: nn.Module) -> float:
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     random = torch.Generator().manual_seed(0)
     worst = 0.0
+    fold = getattr(network, "fold", 1)
     for height, width in CHECKED_SIZES:
-        x = torch.rand(2, 3, height, width, generator=random)
+        x = torch.rand(2, 3, height * fold, width * fold, generator=random)
         (made,) = session.run(None, {"input": x.numpy()})
         worst = max(worst, float((torch.from_numpy(made) - network(x)).abs().max()))
     if not worst <= TOLERANCE:

@@ -106,27 +106,62 @@ class CollapsibleConv(nn.Module):
 
 
 class Compact(nn.Module):
-    """conv 3->C, `depth` x (conv C->C + PReLU), conv C->3s^2, pixel shuffle, + the input repeated s x s.
+    """conv 3->C, `depth` x (conv C->C + PReLU), conv C->3s^2, pixel shuffle, + an enlargement of the input.
 
     NCHW float RGB in 0..1, any height and width; output `scale` times larger. (The plain chain of Shi et al. 2016 with
-    the anchor residual of Du et al. 2021.)
+    the anchor residual of Du et al. 2021.) With `fold` f it works on blocks of f x f pixels as f^2 times as many
+    channels: at equal work twice the reach and four times the weights for f = 2. Sides that are no multiples of f are
+    filled up by repeating the last pixels. `base`: the enlargement, "nearest" or "bicubic" (Keys 1981 with a = -0.75).
     """
 
-    def __init__(self, scale: int, channels: int = 32, depth: int = 10, expansion: int = 128) -> None:
+    def __init__(
+        self,
+        scale: int,
+        channels: int = 32,
+        depth: int = 10,
+        expansion: int = 128,
+        fold: int = 1,
+        base: str = "nearest",
+    ) -> None:
         super().__init__()
-        self.scale = scale
-        convs = [CollapsibleConv(3, channels, expansion, centre=CENTRE)]
-        convs += [CollapsibleConv(channels, channels, expansion) for _ in range(depth)]
+        self.scale, self.fold, self.base = scale, fold, base
+        convs = [CollapsibleConv(3 * fold**2, channels, expansion, centre=CENTRE)]
+        # Without an expansion, which tames it, what is added to the identity doubles the variance layer by layer.
+        gain = 1.0 if expansion else 0.1
+        convs += [CollapsibleConv(channels, channels, expansion, gain=gain) for _ in range(depth)]
         self.body = nn.ModuleList(convs)
         self.activations = nn.ModuleList(nn.PReLU(channels, init=SLOPE) for _ in convs)
-        self.tail = CollapsibleConv(channels, 3 * scale**2, expansion, gain=0.1)
+        self.tail = CollapsibleConv(channels, 3 * (scale * fold) ** 2, expansion, gain=0.1 if expansion else 0.02)
+        if fold > 1:
+            start_equal(self.tail, (scale * fold) ** 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = x.contiguous(memory_format=torch.channels_last)
+        height, width = x.shape[-2:]
+        below, right = -height % self.fold, -width % self.fold
+        filled = F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
+        features = space_to_depth(filled, self.fold).contiguous(memory_format=torch.channels_last)
         for conv, activation in zip(self.body, self.activations, strict=True):
             features = activation(conv(features))
-        anchor = F.interpolate(x, scale_factor=float(self.scale), mode="nearest")
-        return F.pixel_shuffle(self.tail(features).to(x.dtype), self.scale) + anchor
+        made = F.pixel_shuffle(self.tail(features).to(x.dtype), self.scale * self.fold)
+        return made[..., : height * self.scale, : width * self.scale] + enlarged(x, self.scale, self.base)
+
+
+def space_to_depth(x: Tensor, block: int) -> Tensor:
+    """NCHW to N x block^2 C x H/block x W/block; a pixel's channels stay together, as in ONNX's SpaceToDepth."""
+    n, c, h, w = x.shape
+    return F.pixel_unshuffle(x, block).view(n, c, block**2, h // block, w // block).transpose(1, 2).flatten(1, 2)
+
+
+def enlarged(x: Tensor, scale: int, base: str) -> Tensor:
+    """NCHW `x` enlarged by interpolation: "nearest" or "bicubic"."""
+    corners = None if base == "nearest" else False
+    return F.interpolate(x, scale_factor=float(scale), mode=base, align_corners=corners)
+
+
+@torch.no_grad()
+def start_equal(conv: CollapsibleConv, factor: int) -> None:
+    """Let the `factor` sub-pixels of a channel begin equal: no checkerboard to unlearn (ICNR: Aitken et al. 2017)."""
+    conv.project.copy_(conv.project[::factor].repeat_interleave(factor, 0))
 
 
 CARRIED = 3  # first channels of an SRResNet, which begin as the colours, enlarged by interpolation
@@ -173,10 +208,8 @@ class SubPixel(nn.Module):
         self.conv = CollapsibleConv(
             channels, channels * factor**2, expansion, start=carrying(channels * factor**2, channels, taps)
         )
-        # All sub-pixels of a channel begin equal, or a checkerboard has to be unlearned (ICNR: Aitken et al. 2017).
-        same = self.conv.project.data[:: factor**2].repeat_interleave(factor**2, 0)
-        same[: CARRIED * factor**2] = 0
-        self.conv.project.data.copy_(same)
+        start_equal(self.conv, factor**2)
+        self.conv.project.data[: CARRIED * factor**2] = 0
         self.activation = nn.PReLU(channels, init=SLOPE)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -319,4 +352,4 @@ def build(shape: recipe.Generator) -> Network:
     """An untrained generator of the recipe's shape, initialised from torch's global random state."""
     if shape.kind == "srresnet":
         return SRResNet(shape.scale, shape.channels, shape.depth, shape.expansion, shape.upsampler)
-    return Compact(shape.scale, shape.channels, shape.depth, shape.expansion)
+    return Compact(shape.scale, shape.channels, shape.depth, shape.expansion, shape.fold, shape.base)

@@ -16,6 +16,8 @@ from training.features import Features
 
 CHARBONNIER_EPSILON = 1e-3
 PHASE_WINDOW = 4  # blocks: a grid is the same over some, an edge is not
+AMPLITUDE_WINDOW = 16  # pixels
+AMPLITUDE_FLOOR = 0.02  # amplitudes below it, those of rounding to 8 bits, count as equal
 
 
 class LossError(ValueError):
@@ -46,6 +48,24 @@ def phases(made: Tensor, target: Tensor, scale: int) -> Tensor:
         return F.avg_pool2d(F.pixel_unshuffle(x, scale), PHASE_WINDOW, ceil_mode=True)
 
     return F.l1_loss(means(made), means(target))
+
+
+def amplitude(made: Tensor, target: Tensor) -> Tensor:
+    """L1 between the logarithms of the Fourier amplitudes of windows of AMPLITUDE_WINDOW pixels that overlap by half.
+
+    Blind to phase: texture of the right strength costs nothing wherever its grains lie, blur and grids cost. Windows
+    are weighted by Hann's function and have their mean taken off, or brightness would leak into all low frequencies.
+    """
+
+    def spectrum(x: Tensor) -> Tensor:
+        side, step = AMPLITUDE_WINDOW, AMPLITUDE_WINDOW // 2
+        windows = x.float().unfold(2, side, step).unfold(3, side, step)
+        hann = torch.hann_window(side, device=x.device)
+        flat = (windows - windows.mean((-2, -1), keepdim=True)) * hann.outer(hann)
+        made: Tensor = (torch.fft.rfft2(flat).abs() + AMPLITUDE_FLOOR).log()
+        return made
+
+    return F.l1_loss(spectrum(made), spectrum(target))
 
 
 class Content(nn.Module):

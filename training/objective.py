@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -12,6 +15,14 @@ from training import checkpoint, discriminators, features, losses
 from training.recipe import Recipe
 
 Terms = dict[str, Tensor]  # name of a curve -> value
+Clock = Callable[[str], AbstractContextManager[None]]  # times the part of a step that it is put around
+
+
+class Target(NamedTuple):
+    """What generated images are compared with, NCHW float in 0..1."""
+
+    wanted: Tensor  # the teacher's, where there is one
+    original: Tensor
 
 
 class Objective:
@@ -33,40 +44,81 @@ class Objective:
             self.optimizer = adam
             self._judge, self._stepper = fabric.setup(self.discriminator, adam)
 
-    def generator(self, made: Tensor, high: Tensor) -> tuple[Tensor, Terms]:
-        """The loss to go down, and its parts, for generated and original pictures (NCHW float in 0..1)."""
-        pixel = losses.PIXEL_LOSSES[self.loss.pixel](made, high)
-        total, terms = self.loss.weight * pixel, {"loss/pixel": pixel}
-        if self.loss.phase_weight:
-            terms["loss/phases"] = losses.phases(made, high, self.scale)
-            total = total + self.loss.phase_weight * terms["loss/phases"]
-        with self.fabric.autocast():
-            if self.content is not None:
-                terms["loss/content"] = self.content(made, high)
-                total = total + self.loss.content_weight * terms["loss/content"]
-            if self.discriminator is not None:
-                # Past the wrapper for several processes: the discriminator's own gradients are not wanted here.
-                self.discriminator.requires_grad_(False)
-                real, fake = self.discriminator(torch.cat([high, made])).float().chunk(2)
-                self.discriminator.requires_grad_(True)
-                terms["loss/adversarial"] = losses.generator_loss(self.loss.adversarial, real, fake)
-                total = total + self.loss.adversarial_weight * terms["loss/adversarial"]
-        terms["loss/generator"] = total
-        return total, {name: value.detach() for name, value in terms.items()}
+    def generator(self, made: Tensor, target: Target, clock: Clock) -> tuple[Tensor, Terms]:
+        """The gradient of the generator's loss by `made` (NCHW float in 0..1), and the loss and its parts.
 
-    def update_discriminator(self, made: Tensor, high: Tensor) -> Terms:
+        Each part goes back to `made` by itself, so that its time can be told and its memory is free for the next one.
+        """
+        leaf = made.detach().requires_grad_()
+        terms: Terms = {}
+        total = torch.zeros((), device=made.device)
+        for name, weight, part in self._parts():
+            if not weight:
+                continue
+            with clock(name):
+                value = part(leaf, target)
+                (weight * value).backward()  # type: ignore[no-untyped-call]
+            terms[f"loss/{name}"] = value.detach()
+            total = total + weight * terms[f"loss/{name}"]
+        terms["loss/generator"] = total
+        assert leaf.grad is not None
+        return leaf.grad, terms
+
+    def _parts(self) -> list[tuple[str, float, Callable[[Tensor, Target], Tensor]]]:
+        """Name, weight and function of each part of the generator's loss."""
+        loss = self.loss
+        pixel = losses.PIXEL_LOSSES[loss.pixel]
+        return [
+            ("pixel", loss.weight, lambda made, target: pixel(made, target.wanted)),
+            ("original", loss.original_weight, lambda made, target: pixel(made, target.original)),
+            ("amplitude", loss.amplitude_weight, lambda made, target: losses.amplitude(made, target.wanted)),
+            ("phases", loss.phase_weight, lambda made, target: losses.phases(made, target.wanted, self.scale)),
+            ("content", loss.content_weight, self._content),
+            ("adversarial", loss.adversarial_weight, self._adversarial),
+        ]
+
+    def _content(self, made: Tensor, target: Target) -> Tensor:
+        assert self.content is not None
+        with self.fabric.autocast():
+            distance: Tensor = self.content(made, target.wanted)
+        return distance
+
+    def _adversarial(self, made: Tensor, target: Target) -> Tensor:
+        assert self.discriminator is not None
+        # Past the wrapper for several processes: the discriminator's own gradients are not wanted here.
+        self.discriminator.requires_grad_(False)
+        with self.fabric.autocast():
+            real, fake = self.discriminator(torch.cat([target.original, made])).float().chunk(2)
+        self.discriminator.requires_grad_(True)
+        return losses.generator_loss(self.loss.adversarial, real, fake)
+
+    def update_discriminator(self, made: Tensor, target: Target) -> Terms:
         """One step of the discriminator, where there is one; its loss, and the shares it judged right."""
         if self.discriminator is None:
             return {}
-        # Both in one batch, as above: batch norm then sees the same statistics in both steps.
-        real, fake = self._judge(torch.cat([high, made.detach()])).float().chunk(2)
-        loss = losses.discriminator_loss(self.loss.adversarial, real, fake)
+        loss, terms = self._judged(made, target)
         self._stepper.zero_grad()
         self.fabric.backward(loss)
         self._stepper.step()
+        return terms
+
+    def rehearse(self, made: Tensor, target: Target, clock: Clock) -> None:
+        """Do the work of a step that changes nothing, for who counts it."""
+        if self.discriminator is not None:
+            self.discriminator.eval()  # or statistics and norms would go on
+        self.generator(made, target, clock)
+        if self.discriminator is not None:
+            self._judged(made, target)[0].backward()  # type: ignore[no-untyped-call]
+            self._stepper.zero_grad()
+            self.discriminator.train()
+
+    def _judged(self, made: Tensor, target: Target) -> tuple[Tensor, Terms]:
+        # Both in one batch, as in the generator's loss: batch norm then sees the same statistics in both steps.
+        real, fake = self._judge(torch.cat([target.original, made.detach()])).float().chunk(2)
+        loss = losses.discriminator_loss(self.loss.adversarial, real, fake)
         right = losses.accuracy(self.loss.adversarial, real.detach(), fake.detach())
         terms = {"loss/discriminator": loss.detach()}
-        return terms | {"accuracy/real": right[0], "accuracy/generated": right[1]}
+        return loss, terms | {"accuracy/real": right[0], "accuracy/generated": right[1]}
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Tensors to save, by group."""

@@ -8,7 +8,7 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from training import discriminators
+from training import discriminators, precision
 from training.degrade import Degradation
 from training.losses import ADVERSARIAL_LOSSES, PIXEL_LOSSES
 
@@ -29,6 +29,8 @@ class Generator:
     depth: int = 10  # convolutions of compact, residual blocks of srresnet
     expansion: int = 128  # width of the collapsed linear branch; 0 trains plain convolutions
     upsampler: str = "subpixel"  # of srresnet
+    fold: int = 1  # of compact: it works on blocks of fold x fold pixels (space to depth)
+    base: str = "nearest"  # of compact: the enlargement that its last layer is added to
 
     def check(self) -> None:
         _require(self.kind in ("compact", "srresnet"), "generator.kind", self.kind, "compact or srresnet")
@@ -37,6 +39,12 @@ class Generator:
         _require(self.expansion >= 0, "generator.expansion", self.expansion, "0 or more")
         known = ("subpixel", "deconv", "resize")
         _require(self.upsampler in known, "generator.upsampler", self.upsampler, ", ".join(known))
+        _require(self.fold in (1, 2, 4), "generator.fold", self.fold, "1, 2 or 4")
+        _require(self.base in ("nearest", "bicubic"), "generator.base", self.base, "nearest or bicubic")
+        if self.kind != "compact":
+            _require(
+                self.fold == 1 and self.base == "nearest", "generator.fold / base", self.fold, "left out: compact's"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,8 +69,13 @@ class Data:
     batch: int = 16
     crop: int = 128  # side of the high-resolution crop, pixels
     holdout: int = 16  # images kept for validation
+    pairs: bool = (
+        False  # learn from a teacher's pairs (see training.teach), whose low-resolution images stay as they are
+    )
+    detail: float = 0.0  # of pairs: share of crops that are the more detailed one of two draws
 
     def check(self) -> None:
+        _require(0 <= self.detail <= 1, "data.detail", self.detail, "a share, 0 to 1")
         _require(self.batch > 0, "data.batch", self.batch, "positive")
         _require(self.crop > 0, "data.crop", self.crop, "positive")
         _require(self.holdout >= 0, "data.holdout", self.holdout, "0 or more")
@@ -70,10 +83,15 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """The generator's loss: each of pixel, content, adversarial and phases (losses.py) times its weight."""
+    """The generator's loss: each of its parts (losses.py) times its weight.
+
+    The target is the teacher's image where there are pairs, else the original.
+    """
 
     pixel: str = "l1"
     weight: float = 1.0
+    original_weight: float = 0.0  # of the pixel loss to the original, where there are pairs
+    amplitude_weight: float = 0.0
     content: str = "vgg19"  # feature network
     content_layers: dict[str, float] = dataclasses.field(default_factory=lambda: {"conv5_4": 1.0})
     content_distance: str = "l1"
@@ -89,7 +107,8 @@ class Loss:
         _require(self.content_distance in ("l1", "mse"), "loss.content_distance", self.content_distance, "l1 or mse")
         known = ", ".join(ADVERSARIAL_LOSSES)
         _require(self.adversarial in ADVERSARIAL_LOSSES, "loss.adversarial", self.adversarial, known)
-        for key in ("weight", "content_weight", "adversarial_weight", "phase_weight"):
+        weights = [field.name for field in dataclasses.fields(self) if field.name.endswith("weight")]
+        for key in weights:
             _require(getattr(self, key) >= 0, f"loss.{key}", getattr(self, key), "0 or more")
         total = self.weight + self.content_weight + self.adversarial_weight
         _require(total > 0, "loss.weight", self.weight, "positive where no other loss has a weight")
@@ -123,9 +142,10 @@ class Recipe:
     name: str
     summary: str
     generator: Generator
-    steps: int
+    steps: int = 0
+    budget: float = 0.0  # FLOP of the whole run, from which the number of steps follows; given instead of `steps`
     seed: int = 0
-    precision: str = "32-true"
+    precision: str = "32-true"  # or "bf16-mixed", or "auto": the faster one of the two on this machine
     compile: bool = False
     int8: bool = (
         False  # see the rounding of int8 in every other step; `start` needs ranges (python -m training quantize)
@@ -139,11 +159,13 @@ class Recipe:
 
     def check(self) -> None:
         _require(bool(self.name), "name", self.name, "a name")
-        _require(self.steps > 0, "steps", self.steps, "positive")
-        _require(self.precision in ("32-true", "bf16-mixed"), "precision", self.precision, "32-true or bf16-mixed")
+        _require(self.steps >= 0 and self.budget >= 0, "steps / budget", (self.steps, self.budget), "0 or more")
+        _require((self.steps > 0) != (self.budget > 0), "steps / budget", (self.steps, self.budget), "one of the two")
+        _require(self.precision in precision.CHOICES, "precision", self.precision, ", ".join(precision.CHOICES))
         _require(not self.int8 or bool(self.start), "int8", self.int8, "false without a `start`")
         side, scale = self.data.crop, self.generator.scale
-        _require(side % scale == 0, "data.crop", side, f"a multiple of the scale {scale}")
+        multiple = scale * self.generator.fold
+        _require(side % multiple == 0, "data.crop", side, f"a multiple of {multiple}: scale {scale} times fold")
 
 
 def _require(condition: bool, key: str, value: object, accepted: str) -> None:
@@ -237,4 +259,6 @@ def fine_tuned(base: Recipe, start: str, name: str, steps: int, summary: str, in
         decay=1.0,
         warmup=min(base.optimizer.warmup, steps // 10),
     )
-    return dataclasses.replace(base, name=name, summary=summary, start=start, steps=steps, int8=int8, optimizer=gentle)
+    return dataclasses.replace(
+        base, name=name, summary=summary, start=start, steps=steps, budget=0.0, int8=int8, optimizer=gentle
+    )

@@ -14,10 +14,14 @@ SHAPES += [
     Generator(scale, "srresnet", 8, 2, expansion, upsampler)
     for scale, upsampler, expansion in itertools.product((2, 3, 4), generators.UPSAMPLERS, (0, 72))
 ]
+SHAPES += [
+    Generator(scale, "compact", 8, 2, 0, fold=fold, base="bicubic")
+    for scale, fold in itertools.product((2, 4), (1, 2, 4))
+]
 
 
 def named(shape):
-    return f"{shape.kind}-x{shape.scale}-{shape.upsampler}-{shape.expansion}"
+    return f"{shape.kind}-x{shape.scale}-{shape.upsampler}-{shape.expansion}-{shape.base}-{shape.fold}"
 
 
 def shaken(shape, seed=0):
@@ -120,3 +124,22 @@ def test_a_new_srresnet_is_nearly_bilinear(scale, upsampler):
         p.data.zero_()
     with torch.no_grad():
         assert (network(x) - expected)[..., inside, inside].abs().max() < 1e-4
+
+
+def test_a_folded_generator_begins_as_its_base_without_a_grid():
+    torch.manual_seed(0)
+    network = generators.build(Generator(4, "compact", 32, 8, 0, fold=2, base="bicubic"))
+    x = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        added = network(x) - F.interpolate(x, scale_factor=4.0, mode="bicubic")
+        assert 0 < added.abs().max() < 0.2
+        blocks = F.pixel_unshuffle(added, 8).view(1, 3, 64, -1)
+        assert (blocks - blocks[:, :, :1]).abs().max() < 1e-5  # ICNR: all sub-pixels of a block are equal
+
+
+def test_sides_that_do_not_fold_are_filled_up_by_their_last_pixels():
+    network = shaken(Generator(2, "compact", 8, 2, 0, fold=4, base="bicubic"))
+    x = torch.rand(1, 3, 9, 7, generator=torch.Generator().manual_seed(1))
+    filled = F.pad(x, (0, 1, 0, 3), mode="replicate")
+    with torch.no_grad():
+        assert (network(x) - network(filled)[..., :18, :14]).abs()[..., :16, :12].max() < 1e-5

@@ -57,6 +57,32 @@ def test_phases_see_a_grid_and_hardly_noise_of_its_size():
     assert losses.phases(target + 0.1 * noise, target, 4).item() < 0.03
 
 
+def test_amplitude_is_the_distance_of_log_spectra_of_windows():
+    made, target = torch.rand(2, 2, 3, 32, 24, generator=torch.Generator().manual_seed(2)).unbind()
+    side = losses.AMPLITUDE_WINDOW
+    ramp = np.arange(side)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * ramp / side)
+
+    def spectra(x):
+        windows = [
+            x[..., top : top + side, left : left + side]
+            for top in range(0, x.shape[2] - side + 1, side // 2)
+            for left in range(0, x.shape[3] - side + 1, side // 2)
+        ]
+        flat = np.stack([w - w.mean((-2, -1), keepdims=True) for w in windows]) * np.outer(hann, hann)
+        return np.log(np.abs(np.fft.rfft2(flat)) + losses.AMPLITUDE_FLOOR)
+
+    expected = np.abs(spectra(made.double().numpy()) - spectra(target.double().numpy())).mean()
+    assert losses.amplitude(made, target).item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_amplitude_is_blind_to_phase_and_sees_blur():
+    draws = torch.Generator().manual_seed(3)
+    one, other = torch.rand(2, 1, 3, 64, 64, generator=draws).unbind()
+    blurred = torch.nn.functional.avg_pool2d(one, 3, 1, 1)
+    assert losses.amplitude(other, one) < 0.5 * losses.amplitude(blurred, one)
+
+
 @pytest.mark.parametrize(("distance", "power"), [("l1", 1), ("mse", 2)])
 def test_content_is_the_weighted_distance_of_features(network, distance, power):
     made, target = torch.rand(2, 2, 3, 35, 35, generator=torch.Generator().manual_seed(1)).unbind()

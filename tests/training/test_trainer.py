@@ -123,16 +123,16 @@ def test_curves_and_samples_are_written(packed, run_of, adversarial, weights, tm
 
 def test_the_discriminator_and_the_generator_learn_apart(packed, run_of, adversarial, weights, tmp_path):
     made = Trainer(adversarial, run_of(packed, tmp_path, weights=weights))
-    high = made.data.crops(4, 32, made.random).float() / 255
-    low = made._degraded(high)
+    low, target = made._batch()
     judge = made.objective.discriminator
     assert judge is not None
-    loss, _ = made.objective.generator(made.forward(low), high)
-    made.fabric.backward(loss)
+    image = made.forward(low)
+    gradient, _ = made.objective.generator(image, target, made.watch)
+    made.fabric.backward(image, gradient)
     assert all(p.grad is None for p in judge.parameters())
     assert made.network.tail.project.grad.abs().max() > 0
     before = [p.grad.clone() for p in made.network.parameters()]
-    made.objective.update_discriminator(made.forward(low), high)
+    made.objective.update_discriminator(made.forward(low), target)
     assert all(torch.equal(p.grad, b) for p, b in zip(made.network.parameters(), before, strict=True))
 
 

