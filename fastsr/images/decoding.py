@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
-import threading
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -15,73 +12,50 @@ import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from fastsr.errors import ImageError
+from fastsr.images import pixel_limit
 from fastsr.images.deep_color import decode_deep, has_deep_color, mend_planes
-from fastsr.images.picture import Animation, Frame, Picture
+from fastsr.images.picture import NO_MEMORY, Animation, Frame, Picture
 from fastsr.images.pillow import PillowLayout, from_pillow, metadata_of, upright, with_color_key
 from fastsr.images.samples import check_sides, split
 
-# Of the other formats with several images in a file (MPO, ICO) only the first is the picture.
+# What `Image.open` may try: other plugins open files inside of files or start other programs.
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
+# Of the other formats with several images in a file (MPO) only the first is the picture.
 _FRAMED_FORMATS = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")
-# Running these would start another program or a display list, not decode pixels.
-_REFUSED_FORMATS = ("EPS", "WMF")
+# Loading these, opened by the user, would start another program or run drawing commands.
+_REFUSED_FORMATS = ("EPS", "WMF", "IPTC")
+_DRAWING = "{} may hold drawing commands, not pixels; export it as PNG"
 
-
-class _PixelLimit:
-    """Pillow's decompression-bomb limit, which can be lifted for a while, by several threads at once."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._lifters = 0
-        self._saved: int | None = None
-
-    @contextmanager
-    def lifted(self) -> Iterator[None]:
-        with self._lock:
-            if self._lifters == 0:
-                self._saved = Image.MAX_IMAGE_PIXELS
-                Image.MAX_IMAGE_PIXELS = None
-            self._lifters += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._lifters -= 1
-                if self._lifters == 0 and Image.MAX_IMAGE_PIXELS is None:
-                    Image.MAX_IMAGE_PIXELS = self._saved
-
-    def check(self, size: tuple[int, int], name: str) -> None:
-        with self._lock:
-            limit = self._saved if self._lifters else Image.MAX_IMAGE_PIXELS
-        if limit is not None and size[0] * size[1] > limit:
-            raise ImageError(
-                f"{name}: {size[0]} x {size[1]} pixels are over the limit of {limit}, which guards against files "
-                "made to fill the memory; if you trust this one, use allow_huge=True (--allow-huge)"
-            )
-
-
-_limit = _PixelLimit()
+# What decoders hold at most for a pixel: two canvases of four bytes, and what is read off them.
+_BYTES_A_PIXEL = 16
+_MOST_PIXELS = 1 << 26  # taken for a file that could not even be opened
 
 
 def read_encoded(data: bytes, name: str, allow_huge: bool) -> Picture:
     """The bytes of an image file as picture."""
     if not data:
         raise ImageError(f"{name}: the file is empty; get it anew")
-    with _decoding(name, allow_huge):
-        return _read_opened(_open(data), name, allow_huge, lambda page: _open(data, page))
+    if data.startswith(b"%!PS"):
+        raise ImageError(f"{name}: {_DRAWING.format('EPS')}")
+    with _decoding(name) as opened, pixel_limit.lifted() if allow_huge else pixel_limit.strict():
+        image = _open(data)
+        opened.append(image)
+        return _read_opened(image, name, allow_huge, lambda page: _open(data, page))
 
 
 def read_pillow(image: Image.Image, allow_huge: bool) -> Picture:
     """A Pillow image, opened or made in memory, as picture; it is left as it was."""
-    with _decoding("image", allow_huge):
+    with _decoding("image") as opened, pixel_limit.lifted() if allow_huge else nullcontext():
+        opened.append(image)
         return _read_opened(image, "image", allow_huge)
 
 
 @contextmanager
-def _decoding(name: str, allow_huge: bool) -> Iterator[None]:
-    """Turn whatever Pillow raises on bad data into ImageError."""
+def _decoding(name: str) -> Iterator[list[Image.Image]]:
+    """Turn whatever Pillow raises on bad data, or for want of memory, into ImageError; takes the image once opened."""
+    opened: list[Image.Image] = []
     try:
-        with _limit.lifted() if allow_huge else nullcontext():
-            yield
+        yield opened
     except ImageError:
         raise
     except UnidentifiedImageError as error:
@@ -90,17 +64,32 @@ def _decoding(name: str, allow_huge: bool) -> Iterator[None]:
             "BMP or GIF"
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{name}: {error} If you trust it, use allow_huge=True (--allow-huge)") from error
-    except (OSError, SyntaxError, ValueError, EOFError, LookupError, RuntimeError, struct.error, zlib.error) as error:
-        raise ImageError(f"{name}: damaged or cut short ({error}); get the file anew") from error
+        remedy = "" if pixel_limit.REMEDY in str(error) else f"; {pixel_limit.REMEDY}"
+        raise ImageError(f"{name}: {error}{remedy}") from error
+    except MemoryError as error:
+        raise ImageError(f"{name}: {NO_MEMORY}") from error
+    except Exception as error:  # Pillow's plugins raise whatever odd values lead to
+        fault = f"{name}: damaged or cut short ({str(error) or type(error).__name__})"
+        # decoders do not always tell that they got no memory
+        if _memory_is_short(opened):
+            fault += f", or {NO_MEMORY}"
+        raise ImageError(f"{fault}; get the file anew") from error
+
+
+def _memory_is_short(opened: Sequence[Image.Image]) -> bool:
+    """Whether this process could not get what a decoder may have asked for."""
+    pixels = opened[0].width * opened[0].height if opened else _MOST_PIXELS
+    try:
+        np.empty(_BYTES_A_PIXEL * pixels, np.uint8)
+    except (MemoryError, ValueError):
+        return True
+    return False
 
 
 def _open(data: bytes, page: int = 0) -> ImageFile.ImageFile:
-    # Opening reads the header alone; the size is checked by us before pixels are.
-    with _limit.lifted():
-        image = Image.open(io.BytesIO(data))
-        if page:
-            image.seek(page)
+    image = Image.open(io.BytesIO(data), formats=_FORMATS)
+    if page:
+        image.seek(page)
     return image
 
 
@@ -109,16 +98,22 @@ def _read_opened(
 ) -> Picture:
     """Read an opened image; `reopen` opens its file anew at a page, None if there is no file."""
     if image.format in _REFUSED_FORMATS:
-        raise ImageError(f"{name}: {image.format} holds drawing commands, not pixels; export it as PNG")
+        raise ImageError(f"{name}: {_DRAWING.format(image.format)}")
     check_sides(*image.size, name)
     indices = _frame_indices(image)
-    shown = image.tell()
+    bounded = not allow_huge and (reopen is not None or len(indices) > 1)
+    shown, pixels = image.tell(), 0
+    if bounded and image.format == "TIFF":
+        pixel_limit.check_sum(sum(_page_pixels(image, index) for index in indices))
+    elif bounded:
+        pixel_limit.check(*image.size, len(indices))
     pages, durations = [], []
     for index in indices:
         if image.tell() != index:
             image.seek(index)
-        if not allow_huge and reopen is not None:
-            _limit.check(image.size, name)
+        pixels += image.width * image.height
+        if bounded:  # the canvas of a GIF may grow from frame to frame
+            pixel_limit.check_sum(pixels)
         # Pillow composes animations itself, in 8 bits
         deep = reopen if len(indices) == 1 or image.format == "TIFF" else None
         frame, turned = _read_frame(image, name, partial(deep, index) if deep else None)
@@ -141,6 +136,12 @@ def _frame_indices(image: Image.Image) -> range:
         return range(image.tell(), image.tell() + 1)
     # a "default image" is for viewers that know no animation
     return range(int(bool(image.info.get("default_image"))), cast("Any", image).n_frames)
+
+
+def _page_pixels(image: Image.Image, index: int) -> int:
+    if image.tell() != index:
+        image.seek(index)
+    return image.width * image.height
 
 
 def _read_frame(

@@ -13,6 +13,9 @@ from fastsr.errors import ImageError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+NO_MEMORY = "not enough memory; free some, or allow this process more (ulimit -v)"
+"""What to say, after a name, where memory ran out."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -125,11 +128,14 @@ class Picture:
             Pillow has no mode for 16-bit colour: it comes back in 8 bits here, while `write` keeps 16.
 
         Raises:
-            ImageError: the number of frames differs from what was read.
+            ImageError: the number of frames differs from what was read, or memory runs out.
 
         """
         self.check_count(frames)
-        return self.layout.restore(frames, self)
+        try:
+            return self.layout.restore(frames, self)
+        except MemoryError as error:
+            raise ImageError(f"{self.name}: {NO_MEMORY}") from error
 
     def check_count(self, frames: Sequence[Frame]) -> None:
         """ImageError unless there are as many frames as were read."""

@@ -126,22 +126,24 @@ def upright(image: Image.Image) -> Image.Image:
 def metadata_of(image: Image.Image, source: Image.Image) -> Metadata:
     """What to keep of an upright image; `source` is the image as it was opened, for EXIF outside of `info`."""
     info = image.info
-    exif = info.get("exif")
-    if not isinstance(exif, bytes):
-        exif = exif_of(source)
-    xmp = info.get("xmp", info.get("XML:com.adobe.xmp"))
-    comment = info.get("comment")
+    exif = _bytes(info.get("exif")) or exif_of(source)
     text = {}
     if source.format in (None, "PNG"):
         text = {k: v for k, v in info.items() if isinstance(k, str) and isinstance(v, str) and k not in _NOT_TEXT}
     return Metadata(
-        icc=info.get("icc_profile") or None,
+        icc=_bytes(info.get("icc_profile")),
         exif=exif or None,
         dpi=_clean_dpi(info.get("dpi")),
-        xmp=xmp.encode() if isinstance(xmp, str) else xmp,
-        comment=comment.encode() if isinstance(comment, str) else comment,
+        xmp=_bytes(info.get("xmp", info.get("XML:com.adobe.xmp"))),
+        comment=_bytes(info.get("comment")),
         text=text,
     )
+
+
+def _bytes(value: Any) -> bytes | None:
+    """What a file holds as bytes or text; None where it holds something else in their place."""
+    given = value.encode(errors="replace") if isinstance(value, str) else value
+    return given if isinstance(given, bytes) and given else None
 
 
 def _clean_dpi(value: Any) -> tuple[float, float] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastsr.errors import ImageError
 from fastsr.images.arrays import is_tensor, read_array, read_tensor
-from fastsr.images.picture import Picture
+from fastsr.images.picture import NO_MEMORY, Picture
 
 _ACCEPTED = "accepted are a path, an open binary file, a Pillow image, a NumPy array or a PyTorch tensor"
 
@@ -22,12 +22,20 @@ def read(image: Any, *, allow_huge: bool = False) -> Picture:
         image: a path; a binary file, read from its position on and left open; a Pillow image; an array H x W,
             H x W x 1, 3 or 4 (uint8, uint16, or float16, float32, float64 in 0..1); or a PyTorch tensor C x H x W or
             N x C x H x W, C = 1, 3 or 4 (uint8, or any float dtype in 0..1).
-        allow_huge: read files over Pillow's limit of pixels too.
+        allow_huge: read files whose frames together are over Pillow's limit of pixels too.
 
     Raises:
-        ImageError: it cannot be read; the message names it and the remedy.
+        ImageError: it cannot be read, for want of memory too; the message names it and the remedy.
 
     """
+    try:
+        return _read(image, allow_huge)
+    except MemoryError as error:
+        name = os.fsdecode(image) if isinstance(image, (str, os.PathLike)) else "image"
+        raise ImageError(f"{name}: {NO_MEMORY}") from error
+
+
+def _read(image: Any, allow_huge: bool) -> Picture:
     if isinstance(image, np.ndarray):
         return read_array(image)
     if is_tensor(image):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +11,7 @@ from typing import BinaryIO
 from fastsr import files
 from fastsr.errors import ImageError
 from fastsr.images.formats import check_fits, named_format, output_format
-from fastsr.images.picture import Frame, Picture
+from fastsr.images.picture import NO_MEMORY, Frame, Picture
 
 
 def write(
@@ -51,8 +50,11 @@ def write(
         _encode(encoded, picture, frames, kind, quality)
     except ImageError:
         raise
-    except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
-        raise ImageError(f"{target}: cannot be written as {kind} ({error}); choose PNG or TIFF") from error
+    except MemoryError as error:
+        raise ImageError(f"{target}: {NO_MEMORY}") from error
+    except Exception as error:  # Pillow's encoders raise whatever odd metadata lead to
+        reason = str(error) or type(error).__name__
+        raise ImageError(f"{target}: cannot be written as {kind} ({reason}); choose PNG or TIFF") from error
     try:
         files.replace(target, encoded.getbuffer())
     except OSError as error:
