@@ -16,6 +16,7 @@ from fastsr.images import pixel_limit
 from fastsr.images.deep_color import decode_deep, has_deep_color, mend_planes
 from fastsr.images.picture import NO_MEMORY, Animation, Frame, Picture
 from fastsr.images.pillow import PillowLayout, from_pillow, metadata_of, upright, with_color_key
+from fastsr.images.png_color import color_chunks
 from fastsr.images.samples import check_sides, split
 
 # What `Image.open` may try: other plugins open files inside of files or start other programs.
@@ -107,6 +108,7 @@ def _read_opened(
         pixel_limit.check_sum(sum(_page_pixels(image, index) for index in indices))
     elif bounded:
         pixel_limit.check(*image.size, len(indices))
+    colors = color_chunks(image)
     pages, durations = [], []
     for index in indices:
         if image.tell() != index:
@@ -117,7 +119,7 @@ def _read_opened(
         # Pillow composes animations itself, in 8 bits
         deep = reopen if len(indices) == 1 or image.format == "TIFF" else None
         frame, turned = _read_frame(image, name, partial(deep, index) if deep else None)
-        pages.append((frame, turned.mode, metadata_of(turned, image)))
+        pages.append((frame, turned.mode, metadata_of(turned, image, colors)))
         durations.append(round(float(image.info.get("duration", 0)), 6))
     frames, modes, metadata = ([*column] for column in zip(*pages, strict=True))
     animation = None

@@ -36,7 +36,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its image beside the pixels."""
+    """What a file says of its image beside the pixels; `png_color` holds PNG's chunks on colours by their names."""
 
     icc: bytes | None = None
     exif: bytes | None = None
@@ -44,6 +44,7 @@ class Metadata:
     xmp: bytes | None = None
     comment: bytes | None = None
     text: dict[str, str] = field(default_factory=dict)
+    png_color: dict[bytes, bytes] = field(default_factory=dict)
 
     def icc_for(self, space: bytes) -> bytes | None:
         """The ICC profile if it describes pixels of this colour space (b"RGB ", b"GRAY" or b"CMYK")."""

@@ -12,6 +12,7 @@ from PIL import Image, ImageMode, ImageOps
 from fastsr.errors import ImageError
 from fastsr.images.exif import UNREADABLE, exif_of, for_size_of
 from fastsr.images.picture import Frame, Metadata, Picture
+from fastsr.images.png_color import as_info
 from fastsr.images.samples import checked_floats, joined, keyed_alpha, split, to_depth
 
 _DIRECT_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "RGBA": "RGBA", "RGBa": "RGBA"}
@@ -31,7 +32,8 @@ class PillowLayout:
         images = []
         for index, (frame, mode) in enumerate(zip(frames, self.modes, strict=True)):
             image = to_pillow(frame, mode)
-            image.info.update(for_size_of(frame, picture.metadata[index]).info())
+            metadata = for_size_of(frame, picture.metadata[index])
+            image.info.update({**metadata.info(), **as_info(metadata.png_color)})
             if picture.animation is not None:
                 image.info.update(picture.animation.info(index))
             images.append(image)
@@ -123,7 +125,7 @@ def upright(image: Image.Image) -> Image.Image:
         return plain
 
 
-def metadata_of(image: Image.Image, source: Image.Image) -> Metadata:
+def metadata_of(image: Image.Image, source: Image.Image, png_color: dict[bytes, bytes]) -> Metadata:
     """What to keep of an upright image; `source` is the image as it was opened, for EXIF outside of `info`."""
     info = image.info
     exif = _bytes(info.get("exif")) or exif_of(source)
@@ -137,6 +139,7 @@ def metadata_of(image: Image.Image, source: Image.Image) -> Metadata:
         xmp=_bytes(info.get("xmp", info.get("XML:com.adobe.xmp"))),
         comment=_bytes(info.get("comment")),
         text=text,
+        png_color=png_color,
     )
 
 

@@ -28,7 +28,11 @@ def encode_png(file: BinaryIO, picture: Picture, frames: Sequence[Frame]) -> Non
     file.write(_SIGNATURE)
     depth = 8 * samples[0].itemsize
     _chunk(file, b"IHDR", _u32(width, height), bytes([depth, _COLOR_TYPE[channels], 0, 0, 0]))
-    if icc := metadata.icc_for(color_space(channels)):
+    icc = metadata.icc_for(color_space(channels))
+    for name, data in metadata.png_color.items():
+        if not (name == b"sRGB" and icc):  # a file may have one of them
+            _chunk(file, name, data)
+    if icc:
         _chunk(file, b"iCCP", b"ICC Profile\0\0", zlib.compress(icc))
     if metadata.dpi:
         _chunk(file, b"pHYs", _u32(*(round(value / 0.0254) for value in metadata.dpi)), b"\1")

@@ -32,7 +32,7 @@ def to_depth(samples: Array, dtype: Any) -> Array:
 
 def stored_depth(frame: Frame) -> type[np.generic]:
     """The depth in which formats of up to 16 bits keep a frame."""
-    return np.uint16 if frame.color.dtype == np.uint16 else np.uint8
+    return np.uint8 if frame.color.dtype == np.uint8 else np.uint16
 
 
 def color_space(channels: int) -> bytes:

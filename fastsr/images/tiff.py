@@ -20,7 +20,7 @@ _STRIP_BYTES = 1 << 18
 
 @dataclass(frozen=True)
 class _Page:
-    """One page: H x W x C samples, uint8 or uint16, and the tags beside them.
+    """One page: H x W x C samples, uint8, uint16 or float32 (gray), and the tags beside them.
 
     C counts the colours (1 gray, 3 RGB, 4 with `cmyk`) and one more with `alpha`.
     """
@@ -63,7 +63,9 @@ def _page(frame: Frame, metadata: Metadata) -> _Page:
         samples = np.asarray(to_pillow(frame))
         space = b"CMYK"
     else:
-        samples = joined(frame, stored_depth(frame))
+        # Pillow, and so our own reader, knows floats of gray alone
+        as_floats = frame.color.dtype == np.float32 and frame.color.shape[2] == 1 and frame.alpha is None
+        samples = frame.color if as_floats else joined(frame, stored_depth(frame))
         if samples.shape[2] == 2 and samples.dtype == np.uint16:
             # Pillow, and so our own reader, knows no 16-bit gray with alpha in TIFF
             samples = samples[..., [0, 0, 0, 1]]
@@ -108,6 +110,8 @@ def _directory(page: _Page, strips: list[bytes], rows: int) -> TiffImagePlugin.I
     directory.tagtype[273] = directory.tagtype[279] = 4  # LONG: their values may outgrow a short
     directory[273] = tuple(np.cumsum([0, *sizes[:-1]]).tolist())
     directory[279] = tuple(sizes)
+    if page.samples.dtype.kind == "f":
+        directory[339] = 3
     if page.alpha:
         directory[338] = 2
     return directory

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from fastsr import files
 from fastsr.errors import ImageError
 from fastsr.images.formats import check_fits, named_format, output_format
-from fastsr.images.picture import NO_MEMORY, Frame, Picture
+from fastsr.images.picture import NO_MEMORY, Frame, Metadata, Picture
 
 
 def write(
@@ -24,9 +24,11 @@ def write(
 ) -> None:
     """Write frames of a picture into a file, whole or not at all.
 
-    Keeps EXIF, ICC profile, dpi, text and animation as far as the format can hold them. PNG and TIFF keep 16 bits;
-    other depths become 8. Transparency is laid on white for JPEG and BMP. CMYK stays in JPEG and TIFF and becomes
-    RGB, without its profile, elsewhere.
+    Keeps EXIF, ICC profile, dpi, text and animation as far as the format can hold them. PNG and TIFF keep 16 bits,
+    TIFF the floats of gray too; other depths become 8, floats 16 where a format has them. Transparency is laid on white
+    for JPEG and BMP. CMYK stays in JPEG and TIFF and becomes RGB, without its profile, elsewhere. What a PNG says of
+    its colours stays in PNG; for other formats they are converted to sRGB, as those of an ICC profile are for GIF and
+    BMP. A RuntimeWarning tells of what is converted because the format cannot say it, and of floats cut to 8 bits.
 
     Args:
         picture: what `read` gave.
@@ -47,6 +49,12 @@ def write(
     check_fits(picture, frames, kind, target)
     encoded = io.BytesIO()
     try:
+        if kind != "PNG" and any(
+            _may_differ(frame, beside) for frame, beside in zip(frames, picture.metadata, strict=True)
+        ):
+            from fastsr.images import color_space
+
+            picture, frames = color_space.fit(picture, frames, kind, target)
         _encode(encoded, picture, frames, kind, quality)
     except ImageError:
         raise
@@ -59,6 +67,11 @@ def write(
         files.replace(target, encoded.getbuffer())
     except OSError as error:
         raise ImageError(files.write_failure(target, error)) from error
+
+
+def _may_differ(frame: Frame, metadata: Metadata) -> bool:
+    """Whether a frame may be something else than 8 or 16 bits of sRGB."""
+    return bool(metadata.icc or metadata.png_color or frame.color.dtype.kind == "f")
 
 
 def _encode(file: BinaryIO, picture: Picture, frames: Sequence[Frame], kind: str, quality: int | None) -> None:

@@ -175,5 +175,31 @@ def test_floats_are_written_rounded(tmp_path):
     values = np.linspace(0, 1, 1000, dtype=np.float32).reshape(20, 50)
     picture = read(values)
     write(picture, picture.frames, tmp_path / "out.png")
-    expected = np.floor(values.astype(np.float64) * 255 + 0.5).astype(np.uint8)
+    expected = np.floor(values.astype(np.float64) * 65535 + 0.5).astype(np.uint16)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), expected)
+    with pytest.warns(RuntimeWarning, match=r"out\.bmp: BMP holds 8 bits a sample, which its floats are rounded to"):
+        write(picture, picture.frames, tmp_path / "out.bmp")
+    expected = np.floor(values.astype(np.float64) * 255 + 0.5).astype(np.uint8)
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.bmp")), expected)
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_floats_of_gray_stay_floats_in_tiff(compression, tmp_path):
+    values = np.linspace(0, 1, 1000, dtype=np.float32).reshape(20, 50)
+    file = encoded(Image.fromarray(values), "TIFF", compression=compression)
+    result = rewritten(file, tmp_path / "out.tif")
+    assert result.mode == "F"
+    np.testing.assert_array_equal(np.asarray(result), twice(values))
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_floats_of_colour_and_alpha_become_16_bits(channels, tmp_path):
+    picture = (
+        read(np.linspace(0, 1, 600, dtype=np.float32).reshape(10, 20, 3)[..., [0, 1, 2, 0]][..., :channels])
+        if (channels != 2)
+        else read(Image.fromarray(noise(10, 20, 2)))
+    )
+    for suffix in ("tif", "png"):
+        write(picture, picture.frames, tmp_path / f"out.{suffix}")
+        frame = read(tmp_path / f"out.{suffix}").frames[0]
+        assert frame.color.dtype == (np.uint8 if channels == 2 else np.uint16)

@@ -81,6 +81,7 @@ def test_jpeg_is_written_without_subsampling(tmp_path):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.filterwarnings("ignore:.*holds 8 bits:RuntimeWarning")
 def test_alpha_is_laid_on_white(suffix, dtype, tmp_path):
     array = np.zeros((8, 8, 4))
     array[..., 3] = 51
