@@ -6,15 +6,17 @@ import argparse
 import atexit
 import contextlib
 import errno
+import logging
 import re
 import signal
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
@@ -22,7 +24,7 @@ import fastsr
 from fastsr import catalog, cli_video, export, images
 from fastsr.batch import Task, is_file, mode, names_file, plan
 from fastsr.cli_models import Models, StopError
-from fastsr.console import say
+from fastsr.console import libraries_silenced, printable, say, settle_streams, write
 from fastsr.engines.base import DEVICES, PRECISIONS, REGISTRY, Progress
 from fastsr.errors import FastsrError, ImageError
 from fastsr.folders import check_folder, made_folder
@@ -31,8 +33,19 @@ from fastsr.upscaler import checked_realism, output_size
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
+class _Parser(argparse.ArgumentParser):
+    """Prints as the rest of the command does."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        if message and not write(message, file or sys.stderr) and file is sys.stdout:
+            raise SystemExit(1)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fastsr", description="Super-resolution of photos and video.")
+    parser = _Parser(prog="fastsr", description="Super-resolution of photos and video.")
     parser.add_argument("--version", action="version", version=f"fastsr {fastsr.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -74,6 +87,12 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (0 only when everything was done)."""
+    settle_streams()
+    with _only_our_warnings():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         if arguments.command == "models":
@@ -91,6 +110,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("fastsr: interrupted; finished images are kept, no partial one is left", sys.stderr)
         return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _only_our_warnings() -> Iterator[None]:
+    """Say what fastsr warns of in our form, and leave out what other libraries do, unless Python was told otherwise."""
+    if sys.warnoptions:
+        yield
+        return
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any, Python prints what is logged
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", RuntimeWarning)
+        warnings.showwarning = _say_warning
+        yield
+
+
+def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    say(f"fastsr: {message}", sys.stderr)
 
 
 @contextlib.contextmanager
@@ -160,7 +197,7 @@ def _upscale(arguments: argparse.Namespace) -> int:
         films.make(videos)
     finally:
         faults = run.faults + films.faults
-        for fault in faults:
+        for fault in [*dict.fromkeys(run.notes), *faults]:
             say(f"fastsr: {fault}", sys.stderr)
     parts = [f"{run.made + films.made} made"]
     if run.there + films.there:
@@ -173,10 +210,11 @@ def _upscale(arguments: argparse.Namespace) -> int:
 
 
 class _Run:
-    """Makes pictures one after the other; keeps the models, counts, and collects what fails."""
+    """Makes pictures one after the other; keeps the models, counts, and collects what fails or is worth a note."""
 
     def __init__(self, arguments: argparse.Namespace, models: Models) -> None:
         self.faults: list[str] = []
+        self.notes: list[str] = []
         self.made = self.there = 0
         self._arguments, self._models = arguments, models
 
@@ -230,13 +268,23 @@ class _Run:
         if mode(task.target) and not is_file(task.target):
             raise ImageError(f"{task.target}: is not a plain file; remove it or choose another output")
         check_folder(task.target.parent)
-        picture = images.read(task.source, allow_huge=a.allow_huge)
+        with libraries_silenced():
+            picture = images.read(task.source, allow_huge=a.allow_huge)
         height, width = picture.frames[0].color.shape[:2]
         upscaler = self._models.fitting(width, height)
-        with tqdm(unit="tile", desc=task.source.name, leave=False, disable=None) as bar:
+        with tqdm(unit="tile", desc=printable(task.source.name), leave=False, disable=None) as bar:
             frames = upscaler.enlarge(picture, a.scale, a.size, _follow(bar))
-        with made_folder(task.target.parent):
+        with made_folder(task.target.parent), self._noting():
             images.write(picture, frames, task.target, quality=a.quality)
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Collect warnings, which are printed when no progress is shown any more."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", RuntimeWarning)
+            yield
+        self.notes += [str(warning.message) for warning in caught]
 
 
 def _follow(bar: tqdm[Any]) -> Progress:

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from fastsr import images
 from fastsr.batch import is_file, is_folder, mode, names_file
 from fastsr.cli_models import Models, StopError
-from fastsr.console import abandon, say
+from fastsr.console import abandon, printable, say
 from fastsr.errors import FastsrError, VideoError
 from fastsr.folders import check_folder, made_folder
 
@@ -166,7 +166,7 @@ class _Bar:
     """Progress on a terminal: frames, frames a second, time left, real-time factor."""
 
     def __init__(self, name: str) -> None:
-        self._bar: tqdm[Any] = tqdm(unit="frame", desc=Path(name).name, leave=False, disable=None)
+        self._bar: tqdm[Any] = tqdm(unit="frame", desc=printable(Path(name).name), leave=False, disable=None)
 
     def __enter__(self) -> _Bar:
         return self

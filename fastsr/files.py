@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
+import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 Data = bytes | memoryview
+
+_OURS = re.compile(r"\.fastsr-\d+-[0-9a-f]{12}\.tmp")
+_searched: set[str] = set()  # folders in which this process has looked for what others left
 
 
 def replace(path: Path, data: Data, temporary: Path | None = None) -> None:
@@ -17,25 +23,69 @@ def replace(path: Path, data: Data, temporary: Path | None = None) -> None:
     `temporary` is the name it is written under (default: one that nobody else uses; where given, a file of this name is
     written over). Raises OSError; what was written is then taken away.
     """
-    with replacing(path, temporary) as written, written.open("xb" if temporary is None else "wb") as file:
+    with replacing(path, temporary) as written, written.open("wb") as file:
         file.write(data)
 
 
 @contextlib.contextmanager
 def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
-    """A name to write a file under that is put into `path`'s place at the end; see `replace`."""
+    """A name to write a file under that is put into `path`'s place at the end; see `replace`.
+
+    Under the name there is an empty file, unless it was given. What processes that were killed left in the folder is
+    removed, once for each process.
+    """
     # through a link the file that it points to is replaced, not the link
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise OSError(errno.EISDIR, "is not a plain file", str(path))
-    unique = target.parent / f".fastsr-{os.getpid()}-{os.urandom(6).hex()}.tmp"
-    written = unique if temporary is None else temporary
+    with contextlib.nullcontext(temporary) if temporary else _locked_file(target.parent) as written:
+        try:
+            yield written
+            written.replace(target)
+        except BaseException:
+            written.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def _locked_file(folder: Path) -> Iterator[Path]:
+    """An empty file of our own in a folder; its lock, which dies with us, tells others that it is in use."""
+    _remove_abandoned(folder)
+    while True:
+        path = folder / f".fastsr-{os.getpid()}-{os.urandom(6).hex()}.tmp"
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+        try:
+            with contextlib.suppress(OSError):  # a file system without locks, where nothing is removed either
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:  # else another took it for abandoned before it was locked
+                yield path
+                return
+        finally:
+            os.close(descriptor)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove files of `_locked_file` whose makers were killed."""
+    real = os.path.realpath(folder)
+    if real in _searched:
+        return
+    _searched.add(real)
+    with contextlib.suppress(OSError), os.scandir(real) as entries:
+        for entry in entries:
+            if _OURS.fullmatch(entry.name):
+                with contextlib.suppress(OSError):
+                    _remove_unless_locked(entry.path)
+
+
+def _remove_unless_locked(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        yield written
-        written.replace(target)
-    except BaseException:
-        written.unlink(missing_ok=True)
-        raise
+        state = os.fstat(descriptor)
+        if stat.S_ISREG(state.st_mode) and state.st_uid == os.geteuid():
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(path)  # noqa: PTH108 - entries of scandir are text
+    finally:
+        os.close(descriptor)
 
 
 def write_failure(path: Path, error: OSError) -> str:

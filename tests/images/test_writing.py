@@ -163,7 +163,7 @@ def test_failed_write_leaves_the_folder_as_it_was(error, stage, tmp_path, monkey
 
     def failing_open(self, mode="r", *rest, **options):
         file = opened(self, mode, *rest, **options)
-        if mode == "xb":
+        if mode == "wb":
             file.write(b"half")
             file.flush()
             file.close()
