@@ -21,7 +21,7 @@ from PIL import Image
 
 import fastsr
 from fastsr.errors import FastsrError, ImageError
-from fastsr.images import read, write
+from fastsr.images import pixel_limit, read, write
 
 ROOT = Path(__file__).parent.parent.parent
 FILES = sorted((Path(__file__).parent / "hostile").iterdir())
@@ -185,6 +185,12 @@ def test_other_code_keeps_its_guard_while_we_read(monkeypatch):
     go_on.set()
     ours.join()
     assert seen == [1]
+
+
+def test_a_pillow_without_the_check_we_hook_into_keeps_its_own(monkeypatch):
+    monkeypatch.delattr(Image, "_decompression_bomb_check")
+    pixel_limit._follow_the_thread()
+    assert not hasattr(Image, "_decompression_bomb_check")
 
 
 # ---------------------------------------------------------------- errors
