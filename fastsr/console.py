@@ -38,7 +38,8 @@ def settle_streams() -> None:
 @contextlib.contextmanager
 def libraries_silenced() -> Iterator[None]:
     """Throw away what C libraries print to standard error themselves: libtiff does, of damage that Pillow reports."""
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)

@@ -147,6 +147,14 @@ def test_wide_primaries_are_converted(said, tmp_path):
     np.testing.assert_allclose(np.asarray(result)[0].astype(int), expected, atol=1)
 
 
+@pytest.mark.parametrize("primaries", [4, 5, 6, 7, 8, 9, 11, 12, 22])
+def test_white_and_gray_stay_neutral(primaries, tmp_path):
+    values = np.array([[[255] * 3, [128] * 3, [0] * 3]], np.uint8)
+    with pytest.warns(RuntimeWarning, match="converted to sRGB"):
+        result = to_file(with_chunks(values, cICP=bytes((primaries, 13, 0, 1))), tmp_path / "out.bmp")
+    np.testing.assert_allclose(np.asarray(result).astype(int), values, atol=1)
+
+
 def pq(light: float) -> float:
     """The sample of so many cd/m2 (SMPTE ST 2084)."""
     root = (light / 10000) ** (2610 / 16384)
