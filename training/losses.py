@@ -16,6 +16,7 @@ from training.features import Features
 
 CHARBONNIER_EPSILON = 1e-3
 PHASE_WINDOW = 4  # blocks: a grid is the same over some, an edge is not
+ARTEFACT_WINDOW = 7  # pixels
 AMPLITUDE_WINDOW = 16  # pixels
 AMPLITUDE_FLOOR = 0.02  # amplitudes below it, those of rounding to 8 bits, count as equal
 
@@ -66,6 +67,22 @@ def amplitude(made: Tensor, target: Tensor) -> Tensor:
         return made
 
     return F.l1_loss(spectrum(made), spectrum(target))
+
+
+def artefacts(made: Tensor, target: Tensor) -> Tensor:
+    """L1 weighted by where its error looks like an artefact: local variance of the error, times the crop's share.
+
+    Liang et al. 2022 (LDL), equations 2 to 4, without the comparison with an average of the weights. No gradient passes
+    through the weights.
+    """
+    error = (target - made).abs()
+    with torch.no_grad():
+        gray = error.sum(1, keepdim=True)
+        padded = F.pad(gray, [ARTEFACT_WINDOW // 2] * 4, mode="reflect")
+        mean = F.avg_pool2d(padded, ARTEFACT_WINDOW, 1)
+        local = F.avg_pool2d(padded**2, ARTEFACT_WINDOW, 1) - mean**2
+        crop = gray.var((1, 2, 3), keepdim=True) ** 0.2
+    return (local.clamp(min=0) * crop * error).mean()
 
 
 class Content(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -25,12 +26,24 @@ class Target(NamedTuple):
     original: Tensor
 
 
+def window(images: tuple[Tensor, ...], side: int, draws: random.Random) -> tuple[Tensor, ...]:
+    """The same square part of each batch of images, NCHW of one size, at a random place; all of them for side 0.
+
+    A strided network that always began at an upsampler's first sub-pixel would learn its grid.
+    """
+    if side == 0:
+        return images
+    top, left = (draws.randint(0, length - side) for length in images[0].shape[-2:])
+    return tuple(image[..., top : top + side, left : left + side] for image in images)
+
+
 class Objective:
     """The losses of one recipe on one device; holds the feature network and the discriminator where they are used."""
 
     def __init__(self, recipe: Recipe, fabric: Fabric, weights: Path | None) -> None:
         """`weights`: folder of VGG19 / AlexNet files, needed where the content loss has a weight."""
         self.loss, self.fabric, self.scale = recipe.loss, fabric, recipe.generator.scale
+        self.judging = recipe.discriminator
         self.content: nn.Module | None = None
         if self.loss.content_weight:
             make = {"vgg19": features.vgg19, "alexnet": features.alexnet}[self.loss.content]
@@ -44,15 +57,16 @@ class Objective:
             self.optimizer = adam
             self._judge, self._stepper = fabric.setup(self.discriminator, adam)
 
-    def generator(self, made: Tensor, target: Target, clock: Clock) -> tuple[Tensor, Terms]:
+    def generator(self, made: Tensor, target: Target, clock: Clock, draws: random.Random) -> tuple[Tensor, Terms]:
         """The gradient of the generator's loss by `made` (NCHW float in 0..1), and the loss and its parts.
 
-        Each part goes back to `made` by itself, so that its time can be told and its memory is free for the next one.
+        `draws` chooses windows. Each part goes back to `made` by itself, so that its time can be told and its memory is
+        free for the next one.
         """
         leaf = made.detach().requires_grad_()
         terms: Terms = {}
         total = torch.zeros((), device=made.device)
-        for name, weight, part in self._parts():
+        for name, weight, part in self._parts(draws):
             if not weight:
                 continue
             with clock(name):
@@ -64,7 +78,7 @@ class Objective:
         assert leaf.grad is not None
         return leaf.grad, terms
 
-    def _parts(self) -> list[tuple[str, float, Callable[[Tensor, Target], Tensor]]]:
+    def _parts(self, draws: random.Random) -> list[tuple[str, float, Callable[[Tensor, Target], Tensor]]]:
         """Name, weight and function of each part of the generator's loss."""
         loss = self.loss
         pixel = losses.PIXEL_LOSSES[loss.pixel]
@@ -73,30 +87,38 @@ class Objective:
             ("original", loss.original_weight, lambda made, target: pixel(made, target.original)),
             ("amplitude", loss.amplitude_weight, lambda made, target: losses.amplitude(made, target.wanted)),
             ("phases", loss.phase_weight, lambda made, target: losses.phases(made, target.wanted, self.scale)),
-            ("content", loss.content_weight, self._content),
-            ("adversarial", loss.adversarial_weight, self._adversarial),
+            ("artefacts", loss.artefact_weight, lambda made, target: losses.artefacts(made, target.wanted)),
+            ("content", loss.content_weight, lambda made, target: self._content(made, target, draws)),
+            ("adversarial", loss.adversarial_weight, lambda made, target: self._adversarial(made, target, draws)),
         ]
 
-    def _content(self, made: Tensor, target: Target) -> Tensor:
+    def _content(self, made: Tensor, target: Target, draws: random.Random) -> Tensor:
         assert self.content is not None
+        made, wanted = window((made, target.wanted), self.loss.content_window, draws)
         with self.fabric.autocast():
-            distance: Tensor = self.content(made, target.wanted)
+            distance: Tensor = self.content(made, wanted)
         return distance
 
-    def _adversarial(self, made: Tensor, target: Target) -> Tensor:
+    def _real(self, target: Target) -> Tensor:
+        """What the discriminator takes for real: the teacher's images and originals, by their shares."""
+        count = round(self.judging.taught * len(target.wanted))
+        return torch.cat([target.wanted[:count], target.original[count:]])
+
+    def _adversarial(self, made: Tensor, target: Target, draws: random.Random) -> Tensor:
         assert self.discriminator is not None
+        made, original = window((made, self._real(target)), self.judging.window, draws)
         # Past the wrapper for several processes: the discriminator's own gradients are not wanted here.
         self.discriminator.requires_grad_(False)
         with self.fabric.autocast():
-            real, fake = self.discriminator(torch.cat([target.original, made])).float().chunk(2)
+            real, fake = self.discriminator(torch.cat([original, made])).float().chunk(2)
         self.discriminator.requires_grad_(True)
         return losses.generator_loss(self.loss.adversarial, real, fake)
 
-    def update_discriminator(self, made: Tensor, target: Target) -> Terms:
+    def update_discriminator(self, made: Tensor, target: Target, draws: random.Random) -> Terms:
         """One step of the discriminator, where there is one; its loss, and the shares it judged right."""
         if self.discriminator is None:
             return {}
-        loss, terms = self._judged(made, target)
+        loss, terms = self._judged(made, target, draws)
         self._stepper.zero_grad()
         self.fabric.backward(loss)
         self._stepper.step()
@@ -104,17 +126,19 @@ class Objective:
 
     def rehearse(self, made: Tensor, target: Target, clock: Clock) -> None:
         """Do the work of a step that changes nothing, for who counts it."""
+        draws = random.Random(0)
         if self.discriminator is not None:
             self.discriminator.eval()  # or statistics and norms would go on
-        self.generator(made, target, clock)
+        self.generator(made, target, clock, draws)
         if self.discriminator is not None:
-            self._judged(made, target)[0].backward()  # type: ignore[no-untyped-call]
+            self._judged(made, target, draws)[0].backward()  # type: ignore[no-untyped-call]
             self._stepper.zero_grad()
             self.discriminator.train()
 
-    def _judged(self, made: Tensor, target: Target) -> tuple[Tensor, Terms]:
+    def _judged(self, made: Tensor, target: Target, draws: random.Random) -> tuple[Tensor, Terms]:
+        made, original = window((made.detach(), self._real(target)), self.judging.window, draws)
         # Both in one batch, as in the generator's loss: batch norm then sees the same statistics in both steps.
-        real, fake = self._judge(torch.cat([target.original, made.detach()])).float().chunk(2)
+        real, fake = self._judge(torch.cat([original, made])).float().chunk(2)
         loss = losses.discriminator_loss(self.loss.adversarial, real, fake)
         right = losses.accuracy(self.loss.adversarial, real.detach(), fake.detach())
         terms = {"loss/discriminator": loss.detach()}

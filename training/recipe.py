@@ -54,9 +54,13 @@ class Discriminator:
     kind: str = "srgan"
     channels: int = 64
     rate: float = 1e-4  # of its Adam
+    window: int = 0  # side of a part of each crop that it judges, pixels, elsewhere in each step; 0: the whole crop
+    taught: float = 0.0  # of pairs: share of the real images that are the teacher's; the others are originals
 
     def check(self) -> None:
         known = discriminators.KINDS
+        _require(self.window >= 0, "discriminator.window", self.window, "0 or more")
+        _require(0 <= self.taught <= 1, "discriminator.taught", self.taught, "a share, 0 to 1")
         _require(self.kind in known, "discriminator.kind", self.kind, ", ".join(known))
         _require(self.channels > 0, "discriminator.channels", self.channels, "positive")
         _require(self.rate > 0, "discriminator.rate", self.rate, "positive")
@@ -96,6 +100,8 @@ class Loss:
     content_layers: dict[str, float] = dataclasses.field(default_factory=lambda: {"conv5_4": 1.0})
     content_distance: str = "l1"
     content_weight: float = 0.0
+    content_window: int = 0  # side of a part of each crop that the features see, as discriminator.window
+    artefact_weight: float = 0.0
     adversarial: str = "relativistic"
     adversarial_weight: float = 0.0
     phase_weight: float = 0.0
@@ -110,6 +116,7 @@ class Loss:
         weights = [field.name for field in dataclasses.fields(self) if field.name.endswith("weight")]
         for key in weights:
             _require(getattr(self, key) >= 0, f"loss.{key}", getattr(self, key), "0 or more")
+        _require(self.content_window >= 0, "loss.content_window", self.content_window, "0 or more")
         total = self.weight + self.content_weight + self.adversarial_weight
         _require(total > 0, "loss.weight", self.weight, "positive where no other loss has a weight")
 
@@ -165,7 +172,13 @@ class Recipe:
         _require(not self.int8 or bool(self.start), "int8", self.int8, "false without a `start`")
         side, scale = self.data.crop, self.generator.scale
         multiple = scale * self.generator.fold
-        _require(side % multiple == 0, "data.crop", side, f"a multiple of {multiple}: scale {scale} times fold")
+        windows = {
+            "loss.content_window": self.loss.content_window,
+            "discriminator.window": self.discriminator.window,
+        }
+        for key, window in windows.items():
+            _require(window <= side, key, window, f"at most data.crop, {side}")
+        _require(side % multiple == 0, "data.crop", side, f"a multiple of {multiple}, the scale times the fold")
 
 
 def _require(condition: bool, key: str, value: object, accepted: str) -> None:

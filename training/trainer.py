@@ -196,7 +196,8 @@ class Trainer:
             generators.see_int8(self.network, self.ranges if self.step % 2 else {})
         with watch("generator"):
             made = self.forward(low)
-        gradient, terms = self.objective.generator(made, target, watch)
+        draws = random.Random(f"{recipe.seed}/{self.step}/windows")
+        gradient, terms = self.objective.generator(made, target, watch, draws)
         with watch("generator"):
             for o in self._steppers:
                 o.zero_grad()
@@ -206,7 +207,7 @@ class Trainer:
                 o.step()
             self.average.update_parameters(self.network)
         with watch("discriminator"):
-            return terms | self.objective.update_discriminator(made, target)
+            return terms | self.objective.update_discriminator(made, target, draws)
 
     def _batch(self) -> tuple[Tensor, Target]:
         """What the generator gets, and what it is judged by."""

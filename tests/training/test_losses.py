@@ -168,3 +168,16 @@ def test_accuracy_counts_as_the_loss_judges():
 def test_unknown_kinds_list_the_known(function):
     with pytest.raises(LossError, match="'hinge' is not known; it must be standard or relativistic"):
         function("hinge", torch.zeros(1), torch.zeros(1))
+
+
+def test_artefacts_are_errors_weighted_by_their_local_variance():
+    made, target = torch.rand(2, 2, 3, 20, 18, generator=torch.Generator().manual_seed(5)).unbind()
+    error = (target - made).abs().double().numpy()
+    gray = error.sum(1)
+    reach = losses.ARTEFACT_WINDOW // 2
+    padded = np.pad(gray, ((0, 0), (reach, reach), (reach, reach)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (losses.ARTEFACT_WINDOW,) * 2, axis=(1, 2))
+    share = gray.reshape(2, -1).var(1, ddof=1) ** 0.2
+    weight = windows.var((-2, -1)) * share[:, None, None]
+    assert losses.artefacts(made, target).item() == pytest.approx((weight[:, None] * error).mean(), rel=1e-3)
+    assert losses.artefacts(made, made).item() == 0

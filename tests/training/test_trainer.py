@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -127,12 +128,12 @@ def test_the_discriminator_and_the_generator_learn_apart(packed, run_of, adversa
     judge = made.objective.discriminator
     assert judge is not None
     image = made.forward(low)
-    gradient, _ = made.objective.generator(image, target, made.watch)
+    gradient, _ = made.objective.generator(image, target, made.watch, random.Random(0))
     made.fabric.backward(image, gradient)
     assert all(p.grad is None for p in judge.parameters())
     assert made.network.tail.project.grad.abs().max() > 0
     before = [p.grad.clone() for p in made.network.parameters()]
-    made.objective.update_discriminator(made.forward(low), target)
+    made.objective.update_discriminator(made.forward(low), target, random.Random(0))
     assert all(torch.equal(p.grad, b) for p, b in zip(made.network.parameters(), before, strict=True))
 
 
@@ -201,3 +202,23 @@ def test_a_batch_that_cannot_be_shared_is_refused(packed, tiny, run_of, tmp_path
     monkeypatch.setattr(Fabric, "world_size", 3)
     with pytest.raises(ValueError, match=r"data\.batch = 4 cannot be shared evenly by 3 processes"):
         Trainer(tiny, run_of(packed, tmp_path))
+
+
+def test_windows_are_of_one_place_in_all_images():
+    from training.objective import window
+
+    image = torch.arange(64.0).view(1, 1, 8, 8)
+    a, b = window((image, image + 100), 3, random.Random(1))
+    assert a.shape == (1, 1, 3, 3)
+    assert torch.equal(a + 100, b)
+    places = {float(window((image,), 3, random.Random(seed))[0][0, 0, 0, 0]) for seed in range(200)}
+    assert len(places) == 36
+    assert window((image,), 0, random.Random(1))[0] is image
+
+
+def test_windows_larger_than_a_crop_are_refused(tiny):
+    loss = dataclasses.replace(tiny.loss, content_window=64)
+    with pytest.raises(
+        ValueError, match=r"loss\.content_window = 64 is not accepted; it must be at most data\.crop, 32"
+    ):
+        dataclasses.replace(tiny, loss=loss).check()
