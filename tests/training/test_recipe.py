@@ -35,7 +35,7 @@ def test_defaults_fill_in(tmp_path):
         (GOOD.replace("scale = 2", "scale = 7"), "generator.scale = 7"),
         (GOOD.replace("steps = 5\n", ""), r"steps / budget = \(0, 0\.0\) is not accepted"),
         (GOOD.replace("steps = 5", "steps = 0"), r"steps / budget = \(0, 0\.0\) is not accepted"),
-        (GOOD + "[data]\ncrop = 33\n", "data.crop = 33 is not accepted; it must be a multiple of 2, the scale times the fold"),
+        (GOOD + "[data]\ncrop = 33\n", "data.crop = 33 is not accepted; it must be a multiple of 2, the scale"),
         (GOOD + "[data]\nbatch = true\n", "data.batch = True must be of type int"),
         (GOOD + '[loss]\npixel = "l3"\n', "loss.pixel = 'l3' is not accepted; it must be l1, mse, charbonnier"),
         (GOOD + "[optimizer]\nema = 1.0\n", "optimizer.ema"),
