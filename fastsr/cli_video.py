@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that only videos have."""
     group = parser.add_argument_group("videos (mp4, mkv, ..., folders or frames/%%05d.png as sequences, - for a pipe)")
     group.add_argument("--codec", choices=("h264", "hevc", "av1", "vp9", "prores"), help="default: h264 (.webm: vp9)")
-    group.add_argument("--crf", type=float, help="constant quality, smaller is better (default: 18 to 25, by codec)")
+    group.add_argument("--crf", type=float, help="constant quality, smaller is better (default: 20 to 25, by codec)")
     group.add_argument("--preset", help="speed against size, as the encoder has it: ultrafast, medium, ...; 0, 1, ...")
     group.add_argument("--pix-fmt", help="such as yuv420p10le (default: subsampling and depth of the source)")
     group.add_argument("--lossless", action="store_true", help="encode without loss")

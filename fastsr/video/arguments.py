@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fastsr.errors import VideoError
 from fastsr.upscaler import output_size
-from fastsr.video.codecs import Wish, choose, grid, keeps_hdr, threads
+from fastsr.video.codecs import THREADS, Wish, choose, for_width, grid, keeps_hdr
 from fastsr.video.encoders import Encoding
 from fastsr.video.frames import Cut
 from fastsr.video.sequence import RATE
@@ -69,7 +69,8 @@ def encoding_for(
     if aspect is not None and size is not None:  # else sides were rounded at most, which is no other shape
         aspect *= Fraction(before[0], before[1]) / Fraction(after[0], after[1])
     colors = track.colors.enlarged(before, after)
-    return Encoding(codec, encoder, pix_fmt, after, colors, aspect, track.time_base, track.rate, threads(), options)
+    options = for_width(codec, options, after[0])
+    return Encoding(codec, encoder, pix_fmt, after, colors, aspect, track.time_base, track.rate, THREADS, options)
 
 
 def fitted(size: tuple[int, int], pix_fmt: str, *, exact: bool) -> tuple[int, int]:

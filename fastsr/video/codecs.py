@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,6 +27,10 @@ _X26X_PRESETS = (
     *("medium", "slow", "slower", "veryslow", "placebo"),
 )
 _SUBSAMPLINGS = {(8, 8): "420", (8, 16): "422", (16, 16): "444", (16, 8): "444", (4, 16): "422", (4, 4): "420"}
+
+THREADS = 8  # of every encoder, whatever the machine: x264 and libvpx give other bytes with another number
+# pixels, of libx265's largest block; where one is as wide as the picture, every run makes other bytes
+_CTU = 64
 
 Options = dict[str, str]
 
@@ -98,13 +101,15 @@ _KINDS = {
         encoder="libx264",
         presets=_X26X_PRESETS,
         preset="veryfast",
-        crf=18,
+        crf=21,
         highest_crf=51,
         speed=lambda preset: {"preset": preset},
         quality=_crf,
         exact={"qp": "0"},
         parameters="x264-params",
-        own={},
+        # its macroblock tree computes with approximate reciprocals, which differ between processors, and with AVX-512
+        # from memory that it did not write
+        own={"mbtree": "0"},
         hdr=_x264_hdr,
     ),
     "hevc": _Kind(
@@ -117,7 +122,7 @@ _KINDS = {
         quality=_crf,
         exact={},
         parameters="x265-params",
-        own={"log-level": "error"},
+        own={"log-level": "error", "info": "0"},  # the information would name the processor and its cores
         hdr=_x265_hdr,
     ),
     "av1": _Kind(
@@ -172,6 +177,14 @@ def container_of(path: Path) -> tuple[str, str]:
         raise VideoError(f"{path}: unknown suffix {path.suffix!r} of a video; use one of {known}") from None
 
 
+def for_width(codec: str, options: Options, width: int) -> Options:
+    """The options that an encoder is given for pictures of a width."""
+    parameters = _KINDS[codec].parameters
+    if codec != "hevc" or parameters is None or width > _CTU:
+        return options
+    return {**options, parameters: f"{options[parameters]}:ctu={_CTU // 2}"}
+
+
 def choose(wish: Wish, default: str, source: str, hdr: Hdr | None) -> tuple[str, str, str, Options]:
     """(codec, encoder, pixel format, options) for a wish, a default codec and the source's pixel format.
 
@@ -216,11 +229,6 @@ def grid(pix_fmt: str) -> tuple[int, int]:
     """What width and height must be multiples of."""
     made = VideoFormat(pix_fmt, 16, 16)
     return 16 // made.chroma_width(16), 16 // made.chroma_height(16)
-
-
-def threads() -> int:
-    """As many as this process may use cores, 16 at most."""
-    return min(16, len(os.sched_getaffinity(0)))
 
 
 def _preset(kind: _Kind, codec: str, wanted: str | None) -> str:

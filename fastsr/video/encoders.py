@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from fractions import Fraction
+from typing import Any
 
 import av
 from av.codec.context import Flags
@@ -29,7 +30,7 @@ class Encoding:
         aspect: of one sample; None = unknown.
         time_base: seconds a tick.
         rate: frames a second, on average.
-        threads: of the encoder; some give other bytes with another number.
+        threads: of the encoder; some give other bytes with another number, so it never follows the machine.
         options: FFmpeg's options of the encoder.
 
     """
@@ -44,6 +45,10 @@ class Encoding:
     rate: Fraction
     threads: int
     options: dict[str, str]
+
+    def description(self) -> dict[str, Any]:
+        """All that the packets depend on, for JSON."""
+        return {name: _plain(value) for name, value in dataclasses.asdict(self).items()}
 
     def configure(self, context: VideoCodecContext) -> None:
         """Ask an encoder that is not yet open for all of it."""
@@ -77,3 +82,7 @@ class Encoding:
                 "choose another --codec, --pix-fmt or --size"
             ) from error
         return context
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Fraction) else value

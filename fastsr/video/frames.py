@@ -54,6 +54,11 @@ class Cut:
     end: Fraction | None = None
     fps_limit: Fraction | None = None
 
+    def description(self) -> dict[str, str | None]:
+        """For JSON."""
+        given = {"start": self.start, "end": self.end, "fps_limit": self.fps_limit}
+        return {name: None if value is None else str(value) for name, value in given.items()}
+
     @property
     def whole(self) -> bool:
         """Whether no time is cut off."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import fcntl
 import json
 import struct
@@ -18,10 +19,15 @@ from typing import Any, BinaryIO
 
 from fastsr.errors import VideoError
 from fastsr.video.frames import Mark
+from fastsr.video.work_folder import WorkFolder
 
 _RECORD = struct.Struct("<qqBI")  # pts, duration, key, size
 _TAIL = struct.Struct("<III")  # packets, size of the footer, CRC-32 of what comes before
 _BLOCK = 1 << 20
+_JOB, _LOCK, _WHOLE, _PART = "job.json", "lock", ".segment", ".part"
+
+VERSION = 2
+"""Of the folder: raised when what lies in it is stored, described or made in another way than before."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,42 +46,41 @@ class Store:
     def __init__(self, target: Path, description: dict[str, Any]) -> None:
         """Take what an earlier run left, if that had the same `description` (all that the packets depend on).
 
-        Raises VideoError when another process holds the folder, OSError when it cannot be made.
+        Raises VideoError when another process or user holds the folder, OSError when it cannot be made.
         """
-        self.folder = target.parent / f".{target.name}.fastsr-work"
-        self.folder.mkdir(exist_ok=True)
-        self._lock = (self.folder / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise VideoError(f"{target}: another process is making it; wait for it, or stop it") from None
-        text = json.dumps(description, indent=1, sort_keys=True)
-        job = self.folder / "job.json"
-        if _text(job) != text:
-            self._clear()
-            job.write_text(text)
-        self.segments: list[Path] = []
+        self.segments: list[str] = []  #: names of the whole ones
         self.packets = 0  #: in all whole segments
         self.mark: Mark | None = None  #: the first frame that is still to be made; None = the first of all
         self.complete = False  #: whether nothing is left to be made
-        self._take()
+        self._folder = WorkFolder(target.parent / f".{target.name}.fastsr-work")
+        self._lock: BinaryIO | None = None
+        try:
+            self._hold(target)
+            text = json.dumps({"version": VERSION, **description}, indent=1, sort_keys=True).encode()
+            if self._content(_JOB) != text:
+                self._clear()
+                with self._folder.create(_JOB) as file:
+                    file.write(text)
+            self._take()
+        except BaseException:
+            self.close()
+            raise
 
     def writer(self) -> Writer:
         """The next segment."""
-        return Writer(self.folder / f"{len(self.segments):06d}.segment")
+        return Writer(self._folder, _name(len(self.segments)))
 
     def add(self, writer: Writer, following: Mark | None) -> None:
         """Finish a segment; `following` is where the next begins, None after the last."""
         writer.finish(following)
-        self.segments.append(writer.path)
+        self.segments.append(writer.name)
         self.packets += writer.packets
         self.mark, self.complete = following, following is None
 
     def encoded(self) -> Iterator[Encoded]:
         """All packets, in order of decoding."""
-        for path in self.segments:
-            with path.open("rb") as file:
+        for name in self.segments:
+            with self._folder.read(name) as file:
                 packets, end = _shape(file)
                 for pts, duration, key, size in _records(file, packets, end):
                     yield Encoded(pts, duration, bool(key), file.read(size))
@@ -84,8 +89,8 @@ class Store:
         """Presentation times of all packets in order of decoding; the duration of the picture shown last."""
         times: list[int] = []
         longest = (-(1 << 63), 0)
-        for path in self.segments:
-            with path.open("rb") as file:
+        for name in self.segments:
+            with self._folder.read(name) as file:
                 for pts, duration, _, size in _records(file, *_shape(file)):
                     times.append(pts)
                     longest = max(longest, (pts, duration))
@@ -94,45 +99,68 @@ class Store:
 
     def close(self) -> None:
         """Let go of the folder; what is in it stays."""
-        self._lock.close()
+        if self._lock is not None:
+            self._lock.close()
+        self._folder.close()
 
     def remove(self) -> None:
         """Delete the folder."""
         self._clear()
-        for name in ("job.json", "lock"):
-            (self.folder / name).unlink(missing_ok=True)
+        for name in (_JOB, _LOCK):
+            self._folder.remove(name)
         with contextlib.suppress(OSError):  # something that is not ours lies there
-            self.folder.rmdir()
+            self._folder.path.rmdir()
         self.close()
 
+    def _hold(self, target: Path) -> None:
+        """Keep other processes out."""
+        try:
+            self._lock = self._folder.lock_file(_LOCK)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise VideoError(f"{self._folder.path / _LOCK}: {error.strerror or error}; remove that folder") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise VideoError(f"{target}: another process is making it; wait for it, or stop it") from None
+
     def _clear(self) -> None:
-        for path in (*self.folder.glob("*.segment"), *self.folder.glob("*.part")):
-            path.unlink()
+        for name in self._folder.names():
+            if name.endswith((_WHOLE, _PART)):
+                self._folder.remove(name)
+
+    def _content(self, name: str) -> bytes | None:
+        try:
+            with self._folder.read(name) as file:
+                return file.read()
+        except OSError:
+            return None
 
     def _take(self) -> None:
         """Count whole segments from the first on; those behind a damaged one are made again."""
         while True:
-            path = self.folder / f"{len(self.segments):06d}.segment"
-            footer = None if self.complete else _footer(path)
+            name = _name(len(self.segments))
+            footer = None if self.complete else _footer(self._folder, name)
             if footer is None:
                 break
-            self.segments.append(path)
+            self.segments.append(name)
             self.packets += footer["packets"]
             self.mark = Mark(*footer["next"]) if footer["next"] else None
             self.complete = self.mark is None
-        for path in self.folder.glob("*.segment"):
-            if path not in self.segments:
-                path.unlink()
+        for name in self._folder.names():
+            if name.endswith(_WHOLE) and name not in self.segments:
+                self._folder.remove(name)
 
 
 class Writer:
     """A segment that is being written."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: WorkFolder, name: str) -> None:
+        self.name = name
         self.packets = 0
-        self._part = path.with_suffix(".part")
-        self._file = self._part.open("wb")
+        self._folder, self._part = folder, name.removesuffix(_WHOLE) + _PART
+        self._file = folder.create(self._part)
         self._crc = 0
 
     def write(self, packet: Encoded) -> None:
@@ -148,23 +176,20 @@ class Writer:
         self._put(footer)
         self._file.write(_TAIL.pack(self.packets, len(footer), self._crc))
         self._file.close()
-        self._part.replace(self.path)
+        self._folder.rename(self._part, self.name)
 
     def discard(self) -> None:
         """Give up what was written."""
         self._file.close()
-        self._part.unlink(missing_ok=True)
+        self._folder.remove(self._part)
 
     def _put(self, data: bytes) -> None:
         self._file.write(data)
         self._crc = zlib.crc32(data, self._crc)
 
 
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError):
-        return None
+def _name(number: int) -> str:
+    return f"{number:06d}{_WHOLE}"
 
 
 def _shape(file: BinaryIO) -> tuple[int, int]:
@@ -182,10 +207,10 @@ def _records(file: BinaryIO, packets: int, end: int) -> Iterator[tuple[int, int,
     assert file.tell() == end
 
 
-def _footer(path: Path) -> dict[str, Any] | None:
+def _footer(folder: WorkFolder, name: str) -> dict[str, Any] | None:
     """The footer of a segment, None unless it is there and whole."""
     try:
-        with path.open("rb") as file:
+        with folder.read(name) as file:
             left = file.seek(-_TAIL.size, 2)
             _, size, expected = _TAIL.unpack(file.read(_TAIL.size))
             file.seek(0)

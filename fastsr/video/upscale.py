@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -221,7 +222,7 @@ class _Request:
         given, target = self.given.opening, Path(self.into)
         encoding.open()  # what it refuses is told before the work, not after it
         remux.check(given, encoding, target)
-        return self._job(source, upscaler, encoding.size, repr(encoding)).keep(
+        return self._job(source, upscaler, encoding.size, encoding.description()).keep(
             target,
             lambda store: SegmentedEncoder(encoding, store, self.segment),
             lambda store: _write(store, source.track, encoding, given, target, self.cut),
@@ -249,9 +250,9 @@ class _Request:
     def _made(self, track: Track, own: int) -> tuple[int, int]:
         return output_size(track.width, track.height, self.scale, self.size, own)
 
-    def _job(self, source: Source, upscaler: FrameUpscaler, size: tuple[int, int], encoding: str = "") -> Job:
+    def _job(self, source: Source, upscaler: FrameUpscaler, size: tuple[int, int], encoding: Any = None) -> Job:
         settings = {
-            "cut": repr(self.cut),
+            "cut": self.cut.description(),
             "deinterlace": self.given.deinterlace,
             "segment": self.segment,
             "encoding": encoding,

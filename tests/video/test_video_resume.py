@@ -1,5 +1,6 @@
 """Work that a killed run leaves, and what becomes of it."""
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -17,6 +18,7 @@ pytest.importorskip("av")
 
 import fastsr
 from fastsr.errors import VideoError
+from fastsr.video import segments
 from fastsr.video.frames import Mark
 from fastsr.video.pictures import decode_times, durations
 from fastsr.video.segments import Encoded, Store
@@ -220,3 +222,73 @@ def test_ctrl_c_on_the_command_line(tmp_path):
     assert "the same command goes on where it was stopped" in error
     assert "Traceback" not in error
     assert not (tmp_path / "out.mp4").exists()
+
+
+# ---------------------------------------------------------------- the folder of unfinished work
+
+
+def test_work_of_another_version_is_not_taken(tmp_path, monkeypatch):
+    source = video(tmp_path / "in.mp4", 30, options={"g": "6"})
+    with pytest.raises(Kill):
+        fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(20), **OPTIONS)
+    monkeypatch.setattr(segments, "VERSION", segments.VERSION + 1)
+    assert fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS).resumed == 0
+
+
+def test_work_made_with_other_encoder_settings_is_not_taken(tmp_path, monkeypatch):
+    source = video(tmp_path / "in.mp4", 30, options={"g": "6"})
+    with pytest.raises(Kill):
+        fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(20), **OPTIONS)
+    monkeypatch.setattr("fastsr.video.arguments.THREADS", 3)
+    assert fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS).resumed == 0
+
+
+def test_only_its_owner_reaches_it(tmp_path):
+    """Whatever the umask, and where an older version or somebody else left it open."""
+    folder = tmp_path / ".out.mp4.fastsr-work"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    store = Store(tmp_path / "out.mp4", {})
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    store.remove()
+
+
+@pytest.mark.parametrize("name", ["lock", "job.json", "000000.part", "000000.segment"])
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
+def test_links_in_it_are_not_followed(tmp_path, name, link):
+    """Nothing outside of the folder is written to: it is refused, or the link itself is replaced."""
+    precious, folder = tmp_path / "precious", tmp_path / ".out.mp4.fastsr-work"
+    precious.write_text("precious")
+    folder.mkdir()
+    (folder / name).symlink_to(precious) if link == "symbolic" else (folder / name).hardlink_to(precious)
+    source = video(tmp_path / "in.mp4", 8)
+    refused = pytest.raises(VideoError, match="remove that folder") if (name, link) == ("lock", "symbolic") else None
+    with refused or contextlib.nullcontext():
+        fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS)
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("what", ["link", "file"])
+def test_what_is_no_folder_is_refused(tmp_path, what):
+    other, folder = tmp_path / "other", tmp_path / ".out.mp4.fastsr-work"
+    other.mkdir()
+    folder.symlink_to(other) if what == "link" else folder.write_text("")
+    with pytest.raises(VideoError, match=r"\.out\.mp4\.fastsr-work: is not a folder.*remove it"):
+        Store(tmp_path / "out.mp4", {})
+    assert names(other) == []
+
+
+def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
+    Store(tmp_path / "out.mp4", {}).close()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(VideoError, match=r"fastsr-work: belongs to another user; remove it"):
+        Store(tmp_path / "out.mp4", {})
+
+
+def test_a_pipe_in_place_of_the_lock_does_not_hang(tmp_path):
+    folder = tmp_path / ".out.mp4.fastsr-work"
+    folder.mkdir()
+    os.mkfifo(folder / "lock")
+    with pytest.raises(VideoError, match="remove that folder"):
+        Store(tmp_path / "out.mp4", {})
