@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import struct
+from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
 
 from av.sidedata.sidedata import Type
-from av.video.frame import VideoFrame
 
 _CHROMATICITY, _LUMINANCE = 50000, 10000  # units in a bitstream: 1/50000, and 1/10000 cd/m2
 
@@ -59,18 +58,12 @@ class Hdr:
     light: Light | None
 
 
-def hdr_of(frame: VideoFrame) -> Hdr | None:
-    """The static metadata of a decoded frame, None where it has none."""
-    display, level = side_data(frame, Type.MASTERING_DISPLAY_METADATA), side_data(frame, Type.CONTENT_LIGHT_LEVEL)
+def hdr_of(carried: Mapping[Type, bytes]) -> Hdr | None:
+    """The static metadata in a frame's side data, None where there is none."""
+    display, level = carried.get(Type.MASTERING_DISPLAY_METADATA), carried.get(Type.CONTENT_LIGHT_LEVEL)
     mastering = None if display is None else _mastering(display)
     light = None if level is None else Light(*struct.unpack_from("=2I", level))
     return Hdr(mastering, light) if mastering or light else None
-
-
-def side_data(frame: VideoFrame, kind: Type) -> bytes | None:
-    """What a decoded frame carries of one kind, as FFmpeg lays it out in memory."""
-    carried: Any = frame.side_data
-    return bytes(carried[kind]) if kind in carried else None
 
 
 def _mastering(data: bytes) -> Mastering | None:

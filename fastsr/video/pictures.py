@@ -32,8 +32,12 @@ class Pictures:
     last_duration: int
     encoded: Callable[[], Iterable[Encoded]]
 
-    def packets(self, shift: int) -> Iterator[Packet[Any]]:
-        """Packets ready to be muxed, `shift` ticks earlier."""
+    def packets(self, shift: int, *, counts_decoding: bool = False) -> Iterator[Packet[Any]]:
+        """Packets ready to be muxed, `shift` ticks earlier.
+
+        `counts_decoding`: into a container that takes the steps between decoding times for durations, as MP4 does; the
+        packet decoded last then lasts until the track is as long as its pictures are shown.
+        """
         dts = decode_times(self.times)
         shown = durations(self.times, self.last_duration)
         for decoded, encoded in zip(dts, self.encoded(), strict=True):
@@ -41,6 +45,9 @@ class Pictures:
             packet.pts, packet.dts = encoded.pts - shift, decoded - shift
             packet.duration, packet.time_base = shown[encoded.pts], self.encoding.time_base
             packet.is_keyframe = encoded.key
+            if counts_decoding and decoded == dts[-1]:
+                length = max(time + shown[time] for time in shown) - min(shown)
+                packet.duration = max(1, length - (dts[-1] - dts[0]))
             yield packet
 
     def first(self) -> Packet[Any]:

@@ -153,7 +153,8 @@ class _Copy:
         """Write all; returns the number of packets that could not be kept."""
         self.begin()
         ticks = self._pictures.encoding.time_base
-        pictures = self._pictures.packets(round(self._span.shift / ticks))
+        counts_decoding = self._made.format.name in ("mp4", "mov")
+        pictures = self._pictures.packets(round(self._span.shift / ticks), counts_decoding=counts_decoding)
         waiting = next(pictures, None)
         for packet, time in self._others():
             while waiting is not None and (waiting.dts or 0) * ticks <= time - self._span.shift:

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import os
 import struct
+import warnings
 import zlib
 from collections.abc import Iterator
 from fractions import Fraction
@@ -22,8 +23,10 @@ from av.video.stream import VideoStream
 from fastsr.errors import VideoError
 from fastsr.video.colors import Colors, Reader, colors_of, is_deep
 from fastsr.video.frames import Chooser, Cut, Frame, Mark
-from fastsr.video.hdr import Hdr, hdr_of, side_data
+from fastsr.video.hdr import Hdr, hdr_of
 from fastsr.video.opening import Opening, picture_stream
+from fastsr.video.side_data import side_data
+from fastsr.video.upright import Turn, degrees, turn_of
 
 _IDENTITY = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _FALLBACK_RATE = Fraction(25)  # of tracks that do not say theirs; the times of pictures do not depend on it
@@ -34,8 +37,8 @@ class Track:
     """What is known of a picture track.
 
     Attributes:
-        width: in pixels, as stored (before any rotation).
-        height: in pixels, as stored.
+        width: in pixels, before `rotation`.
+        height: in pixels, before `rotation`.
         pix_fmt: FFmpeg's name of how samples are stored.
         colors: what the stream says of its colours.
         time_base: seconds a tick.
@@ -66,8 +69,10 @@ class Track:
 class VideoSource:
     """One picture track that frames are decoded from; to be closed after use."""
 
-    def __init__(self, given: Opening, cut: Cut | None = None, *, deinterlace: bool = False) -> None:
-        """Open it and decode its first frame.
+    def __init__(
+        self, given: Opening, cut: Cut | None = None, *, deinterlace: bool = False, upright: bool = False
+    ) -> None:
+        """Open it and decode its first frame; with `upright`, pixels are turned as the track's display matrix says.
 
         Raises VideoError for what is no video, holds no frame that can be decoded, has colours that cannot be
         converted, or is interlaced while `deinterlace` is False.
@@ -87,6 +92,10 @@ class VideoSource:
             self.track = self._describe(first)
             _check(self.name, first, self.track.colors)
             self._reader = Reader(self.track.colors, self.track.width, self.track.height)
+            self._stored = self.track.width, self.track.height
+            self._turn: Turn | None = None
+            if upright and self.track.rotation is not None:
+                self._set_upright(self.track.rotation)
         except BaseException:
             self._container.close()
             raise
@@ -137,7 +146,8 @@ class VideoSource:
         stream, context = self._stream, self._stream.codec_context
         rate = stream.average_rate or stream.guessed_rate or context.framerate or _FALLBACK_RATE
         time_base = stream.time_base or 1 / rate
-        rotation = side_data(first, Type.DISPLAYMATRIX)
+        carried = side_data(first)
+        rotation = carried.get(Type.DISPLAYMATRIX)
         return Track(
             width=first.width,
             height=first.height,
@@ -148,10 +158,21 @@ class VideoSource:
             aspect=stream.sample_aspect_ratio or None,
             begin=self._begin,
             rotation=None if rotation == _IDENTITY else rotation,
-            hdr=hdr_of(first),
+            hdr=hdr_of(carried),
             transparent=_is_transparent(first),
             frames=self._expected(rate, time_base),
         )
+
+    def _set_upright(self, matrix: bytes) -> None:
+        turn, track = turn_of(matrix), self.track
+        if turn is None:
+            text = f"{self.name}: its rotation by {degrees(matrix):.0f} degrees is lost; only quarter turns can be made"
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+            return
+        self._turn = turn
+        width, height = turn.size(track.width, track.height)
+        aspect = turn.aspect(track.aspect)
+        self.track = dataclasses.replace(track, width=width, height=height, aspect=aspect, rotation=None)
 
     def _expected(self, rate: Fraction, time_base: Fraction) -> int | None:
         cut, stream = self._cut, self._stream
@@ -239,14 +260,16 @@ class VideoSource:
     def _converted(self, frames: Iterator[tuple[VideoFrame, int, int]], index: int) -> Iterator[Frame]:
         track = self.track
         for number, (frame, pts, duration) in enumerate(frames, index):
-            if (frame.width, frame.height) != (track.width, track.height):
+            if (frame.width, frame.height) != self._stored:
                 raise VideoError(
-                    f"is {frame.width}x{frame.height}, but the first frame is {track.width}x{track.height}; "
+                    f"is {frame.width}x{frame.height}, but the first frame is {self._stored[0]}x{self._stored[1]}; "
                     "cut the file where its size changes"
                 )
             pixels = self._reader.pixels(frame)
             if (pixels.itemsize > 1) != is_deep(track.pix_fmt):
                 raise VideoError(f"is {frame.format.name}, but the first frame is {track.pix_fmt}; cut the file there")
+            if self._turn is not None:
+                pixels = self._turn(pixels)
             yield Frame(number, pts, duration, bool(frame.key_frame), zlib.crc32(pixels.data), pixels)
 
 

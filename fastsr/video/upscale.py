@@ -130,7 +130,7 @@ def upscale_video(
         progress,
     )
     request.check()
-    with contextlib.closing(request.given.source(request.cut)) as source:
+    with contextlib.closing(request.source(request.cut)) as source:
         return request.make(source, chosen(model, source.track, scale, size, device, precision))
 
 
@@ -168,14 +168,14 @@ class _Given:
             return None
         return opening(checked_file(Path(self.name)))
 
-    def source(self, cut: Cut) -> Source:
-        """Its frames. Raises VideoError."""
+    def source(self, cut: Cut, *, upright: bool) -> Source:
+        """Its frames, turned as they are shown where they must be `upright`. Raises VideoError."""
         if self.name == PIPE:
             return VideoSource(pipe_opening(sys.stdin.buffer, self.raw_size, self.rate), cut)
         given = self.opening
         if given is None:
             return SequenceSource(self.name, cut, self.rate)
-        return VideoSource(given, cut, deinterlace=self.deinterlace)
+        return VideoSource(given, cut, deinterlace=self.deinterlace, upright=upright)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,6 +200,11 @@ class _Request:
         container_of(Path(self.into))
         if self.given.opening is not None:
             check_distinct(Path(self.given.name), Path(self.into))
+
+    def source(self, cut: Cut) -> Source:
+        """The input's frames; upright for outputs that cannot say how they are turned. Raises VideoError."""
+        upright = self.into == PIPE or is_pattern(self.into) or (self.preview and _is_strip(self.into))
+        return self.given.source(cut, upright=upright)
 
     def make(self, source: Source, loaded: Upscaler) -> VideoResult:
         """Make the output from an opened source."""
@@ -241,7 +246,7 @@ class _Request:
         end = cut.end or start + (track.frames or 1) / track.rate
 
         def first_from(time: Fraction) -> Frame | None:
-            return previews.first_of(self.given.source(Cut(time, cut.end)))
+            return previews.first_of(self.source(Cut(time, cut.end)))
 
         size = _doubled(self._made(track, own))
         rows = previews.write_strip(first_from, (start, end), upscaler, size, Path(self.into))

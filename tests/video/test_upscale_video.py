@@ -1,6 +1,7 @@
 """Videos into videos: pictures, times, and everything beside the pictures."""
 
 import hashlib
+import io
 import itertools
 import struct
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageCms
 from video_samples import HEIGHT, TICKS, WIDTH, constant, decoded, packets, picture, planes, shown, video
 
 av = pytest.importorskip("av")
@@ -18,7 +20,7 @@ from av.sidedata.sidedata import Type  # noqa: E402
 
 import fastsr  # noqa: E402
 from fastsr.errors import FastsrError, VideoError  # noqa: E402
-from fastsr.video.hdr import side_data  # noqa: E402
+from fastsr.video.side_data import side_data  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 FAST = {"model": "nearest", "scale": 2}
@@ -73,10 +75,14 @@ def test_times_in_matroska_are_kept_to_its_millisecond(tmp_path):
         assert abs(after - before) <= Fraction(1, 2000)
 
 
-def test_the_last_picture_is_shown_as_long_as_before(tmp_path):
+@pytest.mark.parametrize("preset", ["ultrafast", "veryfast"])
+def test_the_last_picture_is_shown_as_long_as_before(tmp_path, preset):
+    """Whether pictures are reordered (veryfast) or not: MP4 says of each how long until the next is decoded."""
     source = video(tmp_path / "in.mp4", times=IRREGULAR, options={"bf": "0"})
-    upscale(source, tmp_path / "out.mp4")
-    assert shown(tmp_path / "out.mp4")[-1] == shown(source)[-1]
+    upscale(source, tmp_path / "out.mp4", preset=preset)
+    assert (shown(tmp_path / "out.mp4")[-1] == shown(source)[-1]) == (preset == "ultrafast")
+    with av.open(str(source)) as before, av.open(str(tmp_path / "out.mp4")) as after:
+        assert after.streams.video[0].duration == before.streams.video[0].duration == 12800 + 512
 
 
 @pytest.mark.parametrize(
@@ -244,11 +250,14 @@ def test_other_picture_tracks_are_copied(tmp_path):
     assert decoded(tmp_path / "out.mp4")[0].width == 2 * WIDTH
 
 
-def turned(path):
-    """Write a quarter turn into the track header of an MP4."""
+QUARTER = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+
+
+def turned(path, matrix=QUARTER):
+    """Write a display matrix, by default a quarter turn, into the track header of an MP4."""
     content = bytearray(path.read_bytes())
     at = content.index(b"tkhd") + 4 + 40
-    content[at : at + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    content[at : at + 36] = struct.pack(">9i", *matrix)
     path.write_bytes(content)
     return path
 
@@ -259,10 +268,111 @@ def test_rotation_is_carried(tmp_path, name):
     upscale(source, tmp_path / name, codec="hevc" if name == "out.mkv" else None)
     before, after = decoded(source)[0], decoded(tmp_path / name)[0]
     assert abs(before.rotation) == 90
-    assert side_data(after, Type.DISPLAYMATRIX) == side_data(before, Type.DISPLAYMATRIX)
+    assert side_data(after).get(Type.DISPLAYMATRIX) == side_data(before).get(Type.DISPLAYMATRIX)
     assert (after.width, after.height) == (2 * WIDTH, 2 * HEIGHT)
     assert len(decoded(tmp_path / name)) == 12
     assert packets(tmp_path / name)[1][0] == "audio"
+
+
+def shown_by_ffmpeg(frame):
+    """The pixels of a frame turned by FFmpeg's own filters, as its players turn them."""
+    graph = av.filter.Graph()
+    buffer = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=TICKS)
+    a, b, _, c, d, *_ = struct.unpack("=9i", side_data(frame)[Type.DISPLAYMATRIX])
+    names = ["format=gbrp"]
+    if a == 0:  # x and y change places, then each may be mirrored
+        names += ["transpose=cclock_flip", *["hflip"] * (c < 0), *["vflip"] * (b < 0)]
+    else:
+        names += [*["hflip"] * (a < 0), *["vflip"] * (d < 0)]
+    steps = [graph.add(*name.split("=")) for name in names]
+    graph.link_nodes(buffer, *steps, graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    return graph.vpull().to_ndarray(format="rgb24")
+
+
+MATRICES = {
+    "quarter": QUARTER,
+    "three quarters": (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30),
+    "half": (-65536, 0, 0, 0, -65536, 0, 0, 0, 1 << 30),
+    "mirrored": (-65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30),
+    "mirrored quarter": (0, 65536, 0, 65536, 0, 0, 0, 0, 1 << 30),
+}
+
+
+@pytest.mark.parametrize("matrix", MATRICES.values(), ids=MATRICES)
+def test_numbered_images_are_upright(tmp_path, matrix):
+    """Images cannot say how they are turned, so their pixels are."""
+    source = turned(video(tmp_path / "in.mp4", 3, pix_fmt="yuv444p", options={"qp": "0"}), matrix)
+    upscale(source, tmp_path / "%d.png", scale=1)
+    for number, frame in enumerate(decoded(source), 1):
+        expected = shown_by_ffmpeg(frame)
+        with Image.open(tmp_path / f"{number}.png") as made:
+            assert made.size == ((HEIGHT, WIDTH) if matrix[0] == 0 else (WIDTH, HEIGHT))
+            assert np.abs(np.asarray(made).astype(int) - expected).max() <= 2
+
+
+def test_the_size_of_upright_images_is_that_of_what_is_shown(tmp_path):
+    source = turned(video(tmp_path / "in.mp4", 2, aspect=Fraction(4, 3)))
+    upscale(source, tmp_path / "%d.png", scale=None, size=(64, 100))
+    with Image.open(tmp_path / "1.png") as made:
+        assert made.size == (64, 100)
+
+
+def test_strips_are_upright(tmp_path):
+    upscale(turned(video(tmp_path / "in.mp4", 8)), tmp_path / "strip.png", preview=True)
+    with Image.open(tmp_path / "strip.png") as made:
+        assert made.size == (2 * 2 * HEIGHT, 4 * 2 * WIDTH)
+
+
+def test_a_rotation_that_is_no_quarter_turn_is_said_to_be_lost(tmp_path):
+    skewed = (46341, 46341, 0, -46341, 46341, 0, 0, 0, 1 << 30)
+    source = turned(video(tmp_path / "in.mp4", 2), skewed)
+    with pytest.warns(RuntimeWarning, match=r"in\.mp4: its rotation by 45 degrees is lost"):
+        upscale(source, tmp_path / "%d.png")
+
+
+# ---------------------------------------------------------------- what lies beside samples
+
+
+def stills(path, codec, pix_fmt, images):
+    """A video of finished images, each a packet."""
+    with av.open(str(path), "w") as made:
+        stream = made.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
+        for number, data in enumerate(images):
+            packet = av.Packet(data)
+            packet.stream, packet.pts, packet.dts, packet.is_keyframe = stream, number, number, True
+            packet.time_base = Fraction(1, 25)
+            made.mux(packet)
+    return path
+
+
+def still(number, kind, **options):
+    made = io.BytesIO()
+    Image.fromarray(picture(number)).save(made, kind, **options)
+    return made.getvalue()
+
+
+def test_colour_profiles_and_exif_do_not_end_the_process(tmp_path):
+    """In a process of its own: what frees memory twice ends it at any time after."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    png = [still(n, "PNG", icc_profile=profile, exif=exif) for n in range(4)]
+    jpeg = [still(n, "JPEG", icc_profile=profile, exif=exif) for n in range(4)]
+    sources = [
+        stills(tmp_path / "png.mov", "png", "rgb24", png),
+        stills(tmp_path / "jpeg.mov", "mjpeg", "yuvj420p", jpeg),
+        stills(tmp_path / "jpeg.avi", "mjpeg", "yuvj420p", jpeg),
+    ]
+    code = (
+        "import fastsr, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    print(fastsr.upscale_video(name, name + '.mp4', model='nearest', scale=2).frames)"
+    )
+    command = [sys.executable, "-c", code, *map(str, sources)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["4", "4", "4"]), done.stderr
 
 
 HDR = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400"
@@ -284,11 +394,11 @@ def test_hdr10_metadata_is_copied(tmp_path, codec):
     before, after = decoded(source)[0], decoded(tmp_path / "out.mp4")[0]
     assert after.format.name == "yuv420p10le"
     assert (after.colorspace, after.color_primaries, after.color_trc) == (9, 9, 16)
-    assert side_data(before, Type.CONTENT_LIGHT_LEVEL) is not None
-    assert side_data(after, Type.CONTENT_LIGHT_LEVEL) == side_data(before, Type.CONTENT_LIGHT_LEVEL)
+    assert side_data(before).get(Type.CONTENT_LIGHT_LEVEL) is not None
+    assert side_data(after).get(Type.CONTENT_LIGHT_LEVEL) == side_data(before).get(Type.CONTENT_LIGHT_LEVEL)
 
     def numbers(frame):
-        given = struct.unpack_from("=22i", side_data(frame, Type.MASTERING_DISPLAY_METADATA))
+        given = struct.unpack_from("=22i", side_data(frame).get(Type.MASTERING_DISPLAY_METADATA))
         return [given[i] / given[i + 1] for i in range(0, 20, 2)]
 
     # AV1 has other units: 1/65536, and 1/256 and 1/16384 cd/m2
