@@ -24,6 +24,7 @@ from fastsr.video.codecs import CONTAINERS
 from fastsr.video.encoders import Encoding
 from fastsr.video.opening import Opening, picture_stream, reason
 from fastsr.video.pictures import Pictures
+from fastsr.video.timeline import Rising, Timeline, may_restart
 
 # what a container says of itself, not of its content
 _OF_THE_FILE = ("major_brand", "minor_version", "compatible_brands", "encoder")
@@ -63,7 +64,26 @@ def write(given: Opening | None, pictures: Pictures, path: Path, target: Path, s
         options = _options(kind, source)
         made = stack.enter_context(av.open(f"file:{path}", "w", format=kind, container_options=options))
         made.flags |= Flags.bitexact.value  # type: ignore[operator]  # no random numbers, no date of today
-        return _Copy(source, made, pictures, target, span, stack).run()
+        damaged = _Copy(source, made, pictures, target, span, stack).run()
+    kept = _count(path)
+    if kept != len(pictures.times):
+        raise VideoError(
+            f"{target}: only {kept} of {len(pictures.times)} pictures can be read back from it, so it was not kept; "
+            "the times in the input are damaged, or too far apart for this container: name another one"
+        )
+    return damaged
+
+
+def _count(path: Path) -> int:
+    """How many pictures a finished file holds."""
+    with av.open(f"file:{path}", "r") as made:
+        track = picture_stream(made, str(path))
+        if track.frames:
+            return track.frames
+        for stream in made.streams:
+            if stream is not track:
+                stream.discard = Discard.all
+        return sum(1 for packet in made.demux(track) if packet.size)
 
 
 def check(given: Opening | None, encoding: Encoding, target: Path) -> None:
@@ -123,6 +143,7 @@ class _Copy:
         self._source, self._made, self._pictures, self._span = source, made, pictures, span
         self._target, self._stack = target, stack
         self._damaged = 0
+        self._timeline, self._rising = Timeline(), Rising()
         self._streams: dict[int, Stream] = {}
         if source is None:
             self._picture = self._add_pictures()
@@ -226,8 +247,11 @@ class _Copy:
         kept = [stream for stream in streams if stream.index in self._streams and stream.type != "attachment"]
         if self._source is None or not kept:
             return
-        picture_stream(self._source, self._source.name).discard = Discard.all
-        packets = self._source.demux(kept)
+        replaced = picture_stream(self._source, self._source.name)
+        restarts = may_restart(self._source)
+        if not restarts:
+            replaced.discard = Discard.all
+        packets = self._source.demux() if restarts else self._source.demux(kept)
         last: dict[int, Fraction] = {}
         while True:
             try:
@@ -237,6 +261,10 @@ class _Copy:
                 return
             if packet is None:
                 return
+            if restarts:
+                self._timeline.place(packet)
+                if packet.stream_index not in self._streams:
+                    continue
             if packet.size == 0 and packet.dts is None:
                 continue  # how PyAV marks the end
             ticks = packet.time_base or Fraction(1)
@@ -253,9 +281,11 @@ class _Copy:
             packet.pts -= shift
         if packet.dts is not None:
             packet.dts -= shift
+        if self._timeline.breaks:
+            self._rising.place(packet)
         try:
             self._mux(packet, self._streams[packet.stream_index])
-        except av.error.ArgumentError:
+        except (av.error.ArgumentError, av.error.InvalidDataError, av.error.PatchWelcomeError):
             self._damaged += 1
 
     def _mux(self, packet: Packet[Any], stream: Stream) -> None:
@@ -285,5 +315,6 @@ def _holds(suffix: str, source: InputContainer | None, encoding: Encoding) -> bo
 
 
 def _what(stream: Stream) -> str:
-    name = stream.codec_context.name if stream.codec_context is not None else stream.name
-    return f"{stream.type}, {name or 'unknown codec'}"
+    # without a decoder PyAV does not know the codec's name
+    name = stream.codec_context.name if stream.codec_context is not None else "unknown codec"
+    return f"{stream.type}, {name}"

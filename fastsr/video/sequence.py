@@ -37,7 +37,7 @@ class SequenceSource:
     def __init__(self, text: str, cut: Cut | None = None, rate: Fraction = RATE) -> None:
         """`text`: a pattern such as frames/%05d.png, or a folder. Raises VideoError when nothing is there."""
         self.name = text
-        self.damaged = 0
+        self.damaged = self.squeezed = 0
         self._cut = cut or Cut()
         self._paths = _numbered(text) if is_pattern(text) else _images(Path(text))
         first = _pixels(self._paths[0])

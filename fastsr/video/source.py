@@ -15,6 +15,7 @@ from typing import Any
 
 import av
 from av.filter import Graph
+from av.packet import Packet
 from av.sidedata.sidedata import Type
 from av.stream import Discard
 from av.video.frame import VideoFrame
@@ -26,9 +27,12 @@ from fastsr.video.frames import Chooser, Cut, Frame, Mark
 from fastsr.video.hdr import Hdr, hdr_of
 from fastsr.video.opening import Opening, picture_stream
 from fastsr.video.side_data import side_data
+from fastsr.video.timeline import Timeline, may_restart
 from fastsr.video.upright import Turn, degrees, turn_of
 
 _IDENTITY = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+_WILD = Fraction(10)  # seconds between decoding and showing that need an explanation
+_REORDERED = 32  # pictures, more than any codec reorders
 _FALLBACK_RATE = Fraction(25)  # of tracks that do not say theirs; the times of pictures do not depend on it
 
 
@@ -79,6 +83,7 @@ class VideoSource:
         """
         self.name = given.name
         self.damaged = 0  #: packets that could not be decoded
+        self.squeezed = 0  #: pictures that follow at once, for their own times went back
         self._opening, self._cut, self._deinterlace = given, cut or Cut(), deinterlace
         self._container = given.open()
         try:
@@ -185,21 +190,14 @@ class VideoSource:
             return None if cut.end is None else cut.expected(cut.end, rate)
         return cut.expected(seconds, rate)
 
-    def _decode(self) -> Iterator[VideoFrame]:
-        """All frames from where the container stands; packets that cannot be decoded are counted and left out."""
-        for stream in self._container.streams:
-            if stream is not self._stream:
-                stream.discard = Discard.all
+    def _decode(self, pts: int | None = None) -> Iterator[VideoFrame]:
+        """All frames from where the container stands; packets that cannot be decoded are counted and left out.
+
+        With `pts`, from the last key frame on that is not shown later.
+        """
         self._stream.codec_context.thread_type = "AUTO"
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    return
-            except (av.error.InvalidDataError, av.error.EOFError):
-                self.damaged += 1
-                return
+        packets = self._packets()
+        for packet in packets if pts is None else _from_key_frame(packets, pts):
             try:
                 frames = packet.decode()
             except MemoryError:
@@ -209,6 +207,30 @@ class VideoSource:
                 continue
             yield from frames
 
+    def _packets(self) -> Iterator[Packet[Any]]:
+        """The track's packets from where the container stands, on a timeline that neither restarts nor jumps."""
+        restarts = may_restart(self._container)
+        for stream in self._container.streams:
+            if stream is not self._stream and not restarts:
+                stream.discard = Discard.all
+        timeline = Timeline()
+        streams = [] if restarts else [self._stream]  # none = all
+        packets: Iterator[Any] = self._container.demux(*streams)
+        while True:
+            try:
+                packet: Packet[Any] | None = next(packets, None)
+            except (av.error.InvalidDataError, av.error.EOFError):
+                self.damaged += 1
+                return
+            if packet is None:
+                return
+            if restarts:
+                timeline.place(packet)
+            if packet.stream_index == self._stream.index:
+                if _is_wild(packet, self._stream):
+                    packet.pts = None
+                yield packet
+
     def _from(self, pts: int | None) -> Iterator[VideoFrame]:
         """Decoded frames from one at or before `pts`, or from the first."""
         untouched, self._untouched = self._untouched, None
@@ -217,11 +239,13 @@ class VideoSource:
         self._container.close()
         self._container = self._opening.open()
         self._stream = picture_stream(self._container, self.name)
-        self.damaged = 0
+        self.damaged = self.squeezed = 0
         if pts is not None:
             with contextlib.suppress(av.FFmpegError):
-                self._container.seek(pts, stream=self._stream)
-                decoded = self._decode()
+                by_time = not may_restart(self._container)
+                if by_time:
+                    self._container.seek(pts, stream=self._stream)
+                decoded = self._decode(None if by_time else pts)
                 first = next(decoded, None)
                 time = None if first is None else _time(first)
                 if first is not None and time is not None and time <= pts:
@@ -249,6 +273,7 @@ class VideoSource:
                 pts = self._begin if last is None else last + step
             if last is not None and pts <= last:
                 pts = last + 1
+                self.squeezed += 1
             last = pts
             yield frame, pts, max(0, frame.duration or 0)
 
@@ -273,10 +298,30 @@ class VideoSource:
             yield Frame(number, pts, duration, bool(frame.key_frame), zlib.crc32(pixels.data), pixels)
 
 
+def _from_key_frame(packets: Iterator[Packet[Any]], pts: int) -> Iterator[Packet[Any]]:
+    """Packets from the last key frame on that is shown at `pts` or before it, without seeking."""
+    waiting: list[Packet[Any]] = []
+    for packet in packets:
+        if packet.is_keyframe and packet.pts is not None and packet.pts <= pts:
+            waiting.clear()
+        waiting.append(packet)
+        if packet.size == 0 or (packet.dts is not None and packet.dts > pts):
+            break
+    yield from waiting
+    yield from packets
+
+
 def _is_transparent(frame: VideoFrame) -> bool:
     if not any(component.is_alpha for component in frame.format.components):
         return False
     return bool((frame.to_ndarray(format="rgba")[..., 3] < 255).any())
+
+
+def _is_wild(packet: Packet[Any], stream: VideoStream) -> bool:
+    """Whether a picture would be shown so long before or after it is decoded that its time must be damaged."""
+    if packet.pts is None or packet.dts is None or not packet.time_base:
+        return False
+    return abs(packet.pts - packet.dts) * packet.time_base > max(_WILD, _REORDERED / (stream.average_rate or _WILD))
 
 
 def _time(frame: VideoFrame) -> int | None:

@@ -71,6 +71,7 @@ class Source(Protocol):
     name: str
     track: Track
     damaged: int
+    squeezed: int
 
     def frames(self, mark: Mark | None = None) -> Iterator[Frame]:
         """The wanted frames, from `mark` on where one is given."""
@@ -180,6 +181,9 @@ class Job:
         damaged = result.damaged + self.source.damaged
         if damaged:
             warnings.warn(f"{self.source.name}: {damaged} damaged packets were left out", RuntimeWarning, stacklevel=4)
+        if self.source.squeezed:
+            text = f"{self.source.name}: the times of {self.source.squeezed} pictures go back; they follow at once"
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
         return dataclasses.replace(result, damaged=damaged)
 
     def _versions(self) -> dict[str, Any]:
