@@ -13,8 +13,10 @@ from av.video.codeccontext import VideoCodecContext
 
 from fastsr.errors import VideoError
 from fastsr.video.colors import Colors
+from fastsr.video.memory import SHORTAGE, has_room, is_shortage
 
 _SMALLEST_HEVC = 64
+_BYTES_A_PIXEL = 128  # what encoders with their threads take, about
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Encoding:
             context.open()
         except (av.FFmpegError, ValueError) as error:
             width, height = self.size
+            if is_shortage(error) or not has_room(_BYTES_A_PIXEL * width * height):  # libraries do not say which it was
+                raise VideoError(f"the encoder {self.encoder} for {width}x{height}: {SHORTAGE}") from error
             raise VideoError(
                 f"the encoder {self.encoder} takes no {width}x{height} {self.pix_fmt} with {self.options} ({error}); "
                 "choose another --codec, --pix-fmt or --size"

@@ -12,6 +12,16 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from fastsr.errors import VideoError
+from fastsr.video.memory import SHORTAGE, is_shortage
+
+# FFmpeg's names of formats that read nothing but the file itself; concat, hls, dash and others open what it names
+FORMATS = (
+    *("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "mpegvideo", "m4v", "flv", "live_flv"),
+    *("asf", "asf_o", "wtv", "ogg", "mxf", "gxf", "lxf", "nut", "nsv", "rm", "ivr", "dv", "ivf", "obu", "av1"),
+    *("h261", "h263", "h264", "hevc", "vvc", "evc", "apv", "cavsvideo", "avs2", "avs3", "dirac", "dnxhd", "vc1"),
+    *("vc1test", "mjpeg", "mjpeg_2000", "mpjpeg", "yuv4mpegpipe", "gif", "apng", "webp", "jpegxl_anim", "amv", "swf"),
+    *("bink", "smk", "flic", "roq", "usm", "nuv", "pva", "pmp", "ty", "xmv", "r3d", "mlv", "cine", "ser", "moflex"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +42,22 @@ class Opening:
             )
             return made
         except (av.FFmpegError, OSError, ValueError) as error:
+            if is_shortage(error):
+                raise VideoError(f"{self.name}: {SHORTAGE}") from error
             raise VideoError(f"{self.name}: cannot be opened as a video ({reason(error)}); check the file") from error
+
+    def identity(self) -> tuple[int, ...] | None:
+        """Equal for a file that is still the same one with the same content; None for a pipe, or where it is gone."""
+        try:
+            there = None if self.path is None else self.path.stat()
+        except OSError:
+            return None
+        return None if there is None else (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns)
 
 
 def opening(path: Path) -> Opening:
-    """How to open a file; by a name that FFmpeg cannot take for a protocol or a pattern."""
-    return Opening(f"file:{path}", str(path), path=path)
+    """How to open a file: by a name that FFmpeg cannot take for a protocol or a pattern, in a format of one file."""
+    return Opening(f"file:{path}", str(path), options={"format_whitelist": ",".join(FORMATS)}, path=path)
 
 
 def reason(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from fastsr.errors import VideoError
+from fastsr.video.memory import SHORTAGE, is_shortage
 
 ROOM = 4  # frames that wait between two stages at most
 
@@ -145,7 +146,7 @@ class Pipeline(Generic[A, B]):
     def _fail(self, stage: str, frame: int, error: BaseException) -> None:
         with self._lock:
             if self._failure is None:
-                text = str(error) or type(error).__name__
+                text = SHORTAGE if is_shortage(error) else str(error) or type(error).__name__
                 self._failure = VideoError(f"{self._name}: {stage}, frame {frame}: {text}")
                 self._failure.__cause__ = error
         self._stop()

@@ -23,7 +23,16 @@ from fastsr.video.source import Track
 
 RATE = Fraction(25)  # pictures a second where none is given
 SEGMENT = 24  # pictures after which a place to go on from is noted
+_LONGEST = 2  # digits of a number of digits
 _NUMBER = re.compile(r"%(0?)(\d*)d")
+
+
+def checked_pattern(text: str) -> str:
+    """The pattern as it came. Raises VideoError for one whose numbers are too long for the name of a file."""
+    found = _NUMBER.search(Path(text).name)
+    if found is not None and len(found[2]) > _LONGEST:
+        raise VideoError(f"{text}: {found[0]} asks for too many digits; write %05d or so")
+    return text
 
 
 def is_pattern(text: str) -> bool:
@@ -36,7 +45,7 @@ class SequenceSource:
 
     def __init__(self, text: str, cut: Cut | None = None, rate: Fraction = RATE) -> None:
         """`text`: a pattern such as frames/%05d.png, or a folder. Raises VideoError when nothing is there."""
-        self.name = text
+        self.name = checked_pattern(text)
         self.damaged = self.squeezed = 0
         self._cut = cut or Cut()
         self._paths = _numbered(text) if is_pattern(text) else _images(Path(text))
@@ -74,6 +83,9 @@ class SequenceSource:
                 yield Frame(index, place, 1, True, zlib.crc32(pixels.data), pixels)
             index += 1
 
+    def check_unchanged(self) -> None:
+        """Nothing of it is read a second time."""
+
     def stop(self) -> None:
         """Nothing to wake up."""
 
@@ -86,7 +98,7 @@ class SequenceWriter:
 
     def __init__(self, pattern: str, store: Store) -> None:
         """`store` notes how far the work is; its packets are empty."""
-        self._pattern, self._store = pattern, store
+        self._pattern, self._store = checked_pattern(pattern), store
         images.output_format(pattern)
 
     def __call__(self, frames: Iterable[Frame]) -> None:

@@ -25,6 +25,7 @@ from fastsr.errors import VideoError
 from fastsr.video.colors import Colors, Reader, colors_of, is_deep
 from fastsr.video.frames import Chooser, Cut, Frame, Mark
 from fastsr.video.hdr import Hdr, hdr_of
+from fastsr.video.memory import SHORTAGE, has_room
 from fastsr.video.opening import Opening, picture_stream
 from fastsr.video.side_data import side_data
 from fastsr.video.timeline import Timeline, may_restart
@@ -32,6 +33,7 @@ from fastsr.video.upright import Turn, degrees, turn_of
 
 _IDENTITY = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _WILD = Fraction(10)  # seconds between decoding and showing that need an explanation
+_ROOM = 64 << 20  # bytes, without which many decoders cannot begin
 _REORDERED = 32  # pictures, more than any codec reorders
 _FALLBACK_RATE = Fraction(25)  # of tracks that do not say theirs; the times of pictures do not depend on it
 
@@ -85,12 +87,15 @@ class VideoSource:
         self.damaged = 0  #: packets that could not be decoded
         self.squeezed = 0  #: pictures that follow at once, for their own times went back
         self._opening, self._cut, self._deinterlace = given, cut or Cut(), deinterlace
+        self._as_opened = given.identity()
         self._container = given.open()
         try:
             self._stream = picture_stream(self._container, self.name)
             self._decoded = self._decode()
             first = next(self._decoded, None)
             if first is None:
+                if not has_room(_ROOM):  # decoders do not say why they gave up
+                    raise VideoError(f"{self.name}: {SHORTAGE}")
                 raise VideoError(f"{self.name}: none of its frames can be decoded; check the file")
             self._begin = _time(first) or 0
             self._untouched: Iterator[VideoFrame] | None = itertools.chain([first], self._decoded)
@@ -136,6 +141,11 @@ class VideoSource:
             return None
         there = path.stat()
         return [os.path.realpath(path), there.st_size, there.st_mtime_ns]
+
+    def check_unchanged(self) -> None:
+        """Raise VideoError when another file lies where this one was opened, or it was written to."""
+        if self._opening.identity() != self._as_opened:
+            raise VideoError(f"{self.name}: was replaced or changed while it was read; start again when it is finished")
 
     def stop(self) -> None:
         """End a wait for frames that another thread is in."""

@@ -31,12 +31,13 @@ from fastsr.video.encoders import Encoding
 from fastsr.video.encoding import SEGMENT, SegmentedEncoder
 from fastsr.video.enlarging import FrameUpscaler
 from fastsr.video.frames import Cut, Frame
+from fastsr.video.memory import shortage_told
 from fastsr.video.opening import Opening, opening
 from fastsr.video.pictures import Pictures
 from fastsr.video.pipeline import Busy
 from fastsr.video.raw import RgbWriter, Y4mWriter, checked_raw_size, pipe_opening
 from fastsr.video.segments import Store
-from fastsr.video.sequence import SequenceSource, SequenceWriter, is_pattern
+from fastsr.video.sequence import SequenceSource, SequenceWriter, checked_pattern, is_pattern
 from fastsr.video.source import Track, VideoSource
 from fastsr.video.work import Follow, Job, Source, VideoResult
 
@@ -130,7 +131,7 @@ def upscale_video(
         progress,
     )
     request.check()
-    with contextlib.closing(request.source(request.cut)) as source:
+    with shortage_told(request.given.name), contextlib.closing(request.source(request.cut)) as source:
         return request.make(source, chosen(model, source.track, scale, size, device, precision))
 
 
@@ -195,6 +196,7 @@ class _Request:
 
     def check(self) -> None:
         """Raise VideoError for an output that cannot be made, before the input is opened."""
+        checked_pattern(self.into)
         if self.into == PIPE or is_pattern(self.into) or (self.preview and _is_strip(self.into)):
             return
         container_of(Path(self.into))
@@ -230,7 +232,7 @@ class _Request:
         return self._job(source, upscaler, encoding.size, encoding.description()).keep(
             target,
             lambda store: SegmentedEncoder(encoding, store, self.segment),
-            lambda store: _write(store, source.track, encoding, given, target, self.cut),
+            lambda store: _write(store, source, encoding, given, target, self.cut),
         )
 
     def _pictures(self, source: Source, upscaler: FrameUpscaler, own: int) -> VideoResult:
@@ -266,8 +268,10 @@ class _Request:
         return Job(source, upscaler, size, settings, self.progress)
 
 
-def _write(store: Store, track: Track, encoding: Encoding, given: Opening | None, target: Path, cut: Cut) -> int:
+def _write(store: Store, source: Source, encoding: Encoding, given: Opening | None, target: Path, cut: Cut) -> int:
     """Put the file together; returns how many packets of the source were too damaged."""
+    source.check_unchanged()
+    track = source.track
     times, last = store.times()
     if len(times) != store.packets or len(set(times)) != len(times):
         raise VideoError(f"{target}: {len(set(times))} pictures were kept of {store.packets}; report it")
@@ -281,7 +285,9 @@ def _write(store: Store, track: Track, encoding: Encoding, given: Opening | None
     )
     try:
         with files.replacing(target) as path:
-            return remux.write(given, pictures, path, target, span)
+            damaged = remux.write(given, pictures, path, target, span)
+            source.check_unchanged()
+            return damaged
     except av.FFmpegError as error:
         raise VideoError(f"{target}: cannot be written ({error}); the work so far is kept") from error
     except OSError as error:

@@ -81,6 +81,10 @@ class Source(Protocol):
         """Equal for what is the same as before; None for what cannot be read again."""
         ...
 
+    def check_unchanged(self) -> None:
+        """Raise VideoError when what would be read again is another file by now."""
+        ...
+
     def stop(self) -> None:
         """End a wait for frames that another thread is in."""
         ...
