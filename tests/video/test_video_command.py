@@ -1,6 +1,7 @@
 """Videos on the command line, sequences and pipes, previews, bench."""
 
 import re
+import struct
 import subprocess
 import sys
 from fractions import Fraction
@@ -238,6 +239,21 @@ def test_rgb_through_pipes():
     assert done.returncode == 0, done.stderr
     made = np.frombuffer(done.stdout, np.uint8).reshape(5, 2 * HEIGHT, 2 * WIDTH, 3)
     np.testing.assert_array_equal(made[4][::2, ::2], picture(4))
+
+
+def test_pipes_are_upright():
+    """A pipe cannot say how its pictures are turned, so their pixels are."""
+    video("in.mp4", 2, pix_fmt="yuv444p", options={"qp": "0"})
+    content = bytearray(Path("in.mp4").read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40
+    content[matrix : matrix + 36] = struct.pack(">9i", 0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
+    Path("turned.mp4").write_bytes(content)
+    options = ["-o", "-", "--model", "nearest", "--scale", "1"]
+    made = {name: piped(name, "--raw", *options) for name in ("in.mp4", "turned.mp4")}
+    plain = np.frombuffer(made["in.mp4"].stdout, np.uint8).reshape(2, HEIGHT, WIDTH, 3)
+    turned = np.frombuffer(made["turned.mp4"].stdout, np.uint8).reshape(2, WIDTH, HEIGHT, 3)
+    np.testing.assert_array_equal(turned, np.rot90(plain, -1, axes=(1, 2)))
+    assert piped("turned.mp4", *options).stdout.startswith(b"YUV4MPEG2 W32 H48")
 
 
 def test_a_broken_pipe_ends_in_order():
