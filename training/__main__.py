@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--precision", default="auto")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
-    evaluate.add_argument("--damage", help="what the input suffers: jpeg=50,noise=5,blur=1.0")
+    evaluate.add_argument("--damage", help="what the input suffers: mild, hard, real, or jpeg=50,noise=5,blur=1.0")
     evaluate.add_argument("--json", type=Path, help="also write the numbers here")
     evaluate.add_argument("--strips", type=Path, help="write LR | bicubic | ours | HR pictures into this folder")
 
@@ -103,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("model")
     card.add_argument("--data", nargs="+", type=Path, required=True, help="folders of high-resolution images")
     card.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
-    card.add_argument("--damage", help="measure on input that suffers this too: jpeg=50,noise=5,blur=1.0")
+    card.add_argument("--damage", help="measure on input that suffers this too: mild, hard, real, or jpeg=50,...")
     card.add_argument("--cost", metavar="PRECISION", help="only what this precision costs (bf16: see FASTSR_ISA=wide)")
     return parser
 
@@ -209,7 +209,8 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from training.evaluate import Damage, evaluate
+    from training.damage import Damage
+    from training.evaluate import evaluate
 
     evaluate(
         arguments.models,
@@ -252,12 +253,13 @@ def _curves(arguments: argparse.Namespace) -> None:
 
 
 def _card(arguments: argparse.Namespace) -> None:
-    from training import card, evaluate
+    from training import card
+    from training.damage import Damage
 
     if arguments.cost:
         made = card.add_cost(arguments.model, arguments.data, arguments.cost)
     else:
-        damage = evaluate.Damage.parse(arguments.damage) if arguments.damage else None
+        damage = Damage.parse(arguments.damage) if arguments.damage else None
         made = card.make(arguments.model, arguments.data, arguments.weights, damage=damage)
     print(card.dump(arguments.model, made), end="")
 

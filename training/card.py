@@ -13,6 +13,7 @@ from fastsr.engines import cpu
 from fastsr.errors import ModelError
 from fastsr.graph import Graph
 from training import evaluate
+from training.damage import Damage
 from training.data import find_images
 from training.files import replacing
 
@@ -29,7 +30,7 @@ def make(
     folders: list[Path],
     weights: Path | None = None,
     table: Path = catalog.FOLDER / "models.toml",
-    damage: evaluate.Damage | None = None,
+    damage: Damage | None = None,
 ) -> dict[str, Any]:
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 

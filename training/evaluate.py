@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
-import math
 import re
 import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +19,8 @@ from tqdm import tqdm
 
 import fastsr
 from fastsr.catalog import INTERPOLATIONS
-from training import degrade, metrics
+from training import metrics
+from training.damage import Damage
 from training.data import DataError, find_images
 
 Scores = dict[str, dict[str, dict[str, float]]]  # model -> data set -> measure -> value
@@ -42,64 +41,6 @@ class Enlarging(Protocol):
     def upscale(self, image: Image.Image, *, size: tuple[int, int]) -> Image.Image:
         """The RGB `image` at `size` (width, height)."""
         ...
-
-
-@dataclasses.dataclass(frozen=True)
-class Damage:
-    """What befalls a low-resolution picture, in this order: Gaussian blur, Gaussian noise, JPEG."""
-
-    blur: float = 0.0  # sigma, pixels of the low-resolution picture
-    noise: float = 0.0  # sigma, levels of 255
-    jpeg: int | None = None  # Pillow's quality
-
-    @classmethod
-    def parse(cls, text: str) -> Damage:
-        """From text such as "jpeg=50,noise=5,blur=1.0". Raises EvaluateError for unknown keys and impossible values."""
-        values: dict[str, Any] = {}
-        for part in text.split(","):
-            key, _, number = part.strip().partition("=")
-            if key not in _LIMITS or key in values:
-                raise EvaluateError(f"damage {part!r} is unknown or given twice; {_DAMAGES}")
-            low, high = _LIMITS[key]
-            try:
-                values[key] = int(number) if key == "jpeg" else float(number)
-            except ValueError:
-                raise EvaluateError(f"damage {part!r} has no number; {_DAMAGES}") from None
-            if not low <= values[key] <= high:
-                raise EvaluateError(f"damage {part!r} is out of range; {_DAMAGES}")
-        return cls(**values)
-
-    def __str__(self) -> str:
-        parts = {"blur": self.blur, "noise": self.noise, "jpeg": self.jpeg}
-        return ",".join(f"{key}={value:g}" for key, value in parts.items() if value)
-
-    def apply(self, image: Image.Image, seed: int) -> Image.Image:
-        """The RGB `image` damaged; the same noise for the same seed."""
-        pixels = np.array(image, np.float64)
-        if self.blur:
-            pixels = _blurred(pixels, self.blur)
-        if self.noise:
-            pixels = pixels + np.random.default_rng(seed).normal(0, self.noise, pixels.shape)
-        made = Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8))
-        if self.jpeg is None:
-            return made
-        file = io.BytesIO()
-        made.save(file, "JPEG", quality=self.jpeg)
-        with Image.open(file) as stored:
-            return stored.convert("RGB")
-
-
-_LIMITS = {"blur": (0, 20), "noise": (0, 255), "jpeg": (1, 100)}
-_DAMAGES = "write it as blur=1.0,noise=5,jpeg=50, with blur in 0..20 (pixels), noise in 0..255 (levels), jpeg in 1..100"
-
-
-def _blurred(pixels: npt.NDArray[np.float64], sigma: float) -> npt.NDArray[np.float64]:
-    """H x W x 3 under a Gaussian, the picture mirrored at its edges."""
-    reach = min(math.ceil(4 * sigma), min(pixels.shape[:2]) - 1)
-    width = torch.tensor([sigma], dtype=torch.float64)
-    kernel = degrade.gaussian_kernels(width, width, torch.zeros_like(width), 2 * reach + 1)
-    made = degrade.convolve(torch.from_numpy(pixels).permute(2, 0, 1)[None], kernel)
-    return made[0].permute(1, 2, 0).numpy()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +75,7 @@ def pair(path: Path, scale: int, damage: Damage | None = None) -> Pair:
         )
     high = high.crop((0, 0, high.width // scale * scale, high.height // scale * scale))
     low = low_resolution(high, scale)
-    return Pair(high, low, low if damage is None else damage.apply(low, zlib.crc32(path.name.encode())))
+    return Pair(high, low, low if damage is None else damage.given(high, low, zlib.crc32(path.name.encode())))
 
 
 def as_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import random
 
 import numpy as np
 import pytest
@@ -14,8 +15,9 @@ import fastsr
 from benchmarks import quality
 from fastsr import catalog
 from training import evaluate
+from training.damage import CHAINS, NAMED, Damage, DamageError
 from training.data import DataError
-from training.evaluate import Damage, EvaluateError
+from training.evaluate import EvaluateError
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def flat(side, level=128):
 def test_damage_is_parsed():
     damage = Damage.parse("jpeg=50, noise=5,blur=1.0")
     assert damage == Damage(blur=1.0, noise=5.0, jpeg=50)
-    assert str(damage) == "blur=1,noise=5,jpeg=50"
+    assert str(damage) == "hard"
     assert Damage.parse(str(damage)) == damage
     assert Damage.parse("noise=2.5") == Damage(noise=2.5)
 
@@ -136,7 +138,7 @@ def test_damage_is_parsed():
     ],
 )
 def test_damage_that_cannot_be_is_refused(text, fault):
-    with pytest.raises(EvaluateError, match=f"{fault}.*; write it as blur=1.0,noise=5,jpeg=50"):
+    with pytest.raises(DamageError, match=f"{fault}.*; write it as mild, hard, real, or as blur=1.0,noise=5,jpeg=50"):
         Damage.parse(text)
 
 
@@ -276,3 +278,26 @@ def test_quality_rows(small, model, monkeypatch):
     assert rows[1]["psnr"] == round(expected["psnr"], 2)
     assert rows[1]["consistency"] == round(expected["consistency"], 2)
     assert {r["lpips"] for r in rows} == {0.1235}
+
+
+def test_named_damages_are_read_and_written_by_name():
+    for name, damage in NAMED.items():
+        assert Damage.parse(name) == damage
+        assert str(damage) == name
+    assert str(Damage.parse("blur=0.6,noise=2,jpeg=75")) == "mild"
+
+
+def test_real_damage_is_the_same_for_every_model_and_of_every_kind(photos):
+    with Image.open(photos / "1.png") as image:
+        high = image.convert("RGB")
+    low = evaluate.low_resolution(high, 4)
+    made = [np.asarray(NAMED["real"].given(high, low, seed), float) for seed in range(40)]
+    again = [np.asarray(NAMED["real"].given(high, low, seed), float) for seed in range(40)]
+    clean = np.asarray(low, float)
+    for one, other in zip(made, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.shape == clean.shape
+        assert 1 < np.abs(one - clean).mean() < 25  # damaged, and still the same image in the same place
+    assert len({one.tobytes() for one in made}) == 40
+    kinds = {chain.__name__ for chain in (random.Random(seed).choice(CHAINS) for seed in range(40))}
+    assert len(kinds) == len(CHAINS)
