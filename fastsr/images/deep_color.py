@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import PIL
 from PIL import Image, ImageFile, ImageOps
 
 from fastsr.images.picture import Array
 
 _BITS_PER_SAMPLE = 258
 _PLANAR_CONFIGURATION = 284
+_PILLOW = int(PIL.__version__.split(".")[0])
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def mend_planes(image: ImageFile.ImageFile) -> None:
     if tags.get(_PLANAR_CONFIGURATION, 1) != 2 or not deep or not image.tile or image.tile[0].codec_name != "raw":
         return
     source: Any = image
-    args = (f"{image.mode};16N", False, tags.offset)
+    # Pillow 13 finds the compression in the file; its decoder was told of it before.
+    compression = () if _PILLOW >= 13 else (source._compression,)
+    args = (f"{image.mode};16N", *compression, False, tags.offset)
     image.tile = [image.tile[0]._replace(codec_name="libtiff", extents=(0, 0, *source._tile_size), offset=0, args=args)]
     source.use_load_libtiff = True
 
