@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from fastsr.resample import METHODS
 
 INTERPOLATIONS = METHODS
 FOLDER = Path(__file__).parent / "models"
+SUFFIXES = (".onnx", ".engine")  # of files that are models
+MISSING = "no such model file"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,16 +100,32 @@ def realism_offered() -> str:
     return f"shipped models with a choice of realism: {', '.join(names) or 'none'}"
 
 
+def fault(path: Path) -> str | None:
+    """Why a path is not that of a model's file, as a clause with the remedy; None where it is a plain file."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        return MISSING
+    except OSError as error:
+        return f"cannot be read ({error.strerror}); check the path, and that you may read its folder"
+    if stat.S_ISDIR(mode):
+        return "is a folder; name the model file in it"
+    return None if stat.S_ISREG(mode) else "is not a plain file; name an .onnx file"
+
+
 def find(model: str | os.PathLike[str]) -> Path:
     """Path of a shipped model's ONNX file, or of the user's own. Raises ModelError, with near names, when unknown."""
     text = os.fspath(model)
     if text in models():
         return models()[text].path
     path = Path(text)
-    if path.suffix.lower() == ".onnx" or path.is_file():
-        if not path.is_file():
-            raise ModelError(f"{path}: no such model file; shipped models are: {', '.join(models())}")
+    reason = fault(path)
+    if reason is None:
         return path
+    if reason != MISSING:
+        raise ModelError(f"{path}: {reason}")
+    if path.suffix.lower() in SUFFIXES:
+        raise ModelError(f"{path}: {reason}; shipped models are: {', '.join(models())}")
     names = [*models(), *INTERPOLATIONS]
     near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsr import catalog, onnx_messages
+from fastsr import catalog, onnx_messages, operator_shapes
 from fastsr.errors import ModelError
 from fastsr.onnx_messages import Message
 
@@ -22,7 +23,8 @@ STANDARD = ("", "ai.onnx")  # domains of operators that need no name
 MIN_OPSET = 11
 MAX_SCALE = 64
 MAX_ALIGNMENT = 1024
-MAX_PHASES = 4096  # of the output that the radius is derived from; beyond, it counts as unknown
+MAX_FIXED_SIDE = 1 << 14  # pixels; a file that fixes more has every picture filled up to it
+MAX_VISITS = 1 << 17  # of operators, once for each sub-pixel phase, to derive the radius; beyond, it counts as unknown
 RANGES = "ranges"  # metadata key of the calibrated ranges: JSON, tensor -> [low, high]
 _ANEW = "calibrate it anew: python -m training quantize MODEL --data FOLDER"
 _FLOAT32 = np.finfo(np.float32)
@@ -70,7 +72,7 @@ class Graph:
         """Operator types in use."""
         return frozenset(node.op for node in self.nodes)
 
-    @property
+    @functools.cached_property
     def ranges(self) -> dict[str, tuple[float, float]]:
         """Lowest and highest value that the int8 form keeps of a tensor, by its name; empty where the file has none.
 
@@ -99,12 +101,31 @@ def read(path: str | Path) -> Graph:
     Raises ModelError, naming the file, when it is missing, not ONNX, no generator, or keeps data outside its folder.
     """
     path = Path(path)
-    model, opset = _load(path)
-    nodes = tuple(_node(n) for n in model.graph.node)
-    weights = {t.name: onnx_messages.array(t) for t in model.graph.initializer}
+    try:
+        return _read(path, _content(path))
+    except MemoryError:
+        raise ModelError(f"{path}: memory ran out while it was read; free some, or take a smaller model") from None
+    except RecursionError:
+        raise ModelError(f"{path}: not a valid ONNX model: it is nested too deeply") from None
+
+
+def _content(path: Path) -> bytes:
+    reason = catalog.fault(path)
+    if reason is not None:
+        raise ModelError(f"{path}: {reason}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check that you may read it") from None
+
+
+def _read(path: Path, content: bytes) -> Graph:
+    model, opset = _load(path, content)
+    nodes = tuple(_node(path, n) for n in model.graph.node)
+    weights = {t.name: _array(path, t) for t in model.graph.initializer}
     for node in nodes:
         kinds = {"value", "value_float", "value_floats", "value_int", "value_ints"} & node.attributes.keys()
-        if node.op == "Constant" and kinds:
+        if node.op == "Constant" and kinds and node.outputs:
             weights[node.outputs[0]] = np.asarray(node.attributes[kinds.pop()])
     inputs = [i for i in model.graph.input if i.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
@@ -119,10 +140,10 @@ def read(path: str | Path) -> Graph:
     try:
         walk = _Walk(path, nodes, weights, inputs[0].name, channels)
         scale, alignment = walk.scale(output), walk.alignment()
-        radius = walk.radius(output, scale)
+        radius, cost = walk.radius(output, scale), walk.cost()
     except ModelError:
         raise
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # strides of 0, one pad for two axes ...
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # one pad for two axes ...
         raise ModelError(f"{path}: not a valid ONNX model: an operator's attributes make no sense ({error})") from None
     if walk.channels.get(output, channels) != channels and not walk.opaque:
         raise ModelError(
@@ -130,7 +151,7 @@ def read(path: str | Path) -> Graph:
         )
     return Graph(
         path=path,
-        digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+        digest=hashlib.sha256(content).hexdigest(),
         nodes=nodes,
         weights=weights,
         opset=opset,
@@ -143,25 +164,25 @@ def read(path: str | Path) -> Graph:
         scale=scale,
         radius=radius,
         alignment=alignment,
-        cost=walk.cost(),
+        cost=cost,
         metadata={p.key: p.value for p in model.metadata_props},
         serialized=model.SerializeToString(),
     )
 
 
-def _load(path: Path) -> tuple[Message, int]:
+def _load(path: Path, content: bytes) -> tuple[Message, int]:
     """A file's model, checked, with its weights; and the opset of its standard operators."""
-    if not path.is_file():
-        raise ModelError(f"{path}: no such model file")
     try:
-        model = onnx_messages.parse(path.read_bytes())
+        model = onnx_messages.parse(content)
+    except MemoryError:
+        raise
     except Exception:  # protobuf's parsers differ in what they raise
         raise ModelError(f"{path}: not an ONNX model; export one with: python -m training export") from None
     if not model.graph.node or not model.opset_import:
         raise ModelError(f"{path}: not an ONNX model; export one with: python -m training export")
     opset = max((o.version for o in model.opset_import if o.domain in STANDARD), default=0)
     if opset < MIN_OPSET:
-        raise ModelError(f"{path}: opset {opset} is too old; export it with opset 17 or newer")
+        raise ModelError(f"{path}: opset {opset} is too old; export it with opset {MIN_OPSET} or newer")
     if catalog.card(path) is None:  # what ships was checked when it was made, and the checker takes long to import
         _check(path, model)
     return model, opset
@@ -174,6 +195,8 @@ def _check(path: Path, model: Message) -> None:
     _load_external(path, model)
     try:
         onnx.checker.check_model(model)
+    except MemoryError:
+        raise
     except Exception as error:  # its own, and protobuf's for models that are too large
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path}: not a valid ONNX model: {reason}") from None
@@ -205,28 +228,56 @@ def _load_external(path: Path, model: Message) -> None:
     folder = path.resolve().parent
     for tensor in _external(model):
         place = {e.key: e.value for e in tensor.external_data}.get("location", "")
-        target = folder / place
-        if not place or Path(place).is_absolute() or not target.resolve().is_relative_to(folder):
-            raise ModelError(
-                f"{path}: keeps weights outside its folder ({place or 'no file named'}), which is refused; "
-                "put them beside the model or save it as one file"
-            )
-        if not target.is_file():
-            raise ModelError(f"{path}: its weights file {target} is missing; put it beside the model")
+        target = _beside(path, folder, place)
         try:
             onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
+        except MemoryError:
+            raise
         except Exception as error:
             raise ModelError(f"{path}: cannot read its weights from {target}: {error}") from None
         tensor.data_location = tensor.DEFAULT
         del tensor.external_data[:]
 
 
-def _node(proto: Message) -> Node:
+def _beside(path: Path, folder: Path, place: str) -> Path:
+    """The file of weights that a model names, which must be in its folder."""
+    target = folder / place
+    try:
+        inside = bool(place) and not Path(place).is_absolute() and target.resolve().is_relative_to(folder)
+        is_there = inside and target.is_file()
+    except (OSError, RuntimeError, ValueError):  # a name that is too long, a circle of links, a NUL
+        raise ModelError(f"{path}: its weights file is named {place[:80]!r}, which no file can be") from None
+    if not inside:
+        raise ModelError(
+            f"{path}: keeps weights outside its folder ({place or 'no file named'}), which is refused; "
+            "put them beside the model or save it as one file"
+        )
+    if not is_there:
+        raise ModelError(f"{path}: its weights file {target} is missing; put it beside the model")
+    return target
+
+
+def _array(path: Path, tensor: Message) -> npt.NDArray[Any]:
+    try:
+        return onnx_messages.array(tensor)
+    except MemoryError:
+        raise
+    except Exception as error:  # of NumPy and of onnx, by the kind of tensor
+        raise ModelError(
+            f"{path}: not a valid ONNX model: the tensor {tensor.name!r} does not hold {list(tensor.dims)} values of "
+            f"its type ({error}); export it anew"
+        ) from None
+
+
+def _node(path: Path, proto: Message) -> Node:
     attributes = {}
     for a in proto.attribute:
-        value = onnx_messages.attribute(a)
+        try:
+            value = onnx_messages.attribute(a)
+        except ValueError as error:  # a type that onnx does not know
+            raise ModelError(f"{path}: not a valid ONNX model: the attribute {a.name!r}: {error}") from None
         if a.type == a.TENSOR:
-            value = onnx_messages.array(value)
+            value = _array(path, value)
         elif isinstance(value, bytes):
             value = value.decode(errors="replace")
         elif isinstance(value, list):
@@ -253,6 +304,11 @@ def _input_shape(path: Path, value: Message) -> tuple[int | None, int, int | Non
         raise ModelError(f"{path}: takes {sides[0]} pictures at once; export it with a batch of 1 or a free one")
     if (sides[2] is None) != (sides[3] is None):
         raise ModelError(f"{path}: fixes only one of height and width; export it with both free")
+    if max(sides[2] or 0, sides[3] or 0) > MAX_FIXED_SIDE:
+        raise ModelError(
+            f"{path}: takes only {sides[3]}x{sides[2]} pixels; fastsr takes fixed sides up to {MAX_FIXED_SIDE}; "
+            "export it with free height and width"
+        )
     return sides[0], sides[1], sides[2], sides[3]
 
 
@@ -286,6 +342,7 @@ class _Walk:
         self.resolution: dict[str, Fraction] = {start: Fraction(1)}  # pixels per input pixel
         self.channels: dict[str, int] = {start: channels}
         self.opaque: list[str] = []  # operators whose reach is not known
+        self._factors: dict[int, Fraction | None] = {}  # of resizing operators, by identity
         for node in nodes:
             self._forward(node)
 
@@ -293,6 +350,10 @@ class _Walk:
         return [name for name in node.inputs if name in self.resolution]
 
     def _forward(self, node: Node) -> None:
+        # Behind an operator whose effect is not known, the channels are not known either.
+        fault = operator_shapes.fault(node, {} if self.opaque else self.channels, self.shapes)
+        if fault is not None:
+            raise ModelError(f"{self.path}: not a valid ONNX model: {node.op} ({node.outputs[0]!r}) has {fault}")
         pictures = self._pictures(node)
         if node.op in _SUBGRAPHS:
             pictures = pictures or [self.start]
@@ -303,6 +364,7 @@ class _Walk:
         if not self._known(node, pictures):
             self.opaque.append(node.op)
         ratio, channels = self.resolution[pictures[0]], max(self.channels[name] for name in pictures)
+        channels = operator_shapes.repeated(node, channels, self.shapes)
         stride = node.attributes.get("strides", (1, 1))[0]
         made = [channels] * len(node.outputs)
         if node.op in ("Conv", "ConvTranspose"):
@@ -323,6 +385,11 @@ class _Walk:
             made = [sum(self.channels[name] for name in pictures)]
         elif node.op == "Split":
             made = self._parts(node, channels)
+        if ratio.denominator > MAX_ALIGNMENT or ratio > MAX_SCALE * MAX_ALIGNMENT:
+            raise ModelError(
+                f"{self.path}: {node.op} ({node.outputs[0]!r}) makes a tensor far larger or smaller than the picture; "
+                f"fastsr takes 1/{MAX_ALIGNMENT} to {MAX_SCALE * MAX_ALIGNMENT} times its size"
+            )
         for name, deep_as in zip(node.outputs, made, strict=True):
             if name:
                 self.resolution[name], self.channels[name] = ratio, deep_as
@@ -381,6 +448,11 @@ class _Walk:
         return list(sizes) if sizes else [-(-channels // len(node.outputs))] * len(node.outputs)
 
     def _resize_factor(self, node: Node) -> Fraction | None:
+        if id(node) not in self._factors:
+            self._factors[id(node)] = self._stored_factor(node)
+        return self._factors[id(node)]
+
+    def _stored_factor(self, node: Node) -> Fraction | None:
         index = 2 if node.op == "Resize" else 1
         scales = self.weights.get(node.inputs[index]) if len(node.inputs) > index else None
         if scales is None or scales.shape != (4,) or scales[0] != 1 or scales[1] != 1 or scales[2] != scales[3]:
@@ -425,7 +497,7 @@ class _Walk:
         reach = 0
         # Output pixels inside one input pixel differ in what they need; so do input pixels inside an aligned block.
         step = self.alignment()
-        if scale * step > MAX_PHASES:
+        if scale * step * len(self.nodes) > MAX_VISITS:
             return None
         for phase in range(scale * step):
             needed = self._needed(output, (phase, phase))

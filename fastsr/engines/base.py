@@ -200,7 +200,10 @@ def _made(kind: Kind, graph: Graph, device: str, precision: str, tile: int | Non
         )
     make = kind.builder()
     while True:
-        made = make(graph, device, chosen, tile)
+        try:
+            made = make(graph, device, chosen, tile)
+        except MemoryError:
+            raise EngineError(f"{graph.path}: memory ran out while its engine was made; free some") from None
         fault = None if chosen == "fp32" else probe(made, _exact(kind, graph, device, tile), graph)
         if fault is None:
             return made

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from fastsr import _core, catalog, quantized
 from fastsr.engines.base import Pixels, Progress
 from fastsr.engines.lowering import After, Conv, Gather, Program, Unsupported, lower, unsupported
-from fastsr.engines.tiled import Windows
+from fastsr.engines.tiled import Windows, out_of_memory
 from fastsr.errors import EngineError
 from fastsr.graph import Graph
 
@@ -62,12 +62,15 @@ class CpuEngine:
             Windows(graph, tile)  # refuses one that is too small
             side = tile - 2 * (graph.radius or 0)
         self.side = side
-        self.channels = graph.channels
+        self.channels, self._path = graph.channels, graph.path
         self._program = packed(program, precision)
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`; `progress` counts rows of the parts that the frame is cut into."""
-        return self._program.run(np.ascontiguousarray(pixels), self.side, progress)
+        try:
+            return self._program.run(np.ascontiguousarray(pixels), self.side, progress)
+        except MemoryError:
+            raise EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller picture")) from None
 
 
 def packed(program: Program, precision: str) -> _core.ConvProgram:

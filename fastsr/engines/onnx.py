@@ -25,7 +25,7 @@ class OnnxEngine(TiledEngine):
         model = to_qdq(graph).SerializeToString() if precision == "int8" else graph.serialized
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _core.thread_count()
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # what it would print at 3 is raised too
         if precision == "int8":
             # Weights are unpacked once and convolutions stay in float, on values of the u8 and s8 grids. Rewritten for
             # Q/DQ, they would sum in an order that depends on the window's size, and a last bit can become a level.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,11 @@ from fastsr.graph import Graph
 
 # What the widest operator of one window may hold, bytes; a runtime keeps a few such tensors at once.
 WINDOW_BYTES = 128 << 20
+
+
+def out_of_memory(path: Path, pixels: Pixels, remedy: str) -> str:
+    """What to say when memory runs out on H x W x C pixels."""
+    return f"{path}: memory ran out on {pixels.shape[1]}x{pixels.shape[0]} pixels; {remedy}"
 
 
 class Windows:
@@ -34,6 +40,8 @@ class Windows:
 
     def _tile(self, asked: int | None) -> tuple[int, int]:
         graph = self.graph
+        if asked is not None and graph.radius is not None and asked < self.smallest:
+            raise EngineError(f"tile {asked} is too small for {graph.name}; use at least {self.smallest}")
         if graph.fixed_size is not None:
             if any(side % graph.alignment for side in graph.fixed_size):
                 raise EngineError(
@@ -49,8 +57,6 @@ class Windows:
                 )
             return (1 << 30, 1 << 30)
         if asked is not None:
-            if asked < self.smallest:
-                raise EngineError(f"tile {asked} is too small for {graph.name}; use at least {self.smallest}")
             return (asked, asked)
         side = math.isqrt(int(WINDOW_BYTES / (4 * max(graph.cost, 1.0))))
         side = max(side, 4 * self.smallest)
@@ -85,7 +91,18 @@ class TiledEngine(Windows, ABC):
         """N x C x h x w float32 in 0..1 to N x C x h*scale x w*scale float32 or float16."""
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
-        """See `Engine.run`."""
+        """See `Engine.run`. Raises EngineError, naming the model, when memory runs out or it makes another size."""
+        try:
+            return self._run(pixels, progress)
+        except MemoryError:
+            raise EngineError(out_of_memory(self.graph.path, pixels, self._remedy(*pixels.shape[:2]))) from None
+
+    def _remedy(self, height: int, width: int) -> str:
+        if self.graph.radius is None or self.graph.fixed_size is not None or max(height, width) <= self.smallest:
+            return "free some, or take a smaller picture"
+        return f"try a smaller tile (at least {self.smallest}) or a smaller picture"
+
+    def _run(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         height, width, channels = pixels.shape
         scale = self.graph.scale
         plan = self.plan(height, width)
