@@ -54,15 +54,15 @@ def export(arguments: argparse.Namespace) -> str:
     path = catalog.find(arguments.model)
     from fastsr import graph  # onnx takes a while to import
 
-    network = graph.read(path)
+    network = graph.read(path, as_stored=arguments.onnx and arguments.precision is None)
     precision = arguments.precision or (None if arguments.onnx else "fp16")
     name = network.name if precision is None else f"{network.name}-{precision}"
     target = Path(arguments.output or f"{name}.{'onnx' if arguments.onnx else 'engine'}")
     _check_target(target, path)
     if arguments.onnx:
-        from fastsr.typed import typed
+        from fastsr import exported
 
-        data = network.serialized if precision is None else typed(network, precision).SerializeToString()
+        data = network.serialized if precision is None else exported.form(network, precision).SerializeToString()
         _write(target, data)
         return f"{target}: {_size(data)}, {precision or 'as it is'}"
     data, what = _engine(network, precision or "fp16", arguments)
@@ -72,15 +72,17 @@ def export(arguments: argparse.Namespace) -> str:
 
 def _engine(network: Graph, precision: str, arguments: argparse.Namespace) -> tuple[bytes, str]:
     """The content of an engine file, and what is in it."""
-    from fastsr.engines import engine_file
-    from fastsr.engines.engine_builder import MOST, build, default_profile
+    from fastsr.engines import engine_file, exported_engine
+    from fastsr.engines.engine_builder import MOST, build, default_profile, for_windows
     from fastsr.engines.tensorrt import describe
+    from fastsr.peel import peel
 
     height, width = MOST[1:] if arguments.max_size is None else _sides(arguments.max_size)
     batch = MOST[0] if arguments.max_batch is None else arguments.max_batch
     if batch < 1:
         raise FastsrError(f"--max-batch {batch} is not a number of pictures; use 1 or more")
-    profile = default_profile(network, batch, height, width)
+    profile = for_windows(network, default_profile(network, batch, height, width))
+    peeled = peel(network)  # what it takes off, the store does when the engine is loaded
     flavour, targets, gpu = _builder(arguments.target_sm)
     with tqdm(unit="step", desc=network.name, leave=False, disable=None) as bar:
 
@@ -88,8 +90,9 @@ def _engine(network: Graph, precision: str, arguments: argparse.Namespace) -> tu
             bar.total = total
             bar.update(done - bar.n)
 
-        engine = build(flavour, network, precision, profile, targets, follow)
-    description = describe(network, precision, profile, flavour, targets, gpu)
+        engine = build(flavour, peeled.body, precision, profile, targets, follow)
+    description = describe(peeled.body, precision, profile, flavour, targets, gpu)
+    description |= exported_engine.described(network, peeled)
     where = f"SM {', '.join(targets)}" if gpu is None else gpu.name
     most = f"{profile.most[0]} x {profile.most[2]}x{profile.most[1]}"
     return engine_file.pack(description, engine), f"{precision}, up to {most}, by {flavour.title} for {where}"

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import catalog, onnx_messages, operator_shapes
+from fastsr.engines import engine_file
 from fastsr.errors import ModelError
 from fastsr.onnx_messages import Message
 
@@ -94,15 +95,16 @@ class Graph:
         return ranges
 
 
-def read(path: str | Path) -> Graph:
-    """Read and check an ONNX generator.
+def read(path: str | Path, as_stored: bool = False) -> Graph:
+    """Read and check an ONNX generator; in float32 where it was exported in half floats or integers.
 
+    With `as_stored`, its operators and weights stay as the file has them.
     Expected: one NCHW float input of 1 or 3 channels in 0..1, one output of as many channels, an integer factor larger.
     Raises ModelError, naming the file, when it is missing, not ONNX, no generator, or keeps data outside its folder.
     """
     path = Path(path)
     try:
-        return _read(path, _content(path))
+        return _read(path, _content(path), as_stored)
     except MemoryError:
         raise ModelError(f"{path}: memory ran out while it was read; free some, or take a smaller model") from None
     except RecursionError:
@@ -119,8 +121,8 @@ def _content(path: Path) -> bytes:
         raise ModelError(f"{path}: cannot be read ({error.strerror}); check that you may read it") from None
 
 
-def _read(path: Path, content: bytes) -> Graph:
-    model, opset = _load(path, content)
+def _read(path: Path, content: bytes, as_stored: bool) -> Graph:
+    model, opset = _load(path, content, as_stored)
     nodes = tuple(_node(path, n) for n in model.graph.node)
     weights = {t.name: _array(path, t) for t in model.graph.initializer}
     for node in nodes:
@@ -170,8 +172,10 @@ def _read(path: Path, content: bytes) -> Graph:
     )
 
 
-def _load(path: Path, content: bytes) -> tuple[Message, int]:
+def _load(path: Path, content: bytes, as_stored: bool) -> tuple[Message, int]:
     """A file's model, checked, with its weights; and the opset of its standard operators."""
+    if content.startswith(engine_file.MAGIC):
+        raise ModelError(f"{path}: is a TensorRT engine, not an ONNX model; name the model that it was built from")
     try:
         model = onnx_messages.parse(content)
     except MemoryError:
@@ -185,6 +189,10 @@ def _load(path: Path, content: bytes) -> tuple[Message, int]:
         raise ModelError(f"{path}: opset {opset} is too old; export it with opset {MIN_OPSET} or newer")
     if catalog.card(path) is None:  # what ships was checked when it was made, and the checker takes long to import
         _check(path, model)
+        if not as_stored:
+            from fastsr import exported  # it needs this module
+
+            model = exported.restored(model) or model
     return model, opset
 
 
@@ -569,27 +577,33 @@ class _Walk:
 
     def _through_resize(self, node: Node, interval: Interval) -> Interval:
         factor = self._resize_factor(node) or Fraction(1)
+        n, d = factor.numerator, factor.denominator
         mode = node.attributes.get("mode", "nearest")
         place = _COORDINATES[node.attributes.get("coordinate_transformation_mode", "half_pixel")]
-        reach = Fraction(1 if mode == "linear" else 2)
-        low, high = place(interval[0], factor), place(interval[1], factor)
+        (low, below), (high, over) = place(interval[0], n, d), place(interval[1], n, d)
         if mode == "nearest":
-            rounding = _ROUNDING.get(node.attributes.get("nearest_mode", "round_prefer_floor"), math.floor)
-            return rounding(low), rounding(high)
+            rounding = _ROUNDING.get(node.attributes.get("nearest_mode", "round_prefer_floor"), _ROUNDING["floor"])
+            return rounding(low, below), rounding(high, over)
+        reach, part = 1 if mode == "linear" else 2, 1
         if node.attributes.get("antialias", 0) and factor < 1:
-            reach /= factor
-        return math.floor(low - reach) + 1, math.ceil(high + reach) - 1
+            reach, part = reach * d, n
+        return (low * part - reach * below) // (below * part) + 1, -(-(high * part + reach * over) // (over * part)) - 1
 
 
-_COORDINATES: dict[str, Callable[[int, Fraction], Fraction]] = {
-    "asymmetric": lambda i, factor: i / factor,
-    "half_pixel": lambda i, factor: (i + Fraction(1, 2)) / factor - Fraction(1, 2),
-    "half_pixel_symmetric": lambda i, factor: (i + Fraction(1, 2)) / factor - Fraction(1, 2),
-    "pytorch_half_pixel": lambda i, factor: (i + Fraction(1, 2)) / factor - Fraction(1, 2),
+# Places and roundings are in whole numbers: fractions would take most of the time that a file is read in.
+def _half_pixel(i: int, n: int, d: int) -> tuple[int, int]:
+    return (2 * i + 1) * d - n, 2 * n
+
+
+_COORDINATES: dict[str, Callable[[int, int, int], tuple[int, int]]] = {  # of an index at a factor n/d, as p/q
+    "asymmetric": lambda i, n, d: (i * d, n),
+    "half_pixel": _half_pixel,
+    "half_pixel_symmetric": _half_pixel,
+    "pytorch_half_pixel": _half_pixel,
 }
-_ROUNDING: dict[str, Callable[[Fraction], int]] = {
-    "floor": math.floor,
-    "ceil": math.ceil,
-    "round_prefer_floor": lambda x: math.ceil(x - Fraction(1, 2)),
-    "round_prefer_ceil": lambda x: math.floor(x + Fraction(1, 2)),
+_ROUNDING: dict[str, Callable[[int, int], int]] = {
+    "floor": lambda p, q: p // q,
+    "ceil": lambda p, q: -(-p // q),
+    "round_prefer_floor": lambda p, q: -((q - 2 * p) // (2 * q)),
+    "round_prefer_ceil": lambda p, q: (2 * p + q) // (2 * q),
 }

@@ -51,6 +51,16 @@ def kernel_levels(kernel: Kernel, scale: npt.NDArray[np.float32]) -> npt.NDArray
     return made
 
 
+def weights(levels: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]) -> Kernel:
+    """Weights of which `kernel_grid` makes just this scale again and `kernel_levels` these levels."""
+    largest = (scale.astype(np.float64) * 127).astype(np.float32)
+    # 127 steps, rounded to float32, may belong to the scale beside this one; then a neighbour belongs to it.
+    for near in (np.nextafter(largest, np.float32(0)), largest, np.nextafter(largest, np.float32(np.inf))):
+        largest = np.where((near.astype(np.float64) / 127).astype(np.float32) <= scale, near, largest)
+    made = (levels * scale[:, None, None, None].astype(np.float64)).astype(np.float32)
+    return np.where(np.abs(levels) == 127, np.copysign(largest[:, None, None, None], made), made)
+
+
 def bias_levels(bias: npt.NDArray[np.float32], step: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
     """`bias` in steps of the input's scale times the kernel's."""
     return np.rint(bias.astype(np.float64) / step).astype(np.int32)
@@ -63,7 +73,8 @@ def inputs(graph: Graph) -> list[str]:
     """
     if graph.dtype != np.float32 or graph.opset < MIN_OPSET:
         raise ModelError(
-            f"{graph.path}: {graph.dtype} at opset {graph.opset} has no int8 form; export float32 at opset 17"
+            f"{graph.path}: {graph.dtype} at opset {graph.opset} has no int8 form; "
+            f"export float32 at opset {MIN_OPSET} or newer"
         )
     read = [node.inputs[0] for node in graph.nodes if node.op == "Conv" and stored(graph, node.inputs[1:])]
     if not read:

@@ -18,7 +18,7 @@ import numpy as np
 
 from fastsr import catalog, graph, images, on_device, resample
 from fastsr.alpha import bleed
-from fastsr.engines import base
+from fastsr.engines import base, engine_file
 from fastsr.engines.base import Pixels, Progress
 from fastsr.errors import FastsrError, ModelError
 from fastsr.images import Frame, Picture
@@ -312,8 +312,8 @@ def load(
     """Load a generator once for many calls.
 
     Args:
-        model: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1), or "nearest",
-            "bilinear", "bicubic" or "lanczos".
+        model: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1) or of an
+            engine that `fastsr export --tensorrt` wrote, or "nearest", "bilinear", "bicubic" or "lanczos".
         device: "auto", "cpu" or "cuda".
         precision: "auto", "fp32", "bf16", "fp16" or "int8".
         engine: "auto", "cpu", "onnx", "torch" or "tensorrt".
@@ -335,7 +335,11 @@ def load(
         if realism is not None:
             raise ModelError(f"{os.fspath(model)!r} is a filter without weights; {catalog.realism_offered()}")
         return Upscaler(os.fspath(model), _Interpolation(os.fspath(model)))
-    network = graph.read(catalog.find(model))
+    path = catalog.find(model)
+    if engine_file.is_engine(path):
+        network, made = base.from_file(path, device, precision, engine, tile, realism)
+        return Upscaler(network.name, _Generator(network, made))
+    network = graph.read(path)
     if realism is not None:
         from fastsr import interpolate  # onnx takes a while to import
 

@@ -89,7 +89,7 @@ class Context:
             return 100 * int(np.prod(self.shape))
         if name == "get_tensor_shape":
             n, c, h, w = self.shape
-            return (n, c, h, w) if arguments[0] == "picture" else (n, c, 2 * h, 2 * w)
+            return (n, c, h, w) if arguments[0] == "picture" else self.library.result(n, c, h, w)
         return True
 
 
@@ -110,6 +110,7 @@ class Library(types.SimpleNamespace):
         library = self
         self.loggers, self.strategies, self.found = [], [], (Validity.VALID, 0)
         self.loads = self.contexts = True
+        self.result = lambda n, c, h, w: (n, c, 2 * h, 2 * w)
 
         class ILogger:
             ERROR, INTERNAL_ERROR = Severity.ERROR, Severity.INTERNAL_ERROR

@@ -8,6 +8,8 @@ import onnx
 from onnx import AttributeProto, TensorProto
 from small_models import Builder, compact, deconvolved, downsampling, mixed, srresnet
 
+from fastsr import exported, graph
+
 NUMBERS = (0, 1, -1, 2, -2, 3, 7, 64, 255, 4096, 2**31 - 1, 2**31, -(2**31), 2**62, -(2**62))
 FLOATS = (0.0, -0.0, 1.0, -1.0, 0.5, 1e-30, 1e30, float("inf"), float("-inf"), float("nan"))
 TEXTS = (
@@ -45,20 +47,16 @@ def _split_and_joined():
     return b.add("MaxPool", kernel_shape=[3, 3], strides=[1, 1]).conv(12).shuffle(2)
 
 
-def originals():
-    """The models that are changed."""
-    return [
-        _with_ranges(b)
-        for b in (
-            compact(2),
-            compact(3, inputs=1),
-            srresnet(),
-            mixed(),
-            deconvolved(),
-            downsampling(),
-            _split_and_joined(),
-        )
-    ]
+def _exported(folder, precision):
+    path = folder / "whole.onnx"
+    path.write_bytes(_with_ranges(srresnet(2)).SerializeToString())
+    return exported.form(graph.read(path), precision)
+
+
+def originals(folder):
+    """The models that are changed; `folder` is for files on the way."""
+    builders = compact(2), compact(3, inputs=1), srresnet(), mixed(), deconvolved(), downsampling(), _split_and_joined()
+    return [*map(_with_ranges, builders), *(_exported(folder, precision) for precision in ("fp16", "bf16", "int8"))]
 
 
 def mutated(original, seed):

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from small_models import MODELS, compact, srresnet
 
-from fastsr import catalog, export, files, graph, quantized, typed
+from fastsr import catalog, export, files, graph, qdq, quantized, typed
 from fastsr.cli import main
 from fastsr.engines import engine_file, gpus
 from fastsr.engines.engine_builder import LARGEST_TENSOR, default_profile
@@ -54,8 +54,13 @@ def test_onnx_in_the_types_of_a_precision(cli, model, tmp_path, precision):
     code, out, err = cli(model, "--onnx", "--precision", precision, "-o", "out.onnx")
     assert (code, err) == (0, "")
     assert out.startswith("out.onnx: ")
-    made = onnx.load(tmp_path / "out.onnx")
-    assert made.SerializeToString() == typed.typed(graph.read(model), precision).SerializeToString()
+    made, network = onnx.load(tmp_path / "out.onnx"), graph.read(model)
+    if precision == "int8":
+        onnx.checker.check_model(made, full_check=True)
+        assert {p.key: p.value for p in made.metadata_props} == {**network.metadata, "precision": "int8"}
+        assert made.graph == qdq.to_qdq(network).graph
+    else:
+        assert made.SerializeToString() == typed.typed(network, precision).SerializeToString()
     assert files_in(tmp_path) == ["out.onnx"]
 
 
@@ -66,6 +71,12 @@ def test_an_exported_model_runs(cli, tmp_path):
     scale = catalog.models()[name].scale
     (made,) = session.run(None, {session.get_inputs()[0].name: np.zeros((2, 3, 5, 7), np.float16)})
     assert made.shape == (2, 3, 5 * scale, 7 * scale)
+
+
+def test_an_exported_model_is_written_again_as_it_is(cli, model, tmp_path):
+    assert cli(model, "--onnx", "--precision", "fp16", "-o", "half.onnx")[0] == 0
+    assert cli("half.onnx", "--onnx", "-o", "again.onnx")[0] == 0
+    assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "half.onnx").read_bytes()
 
 
 def test_the_precisions_are_those_of_the_typed_form():
@@ -81,12 +92,17 @@ def test_an_engine_file_says_what_it_is_for(cli, model, tmp_path):
     assert out.endswith(" for SM 8.6, 8.9, 12.0\n")
     assert "fp16, up to 2 x 640x360, by TensorRT-RTX" in out
     description, engine = engine_file.read(tmp_path / "small-fp16.engine")
-    assert description["profile"] == [[1, 16, 16], [1, 272, 480], [2, 360, 640]]
+    assert description["profile"] == [[1, 1, 1], [1, 272, 480], [2, 360, 640]]
     assert (description["precision"], description["targets"], description["gpu"]) == (
         "fp16",
         ["8.6", "8.9", "12.0"],
         None,
     )
+    # The shuffle and the addition at its end are left to what loads it.
+    assert description["generator"] == {
+        **{"channels": 3, "scale": 2, "radius": 4, "alignment": 1, "fixed_size": None, "fixed_batch": None},
+        **{"cost": graph.read(model).cost, "factor": 2, "residual": "nearest"},
+    }
     assert len(engine) > 10_000
     assert files_in(tmp_path) == ["small-fp16.engine"]
 

@@ -1,5 +1,8 @@
 """Reading ONNX files: scale, receptive radius against perturbed pixels, and refusals."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -209,6 +212,35 @@ def test_radius_of_unusual_operators(make, tmp_path):
 
 def _resized(factor, mode, **rules):
     return lambda: Builder().conv(3).resize(factor, mode, **rules)
+
+
+class _Resizing(graph._Walk):
+    """A walk whose resizing operators have one factor."""
+
+    def __init__(self, factor):
+        self._resize_factor = lambda node: factor
+
+
+@pytest.mark.parametrize("factor", [Fraction(*f) for f in ((1, 1), (3, 1), (1, 2), (3, 2), (5, 7), (64, 1), (1, 64))])
+@pytest.mark.parametrize("place", ["asymmetric", "half_pixel"])
+@pytest.mark.parametrize("interval", [(-7, -3), (0, 0), (1, 5), (13, 64)])
+def test_places_in_whole_numbers_are_those_of_fractions(factor, place, interval):
+    half = Fraction(1, 2)
+    low, high = (i / factor if place == "asymmetric" else (i + half) / factor - half for i in interval)
+    rounded = {
+        "floor": (math.floor(low), math.floor(high)),
+        "ceil": (math.ceil(low), math.ceil(high)),
+        "round_prefer_floor": (math.ceil(low - half), math.ceil(high - half)),
+        "round_prefer_ceil": (math.floor(low + half), math.floor(high + half)),
+    }
+    cases = [({"mode": "nearest", "nearest_mode": mode}, expected) for mode, expected in rounded.items()]
+    for mode, antialias in (("linear", 0), ("linear", 1), ("cubic", 0), ("cubic", 1)):
+        reach = (1 if mode == "linear" else 2) / (min(factor, 1) if antialias else 1)
+        expected = math.floor(low - reach) + 1, math.ceil(high + reach) - 1
+        cases.append(({"mode": mode, "antialias": antialias}, expected))
+    for rules, expected in cases:
+        node = graph.Node("Resize", ("x",), ("y",), {**rules, "coordinate_transformation_mode": place})
+        assert _Resizing(factor)._through_resize(node, interval) == expected
 
 
 def _wrapped():

@@ -7,6 +7,7 @@ import functools
 import importlib
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -129,6 +130,17 @@ def build(graph: Graph, device: str, precision: str, engine: str, tile: int | No
                 raise
             _say_once(f"the GPU is not used: {error}")
     return _made(_on_cpu(graph, precision), graph, "cpu", precision, tile)
+
+
+def from_file(
+    path: Path, device: str, precision: str, engine: str, tile: int | None, realism: float | None
+) -> tuple[Graph, Engine]:
+    """The generator and the engine of a file that `fastsr export --tensorrt` wrote. Raises EngineError; names it."""
+    if realism is not None:
+        raise EngineError(f"{path}: is an engine, whose weights are fixed; for a choice of realism load the ONNX model")
+    from fastsr.engines import exported_engine
+
+    return exported_engine.load(path, device, precision, engine, tile)
 
 
 def _on_cpu(graph: Graph, precision: str) -> Kind:

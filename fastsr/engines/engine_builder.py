@@ -74,6 +74,13 @@ def default_profile(graph: Graph, batch: int = MOST[0], height: int = MOST[1], w
     return Profile((graph.fixed_batch or 1, side, side), (graph.fixed_batch or 1, usual[0], usual[1]), most)
 
 
+def for_windows(graph: Graph, profile: Profile) -> Profile:
+    """`profile` down to the least picture that there can be."""
+    if graph.fixed_size is not None:
+        return profile
+    return dataclasses.replace(profile, least=(profile.least[0], graph.alignment, graph.alignment))
+
+
 def build(
     flavour: Flavour,
     graph: Graph,

@@ -93,6 +93,7 @@ def keep_kernels(description: Description, data: bytes) -> None:
     The runtime that reads them checks them, so they carry no checksum of ours.
     """
     with contextlib.suppress(OSError, RuntimeError):
+        folder().mkdir(parents=True, exist_ok=True)  # there may be none yet where the engine came as a file
         files.replace(folder() / f"{key(description)}.kernels", data)
 
 

@@ -47,14 +47,30 @@ def unpack(data: bytes) -> tuple[Description, bytes]:
     if len(data) < _BEGIN + _LENGTH.size or hashlib.sha256(body).digest() != data[len(MAGIC) : _BEGIN]:
         raise EngineError("is damaged or cut short; build it anew")
     end = _LENGTH.size + _LENGTH.unpack_from(body)[0]
-    description: Description = json.loads(body[_LENGTH.size : end])
+    try:
+        description = json.loads(body[_LENGTH.size : end])
+    except (ValueError, RecursionError):
+        description = None
+    if not isinstance(description, dict) or end > len(body):
+        raise EngineError("holds no description of its engine; build it anew")
     return description, body[end:]
+
+
+def is_engine(path: Path) -> bool:
+    """Whether a file begins as `pack` makes it; False where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except (OSError, ValueError):
+        return False
 
 
 def read(path: Path) -> tuple[Description, bytes]:
     """The description and the engine of a file. Raises EngineError, naming it, when it is missing or not whole."""
     try:
         return unpack(path.read_bytes())
+    except MemoryError:
+        raise EngineError(f"{path}: memory ran out while it was read; free some") from None
     except OSError as error:
         raise EngineError(f"{path}: cannot be read ({error.strerror})") from None
     except EngineError as error:

@@ -161,6 +161,13 @@ class TensorRTNetwork:
         inside = self._context.update_device_memory_size_for_shapes()
         return int(inside + sum(sizes) * self.dtype.itemsize)
 
+    def shapes(self, batch: int, height: int, width: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of what goes in and of what comes out, for batches of this shape; otherwise as `need`."""
+        self._device.set_current()
+        self._set_shape(batch, height, width)
+        x, y = (tuple(self._context.get_tensor_shape(name)) for name in (self._input, self._output))
+        return x, y
+
     def _set_shape(self, batch: int, height: int, width: int) -> None:
         """Tell the context a shape; it is unprepared from then on."""
         for value, low, high, what in zip(
@@ -273,7 +280,24 @@ def load(path: Path, device_index: int = 0) -> TensorRTNetwork:
 
     Raises EngineError, naming the file, when it is not whole, or was built for other GPUs or by another TensorRT.
     """
-    description, engine = engine_file.read(path)
+    return loaded(path, *engine_file.read(path), device_index)
+
+
+def _says_builder(description: Description) -> bool:
+    """Whether a file says, in the form of `describe`, by what and for what it was built."""
+    named = (description.get("flavour"), description.get("version"))
+    targets, gpu = description.get("targets"), description.get("gpu")
+    if not isinstance(targets, list) or "gpu" not in description or not isinstance(gpu, list | None):
+        return False
+    return all(isinstance(text, str) for text in (*named, *targets, *(gpu or ()))) and (
+        named[0] in TITLES and len(gpu or ()) in (0, 2)
+    )
+
+
+def loaded(path: Path, description: Description, engine: bytes, device_index: int = 0) -> TensorRTNetwork:
+    """As `load`, of a file that was read."""
+    if not _says_builder(description):
+        raise EngineError(f"{path}: does not say which TensorRT built it; export it anew")
     gpu, flavour = gpus.find(device_index), flavours.find(description["flavour"])
     if description["version"] != flavour.version:
         raise EngineError(
@@ -288,7 +312,12 @@ def load(path: Path, device_index: int = 0) -> TensorRTNetwork:
         )
     if built_on is not None and built_on != [gpu.name, gpu.sm]:
         raise EngineError(f"{path}: was built on {built_on[0]}, and this is {gpu.name}; export it anew on this machine")
-    return TensorRTNetwork(engine, flavour, device_index)
+    try:
+        return TensorRTNetwork(engine, flavour, device_index, _CachedKernels(description))
+    except GpuMemoryError:
+        raise
+    except EngineError as error:
+        raise EngineError(f"{path}: {error}") from None
 
 
 def network(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from tqdm import tqdm
 from fastsr.engines import gpus, tensorrt
 from fastsr.engines.base import Engine
 from fastsr.engines.cuda_device import CoreDevice, DeviceArray
-from fastsr.engines.engine_builder import Profile, default_profile
+from fastsr.engines.engine_builder import Profile, default_profile, for_windows
 from fastsr.engines.frames import FrameEngine
 from fastsr.engines.tensorrt import TensorRTNetwork
 from fastsr.errors import EngineError
@@ -54,10 +53,9 @@ class TensorRTPrepared:
 
 def profile_of(graph: Graph, tile: int | None) -> Profile:
     """What an engine for `graph` shall take: windows from the least picture to the default's most, or to `tile`."""
-    profile = default_profile(graph) if tile is None else default_profile(graph, height=tile, width=tile)
-    if graph.fixed_size is not None:
-        return profile
-    return dataclasses.replace(profile, least=(profile.least[0], graph.alignment, graph.alignment))
+    return for_windows(
+        graph, default_profile(graph) if tile is None else default_profile(graph, height=tile, width=tile)
+    )
 
 
 def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine:

@@ -7,7 +7,9 @@ import onnxruntime
 import pytest
 from small_models import MODELS, compact
 
+import fastsr
 from fastsr import graph, quantized
+from fastsr.cli import main
 from fastsr.engines import engine_file, flavours, gpus, tensorrt
 from fastsr.engines.engine_builder import FP8_SM, Profile, build
 from fastsr.errors import EngineError
@@ -143,6 +145,21 @@ def test_exported_engines_run_and_foreign_ones_are_refused(flavour, tmp_path):
     engine_file.write(path, foreign, engine)
     with pytest.raises(EngineError, match=r"was built for SM 5\.0"):
         tensorrt.load(path)
+
+
+def test_an_exported_engine_is_a_model(flavour, tmp_path, monkeypatch):
+    """As a user has it: the command writes the file, `fastsr.load` takes it."""
+    ranged(compact(), tmp_path)
+    monkeypatch.chdir(tmp_path)
+    picture = np.random.default_rng(0).integers(0, 256, (45, 61, 3), np.uint8)
+    expected = fastsr.load("m.onnx", "cpu", "fp32").upscale(picture)
+    for precision in ("fp32", "fp16", "int8"):
+        options = ["--precision", precision, "--max-size", "640x360", "--max-batch", "1", "-o", "m.engine"]
+        assert main(["export", "m.onnx", "--tensorrt", *options]) == 0
+        up = fastsr.load("m.engine")
+        assert (up.engine, up.precision, up.scale) == ("tensorrt", precision, 2)
+        made = up.upscale(picture)
+        assert np.abs(made.astype(int) - expected).mean() < BOUNDS[precision] + 0.01
 
 
 def test_closing_gives_the_memory_back(tmp_path):
