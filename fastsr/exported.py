@@ -43,7 +43,8 @@ def restored(model: onnx.ModelProto) -> onnx.ModelProto | None:
     """
     metadata = {p.key: p.value for p in model.metadata_props}
     ours = metadata.get(MARK) in MARKED
-    half = any(i.type.tensor_type.elem_type in _HALVES for i in model.graph.input)
+    kinds = {i.type.tensor_type.elem_type for i in model.graph.input} | {t.data_type for t in model.graph.initializer}
+    half = not kinds.isdisjoint(_HALVES)
     if not (ours or half) or not _is_plain(model):
         return None
     try:

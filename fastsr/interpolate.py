@@ -43,7 +43,7 @@ def fidelity_of(network: Graph) -> Graph:
     if named in catalog.models():
         return graph.read(catalog.find(named))
     beside = network.path.parent / named
-    if Path(named).name != named or not beside.is_file():
+    if Path(named).name != named or catalog.fault(beside) is not None:
         raise ModelError(
             f"{network.path}: its fidelity model {named!r} is neither a file in its folder nor a shipped model; "
             "put it beside it, under that name"

@@ -243,3 +243,16 @@ def test_what_is_read_back_can_be_exported_again(first, second, tmp_path, pictur
     if second == "int8":
         made, expected = (fastsr.load(p, "cpu", "int8", "cpu").upscale(picture) for p in (twice, once))
         np.testing.assert_array_equal(made, expected)
+
+
+def test_weights_in_halves_behind_float32_pictures_are_read_in_float_too(tmp_path, picture):
+    """As converters write them that keep the type of inputs and outputs."""
+    builder = compact()
+    builder.nodes.insert(0, helper.make_node("Cast", ["input"], ["half"], to=TensorProto.FLOAT16))
+    builder.nodes[1].input[0] = "half"
+    for i, kernel in enumerate(builder.weights[:2]):
+        builder.weights[i] = numpy_helper.from_array(numpy_helper.to_array(kernel).astype(np.float16), kernel.name)
+    builder.nodes.insert(2, helper.make_node("Cast", [builder.nodes[1].output[0]], ["whole"], to=TensorProto.FLOAT))
+    builder.nodes[3].input[0] = "whole"
+    up = fastsr.load(builder.save(tmp_path / "m.onnx"), "cpu")
+    assert (up.engine, up.upscale(picture).shape) == ("cpu", (38, 46, 3))

@@ -235,7 +235,7 @@ def test_places_in_whole_numbers_are_those_of_fractions(factor, place, interval)
     }
     cases = [({"mode": "nearest", "nearest_mode": mode}, expected) for mode, expected in rounded.items()]
     for mode, antialias in (("linear", 0), ("linear", 1), ("cubic", 0), ("cubic", 1)):
-        reach = (1 if mode == "linear" else 2) / (min(factor, 1) if antialias else 1)
+        reach = Fraction(1 if mode == "linear" else 2) / (min(factor, 1) if antialias else 1)
         expected = math.floor(low - reach) + 1, math.ceil(high + reach) - 1
         cases.append(({"mode": mode, "antialias": antialias}, expected))
     for rules, expected in cases:

@@ -14,7 +14,7 @@ from onnx import TensorProto
 from small_models import Builder, compact
 
 import fastsr
-from fastsr import graph
+from fastsr import exported, graph
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import EngineError, FastsrError, ModelError
 
@@ -23,15 +23,17 @@ RUNS = 40  # mutated models of each original
 
 
 def outcome(path, seed):
-    """Load and run a file as a seed says; returns the error that it ended in, if any."""
+    """Run a file, or export it, as a seed says; returns the error that it ended in, if any."""
     draw = random.Random(seed)
-    precision, engine = draw.choice(("fp32", "int8", "auto")), draw.choice(("auto", "cpu", "onnx"))
-    tile = draw.choice((None, None, 33, 64))
+    way, tile = draw.choice(("auto", "cpu", "onnx", "torch", "export")), draw.choice((None, None, 33, 64))
+    precision = draw.choice(("fp32", "int8", "auto"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            up = fastsr.load(path, "cpu", precision, engine, tile)
-            up.upscale(PICTURE if seed % 2 else PICTURE[..., :1])
+            if way == "export":
+                exported.form(graph.read(path), draw.choice(exported.MARKED))
+            else:
+                fastsr.load(path, "cpu", precision, way, tile).upscale(PICTURE if seed % 2 else PICTURE[..., :1])
     except Exception as error:
         return error
     return None

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fastsr.engines.base import Engine
 from fastsr.engines.tiled import TiledEngine
-from fastsr.errors import ModelError
+from fastsr.errors import EngineError, ModelError
 from fastsr.graph import Graph, Node
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -117,7 +117,10 @@ class Executor:
         self._finished = [tuple(name for name in last if last[name] == i) for i in range(len(self._nodes))]
 
     def _placed(self, value: npt.NDArray[Any]) -> Tensor:
-        tensor = torch.from_numpy(np.array(value))
+        try:
+            tensor = torch.from_numpy(np.array(value))
+        except TypeError as error:  # text, for one
+            raise ModelError(f"{self.graph.path}: PyTorch has no such weights: {error}") from None
         if not tensor.is_floating_point():
             return tensor
         tensor = tensor.to(self.device, self.dtype)
@@ -148,7 +151,15 @@ class TorchEngine(TiledEngine):
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """See `TiledEngine.forward`."""
         x = torch.from_numpy(batch).to(self._execute.dtype).contiguous(memory_format=torch.channels_last)
-        return self._execute(x).float().contiguous().numpy()
+        try:
+            return self._execute(x).float().contiguous().numpy()
+        except ModelError as error:
+            raise ModelError(f"{self.graph.path}: {error}") from None
+        except Exception as error:  # whatever operators that do not fit make PyTorch and its functions raise
+            shape, reason = "x".join(map(str, batch.shape)), (str(error).splitlines() or [type(error).__name__])[0]
+            raise EngineError(
+                f"{self.graph.path}: PyTorch failed on {shape} samples; if memory ran out, try a smaller tile: {reason}"
+            ) from None
 
 
 def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine:
