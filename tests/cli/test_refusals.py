@@ -70,7 +70,7 @@ def test_damaged_images(cli, kind, says, force):
         (["a.png", "-o", "out.png", "--model", "bicubik"], "unknown model 'bicubik': did you mean bicubic"),
         (["a.png", "-o", "out.png", "--model", "gone.onnx"], "gone.onnx: no such model file"),
         (["a.png", "-o", "out.png", "--model", "text.onnx"], "text.onnx: not an ONNX model"),
-        (["a.png", "-o", "out.png", "--model", "m" * 300], "m: cannot be read (File name too long); check --model"),
+        (["a.png", "-o", "out.png", "--model", "m" * 300], "m: cannot be read (File name too long); check the path"),
     ],
 )
 @pytest.mark.parametrize("force", [[], ["--force"]])
