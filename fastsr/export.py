@@ -56,7 +56,8 @@ def export(arguments: argparse.Namespace) -> str:
 
     network = graph.read(path, as_stored=arguments.onnx and arguments.precision is None)
     precision = arguments.precision or (None if arguments.onnx else "fp16")
-    name = network.name if precision is None else f"{network.name}-{precision}"
+    name = re.sub(r"[^\w .()+-]", "_", network.name)[:100]  # a file may call itself anything
+    name = name if precision is None else f"{name}-{precision}"
     target = Path(arguments.output or f"{name}.{'onnx' if arguments.onnx else 'engine'}")
     _check_target(target, path)
     if arguments.onnx:
@@ -129,7 +130,11 @@ def _sides(text: str) -> tuple[int, int]:
 
 def _check_target(target: Path, model: Path) -> None:
     """Raise FastsrError, before the work rather than after it, where the result could not be written."""
-    if target.exists() and target.samefile(model):
+    try:
+        same = target.exists() and target.samefile(model)
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise FastsrError(files.write_failure(target, error)) from None
+    if same:
         raise FastsrError(f"{target}: is the model itself; choose another name with -o")
     fault = None
     if target.is_dir():

@@ -79,6 +79,17 @@ def test_an_exported_model_is_written_again_as_it_is(cli, model, tmp_path):
     assert (tmp_path / "again.onnx").read_bytes() == (tmp_path / "half.onnx").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["../../outside", "/outside", "a\0b", "\x1b[31mred", "n" * 5000])
+def test_a_model_cannot_choose_where_it_is_written(cli, tmp_path, name):
+    (tmp_path / "models").mkdir()
+    path = compact().save(tmp_path / "models" / "m.onnx", metadata={"name": name})
+    code, out, err = cli(path, "--onnx")
+    assert (code, err) == (0, "")
+    (made,) = files_in(tmp_path)
+    assert out.startswith(f"{made}: ")
+    assert made.removesuffix(".onnx").isprintable()
+
+
 def test_the_precisions_are_those_of_the_typed_form():
     assert export.PRECISIONS == typed.PRECISIONS
 
@@ -130,6 +141,7 @@ def test_an_engine_in_int8(cli, model, tmp_path):
         (["MODEL", "--tensorrt", "--max-size", "0x8"], "--max-size '0x8' is not a size"),
         (["MODEL", "--tensorrt", "--max-batch", "0"], "--max-batch 0 is not a number of pictures"),
         (["MODEL", "--onnx", "-o", "no/out.onnx"], "no/out.onnx: the folder no does not exist"),
+        (["MODEL", "--onnx", "-o", "m" * 300], f"{'m' * 300}: cannot be written"),
         (["MODEL", "--onnx", "-o", "models"], "models: is not a plain file; choose another name"),
         (["MODEL", "--onnx", "-o", "MODEL"], "is the model itself; choose another name with -o"),
     ],
