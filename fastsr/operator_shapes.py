@@ -39,6 +39,9 @@ def fault(node: Node, channels: Mapping[str, int], shapes: Mapping[str, Shape]) 
     if node.op == "BatchNormalization" and any(s is not None and s != (deep,) for s in stored[1:]):
         return f"weights that are not {deep} numbers for {deep} channels"
     if node.op in ELEMENTWISE:
+        deeper = next((s for s in stored if s and len(s) > 4), None)
+        if deeper is not None:  # five sides would come out, on which a Resize crashes ONNX Runtime
+            return f"an operand of shape {list(deeper)}; pictures have four sides"
         wide = {channels[n] for n in node.inputs if n in channels} | {s[-3] for s in stored if s and len(s) >= 3}
         if len(wide - {1}) > 1:
             return f"operands of {' and '.join(map(str, sorted(wide)))} channels"

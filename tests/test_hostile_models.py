@@ -106,6 +106,10 @@ def _sides(height, width):
         (_shape("w1", 2), r"Conv \('Conv0'\) has a bias of shape \[2\] for 8 channels"),
         (_shape("w1", 8, 1, 1), r"a bias of shape \[8, 1, 1\] for 8 channels"),
         (_shape("w2", 5, 1, 1), r"PRelu \('PRelu1'\) has operands of 5 and 8 channels"),
+        (
+            _shape("w2", 8, 1, 1, 1, 1),
+            r"PRelu \('PRelu1'\) has an operand of shape \[8, 1, 1, 1, 1\]; pictures have four",
+        ),
         (_attribute("DepthToSpace", "blocksize", -2), "DepthToSpace .* has a blocksize of -2 for 12 channels"),
         (_attribute("DepthToSpace", "blocksize", 5), "a blocksize of 5 for 12 channels"),
         (_attribute("Conv", "strides", [1, 0]), r"Conv .* has strides \[1, 0\]"),
