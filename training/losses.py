@@ -51,16 +51,17 @@ def phases(made: Tensor, target: Tensor, scale: int) -> Tensor:
     return F.l1_loss(means(made), means(target))
 
 
-def amplitude(made: Tensor, target: Tensor) -> Tensor:
-    """L1 between the logarithms of the Fourier amplitudes of windows of AMPLITUDE_WINDOW pixels that overlap by half.
+def amplitude(made: Tensor, target: Tensor, top: int = 0, left: int = 0) -> Tensor:
+    """L1 between the logarithms of the Fourier amplitudes of windows of AMPLITUDE_WINDOW pixels, side by side.
 
     Blind to phase: texture of the right strength costs nothing wherever its grains lie, blur and grids cost. Windows
     are weighted by Hann's function and have their mean taken off, or brightness would leak into all low frequencies.
+    The first one begins at `top`, `left`: elsewhere in each step, or what lies between windows would never be judged.
     """
 
     def spectrum(x: Tensor) -> Tensor:
-        side, step = AMPLITUDE_WINDOW, AMPLITUDE_WINDOW // 2
-        windows = x.float().unfold(2, side, step).unfold(3, side, step)
+        side = AMPLITUDE_WINDOW
+        windows = x[..., top:, left:].float().unfold(2, side, side).unfold(3, side, side)
         hann = torch.hann_window(side, device=x.device)
         flat = (windows - windows.mean((-2, -1), keepdim=True)) * hann.outer(hann)
         made: Tensor = (torch.fft.rfft2(flat).abs() + AMPLITUDE_FLOOR).log()

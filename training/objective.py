@@ -82,10 +82,11 @@ class Objective:
         """Name, weight and function of each part of the generator's loss."""
         loss = self.loss
         pixel = losses.PIXEL_LOSSES[loss.pixel]
+        shift = [draws.randrange(losses.AMPLITUDE_WINDOW) for _ in range(2)]
         return [
             ("pixel", loss.weight, lambda made, target: pixel(made, target.wanted)),
             ("original", loss.original_weight, lambda made, target: pixel(made, target.original)),
-            ("amplitude", loss.amplitude_weight, lambda made, target: losses.amplitude(made, target.wanted)),
+            ("amplitude", loss.amplitude_weight, lambda made, target: losses.amplitude(made, target.wanted, *shift)),
             ("phases", loss.phase_weight, lambda made, target: losses.phases(made, target.wanted, self.scale)),
             ("artefacts", loss.artefact_weight, lambda made, target: losses.artefacts(made, target.wanted)),
             ("content", loss.content_weight, lambda made, target: self._content(made, target, draws)),
