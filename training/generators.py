@@ -108,10 +108,10 @@ class CollapsibleConv(nn.Module):
 class Compact(nn.Module):
     """conv 3->C, `depth` x (conv C->C + PReLU), conv C->3s^2, pixel shuffle, + an enlargement of the input.
 
-    NCHW float RGB in 0..1, any height and width; output `scale` times larger. (The plain chain of Shi et al. 2016 with
+    NCHW float RGB in 0..1, output `scale` times larger. (The plain chain of Shi et al. 2016 with
     the anchor residual of Du et al. 2021.) With `fold` f it works on blocks of f x f pixels as f^2 times as many
-    channels: at equal work twice the reach and four times the weights for f = 2. Sides that are no multiples of f are
-    filled up by repeating the last pixels. `base`: the enlargement, "nearest" or "bicubic" (Keys 1981 with a = -0.75).
+    channels: at equal work twice the reach and four times the weights for f = 2. Sides must be multiples of f: the
+    runtime fills frames up. `base`: the enlargement, "nearest" or "bicubic" (Keys 1981 with a = -0.75).
     """
 
     def __init__(
@@ -136,14 +136,11 @@ class Compact(nn.Module):
             start_equal(self.tail, (scale * fold) ** 2)
 
     def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[-2:]
-        below, right = -height % self.fold, -width % self.fold
-        filled = F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
-        features = space_to_depth(filled, self.fold).contiguous(memory_format=torch.channels_last)
+        features = space_to_depth(x, self.fold).contiguous(memory_format=torch.channels_last)
         for conv, activation in zip(self.body, self.activations, strict=True):
             features = activation(conv(features))
         made = F.pixel_shuffle(self.tail(features).to(x.dtype), self.scale * self.fold)
-        return made[..., : height * self.scale, : width * self.scale] + enlarged(x, self.scale, self.base)
+        return made + enlarged(x, self.scale, self.base)
 
 
 def space_to_depth(x: Tensor, block: int) -> Tensor:

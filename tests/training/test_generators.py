@@ -38,9 +38,9 @@ def shaken(shape, seed=0):
 def test_plain_form_is_the_same_function(shape):
     network = shaken(shape)
     plain = generators.plain(network)
-    x = torch.rand(1, 3, 9, 13)
+    x = torch.rand(1, 3, 8, 12) if shape.fold > 1 else torch.rand(1, 3, 9, 13)
     with torch.no_grad():
-        assert network(x).shape == (1, 3, 9 * shape.scale, 13 * shape.scale)
+        assert network(x).shape == (1, 3, *(side * shape.scale for side in x.shape[2:]))
         assert (plain(x) - network(x)).abs().max() < 2e-5
     assert not any(isinstance(m, generators.CollapsibleConv) for m in plain.modules())
 
@@ -49,7 +49,7 @@ def test_plain_form_is_the_same_function(shape):
 def test_plain_weights_load_back(shape):
     source, target = shaken(shape, 0), shaken(shape, 1)
     assert generators.load_plain(target, generators.plain(source).state_dict()) == []
-    x = torch.rand(1, 3, 7, 8)
+    x = torch.rand(1, 3, 8, 12) if shape.fold > 1 else torch.rand(1, 3, 7, 8)
     with torch.no_grad():
         assert (target(x) - source(x)).abs().max() < 1e-4
 
@@ -135,11 +135,3 @@ def test_a_folded_generator_begins_as_its_base_without_a_grid():
         assert 0 < added.abs().max() < 0.2
         blocks = F.pixel_unshuffle(added, 8).view(1, 3, 64, -1)
         assert (blocks - blocks[:, :, :1]).abs().max() < 1e-5  # ICNR: all sub-pixels of a block are equal
-
-
-def test_sides_that_do_not_fold_are_filled_up_by_their_last_pixels():
-    network = shaken(Generator(2, "compact", 8, 2, 0, fold=4, base="bicubic"))
-    x = torch.rand(1, 3, 9, 7, generator=torch.Generator().manual_seed(1))
-    filled = F.pad(x, (0, 1, 0, 3), mode="replicate")
-    with torch.no_grad():
-        assert (network(x) - network(filled)[..., :18, :14]).abs()[..., :16, :12].max() < 1e-5
