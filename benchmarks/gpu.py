@@ -165,7 +165,7 @@ def measure(model: str, case: str, rounds: int, compile_too: bool) -> list[dict[
         rows.append(row | _summary(values, batch))
     for engine in ("torch", "tensorrt"):
         for way_name in [n for n in candidates if n.startswith(f"fastsr {engine}")]:
-            up = fastsr.load(model, device="cuda", engine=engine, precision=way_name.split()[-1])
+            up = fastsr.load(model, device="cuda", engine=engine, precision=way_name.split()[-1])  # type: ignore[call-overload,arg-type]
             rate = round(_stream_rate(up, frame, 3.0), 1)
             rows.append(
                 {"model": model, "case": case, "way": way_name, "place": "host, stream", "batch": 1, "fps": rate}

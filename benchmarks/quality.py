@@ -13,7 +13,7 @@ from typing import Any
 
 import fastsr
 from benchmarks import machine
-from fastsr.engines.base import PRECISIONS
+from fastsr.engines.base import PRECISIONS, Precision
 from training import evaluate
 from training.data import find_images
 
@@ -21,7 +21,10 @@ RESULTS = Path(__file__).parent / "results" / "quality.json"
 
 
 def measure(
-    folders: list[Path], precisions: list[str], lpips: evaluate.Perceptual | None = None, only: list[str] | None = None
+    folders: list[Path],
+    precisions: list[Precision],
+    lpips: evaluate.Perceptual | None = None,
+    only: list[str] | None = None,
 ) -> list[dict[str, Any]]:
     """One row per model, precision and folder, with the means that `evaluate.score` gives.
 

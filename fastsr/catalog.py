@@ -19,6 +19,10 @@ FOLDER = Path(__file__).parent / "models"
 SUFFIXES = (".onnx", ".engine")  # of files that are models
 MISSING = "no such model file"
 
+KINDS = {"photographs", "text", "ramps"}  # of pictures on which a card says what a precision costs
+MAX_COST = 0.05  # dB of PSNR that it may cost where "auto" takes it
+MAX_FLAT_ERROR = 1  # levels of 255 that it may be off from fp32 in a flat colour
+
 
 @dataclasses.dataclass(frozen=True)
 class Model:
@@ -34,7 +38,8 @@ class Model:
         scores: data set -> measure ("psnr" in dB, "ssim", "lpips") -> value.
         damaged: as `scores`, where the low-resolution pictures suffered `damage` first.
         damage: such as "blur=1,noise=5,jpeg=50": sigmas in pixels and levels of 255, JPEG quality.
-        precision_cost: precision -> PSNR lost against fp32, in dB.
+        precision_cost: precision -> kind of picture ("photographs", "text", "ramps") -> PSNR lost against fp32, in dB.
+        flat_error: precision -> how far a flat colour is off from fp32's at most, in levels of 255.
         fidelity: of an adversarial model, the shipped one, trained for PSNR alone, that `realism` starts from.
 
     """
@@ -46,10 +51,17 @@ class Model:
     training: str
     licence: str
     scores: dict[str, dict[str, float]]
-    precision_cost: dict[str, float]
+    precision_cost: dict[str, dict[str, float]]
+    flat_error: dict[str, int] = dataclasses.field(default_factory=dict)
     fidelity: str = ""
     damaged: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     damage: str = ""
+
+    def proves(self, precision: str) -> bool:
+        """Whether a precision is as good as fp32: on the kind of picture where it loses most, and on flat colours."""
+        costs = self.precision_cost.get(precision, {})
+        cheap = costs.keys() >= KINDS and max(costs.values()) < MAX_COST
+        return cheap and self.flat_error.get(precision, MAX_FLAT_ERROR + 1) <= MAX_FLAT_ERROR
 
 
 DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any picture
@@ -69,6 +81,7 @@ def models() -> dict[str, Model]:
             licence=card["licence"],
             scores=card.get("scores", {}),
             precision_cost=card.get("precision_cost", {}),
+            flat_error=card.get("flat_error", {}),
             fidelity=card.get("fidelity", ""),
             damaged=card.get("damaged", {}),
             damage=card.get("damage", ""),

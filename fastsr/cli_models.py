@@ -21,27 +21,32 @@ class Models:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._arguments = arguments
-        self._loaded: dict[str, Upscaler] = {}
+        self._loaded: dict[tuple[str, bool], Upscaler] = {}
 
-    def fitting(self, width: int, height: int) -> Upscaler:
+    def fitting(self, width: int, height: int, video: bool = False) -> Upscaler:
         """The named model, or the shipped one that fits what is asked of a picture of this size. Raises StopError."""
         a = self._arguments
         if a.model is not None:
-            return self.load(a.model)
+            return self.load(a.model, video)
         try:
             name = default_model(width, height, a.scale, a.size)
         except FastsrError as error:
             raise StopError(str(error)) from None
-        return self.load(name)
+        return self.load(name, video)
 
-    def load(self, name: str) -> Upscaler:
+    def fitting_video(self, width: int, height: int) -> Upscaler:
+        """`fitting`, for moving pictures (see `fastsr.load`)."""
+        return self.fitting(width, height, video=True)
+
+    def load(self, name: str, video: bool = False) -> Upscaler:
         """A model, loaded on first use. Raises StopError."""
-        a = self._arguments
-        if name not in self._loaded:
+        a, key = self._arguments, (name, video)
+        if key not in self._loaded:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", RuntimeWarning)
                 try:
-                    self._loaded[name] = fastsr.load(name, a.device, a.precision, a.engine, a.tile, realism=a.realism)
+                    options = {"realism": a.realism, "video": video}
+                    self._loaded[key] = fastsr.load(name, a.device, a.precision, a.engine, a.tile, **options)
                 except FastsrError as error:
                     raise StopError(str(error)) from None
                 except OSError as error:
@@ -49,4 +54,4 @@ class Models:
             for warning in caught:
                 if warning.category is RuntimeWarning:
                     say(f"fastsr: {warning.message}", sys.stderr)
-        return self._loaded[name]
+        return self._loaded[key]

@@ -151,7 +151,7 @@ class VideoRun:
             upscale_video(
                 task.source,
                 task.target,
-                model=self._models.fitting,
+                model=self._models.fitting_video,
                 scale=a.scale,
                 size=a.size,
                 progress=bar.show,
@@ -260,7 +260,7 @@ def bench(arguments: argparse.Namespace, models: Models) -> str:
     """The text that `fastsr bench` prints. Raises FastsrError."""
     from fastsr.video.rates import measure
 
-    return measure(arguments.input, models.fitting, arguments.frames, _wish(arguments), arguments.scale).table()
+    return measure(arguments.input, models.fitting_video, arguments.frames, _wish(arguments), arguments.scale).table()
 
 
 def add_bench(commands: Any, shared: Callable[[argparse.ArgumentParser], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import hashlib
 import itertools
@@ -10,23 +11,39 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from fastsr import catalog, graph, images, on_device, resample
 from fastsr.alpha import bleed
 from fastsr.engines import base, engine_file
-from fastsr.engines.base import Pixels, Progress
+from fastsr.engines.base import Device, EngineName, Pixels, Precision, Progress
 from fastsr.errors import FastsrError, ModelError
 from fastsr.images import Frame, Picture
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from fastsr.graph import Graph
 
 MAX_SIDE = 1 << 28  # pixels of a result; Pillow takes hardly more
+
+
+class _Tensor(Protocol):
+    """A PyTorch tensor, to type checkers without PyTorch."""
+
+    is_cuda: bool
+
+    def permute(self, *dims: Any) -> Any: ...
+
+
+TensorT = TypeVar("TensorT", bound=_Tensor)
+ScalarT = TypeVar("ScalarT", bound=np.generic)
+File = str | os.PathLike[str] | IO[bytes]
+Size = tuple[int, int]
 
 
 class Enlarger(Protocol):
@@ -42,8 +59,16 @@ class Enlarger(Protocol):
 class _Generator:
     """A trained network; other sizes than its own are resampled from it once, in float."""
 
-    def __init__(self, network: Graph, engine: base.Engine) -> None:
+    def __init__(self, network: Graph, engine: base.Engine, exact: Callable[[], base.Engine] | None = None) -> None:
+        """`exact` makes the engine for pixels of more than 8 bits, once they come, where that is another one."""
         self.network, self.engine, self.scale = network, engine, network.scale
+        self._exact, self._making = None if exact is None else functools.cache(exact), threading.Lock()
+
+    def _engine_for(self, dtype: np.dtype[Any]) -> base.Engine:
+        if self._exact is None or dtype == np.uint8:
+            return self.engine
+        with self._making:
+            return self._exact()
 
     def is_plain(self, picture: Picture) -> bool:
         """Whether a picture is nothing but one frame of colours that goes through the engine as it is."""
@@ -74,17 +99,18 @@ class _Generator:
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
         height, width = pixels.shape[:2]
+        engine = self._engine_for(pixels.dtype)
         if size == (width * self.scale, height * self.scale):
-            return self._run(pixels, progress)
-        made = self._run(resample.to_float(pixels), progress)
+            return self._run(engine, pixels, progress)
+        made = self._run(engine, resample.to_float(pixels), progress)
         return resample.resize_to(made, size, pixels.dtype)
 
-    def _run(self, pixels: Pixels, progress: Progress | None) -> Pixels:
+    def _run(self, engine: base.Engine, pixels: Pixels, progress: Progress | None) -> Pixels:
         given, wanted = pixels.shape[2], self.network.channels
         if given == wanted:
-            return self.engine.run(np.ascontiguousarray(pixels), progress)
+            return engine.run(np.ascontiguousarray(pixels), progress)
         if given == 1:
-            made = self.engine.run(np.repeat(pixels, 3, axis=2), progress)
+            made = engine.run(np.repeat(pixels, 3, axis=2), progress)
             # Gray is the mean of the three channels that a colour network makes of a gray picture.
             gray = np.empty((*made.shape[:2], 1), made.dtype)
             for top in range(0, len(made), resample.BAND):
@@ -92,7 +118,7 @@ class _Generator:
                 gray[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
             return gray
         planes = zip(np.moveaxis(pixels, 2, 0), _counted(progress, given), strict=True)
-        return np.stack([self.engine.run(np.ascontiguousarray(p[..., None]), r)[..., 0] for p, r in planes], axis=2)
+        return np.stack([engine.run(np.ascontiguousarray(p[..., None]), r)[..., 0] for p, r in planes], axis=2)
 
 
 class _Interpolation:
@@ -111,14 +137,17 @@ class _Interpolation:
 
 
 class Upscaler:
-    """A loaded generator (or interpolation); made by `fastsr.load`, used from any number of threads."""
+    """A loaded generator (or interpolation); made by `fastsr.load`, used from any number of threads.
 
-    def __init__(self, name: str, enlarger: Enlarger) -> None:
+    One can be pickled, as process pools do: the other process loads the same model the same way, once.
+    """
+
+    def __init__(self, name: str, enlarger: Enlarger, loaded_as: _Loading | None = None) -> None:
         self.name = name
         """Model name."""
         self.scale = enlarger.scale
         """Factor along each axis when neither scale nor size is given."""
-        self._enlarger = enlarger
+        self._enlarger, self._loaded_as = enlarger, loaded_as
         self._generator = enlarger if isinstance(enlarger, _Generator) else None
 
     @property
@@ -128,7 +157,7 @@ class Upscaler:
 
     @property
     def precision(self) -> str:
-        """Precision in use, after any fallback: "fp32", "bf16", "fp16" or "int8"."""
+        """Precision in use for 8-bit pixels, after any fallback: "fp32", "bf16", "fp16" or "int8"."""
         return "fp32" if self._generator is None else self._generator.engine.precision
 
     @property
@@ -140,6 +169,41 @@ class Upscaler:
     def __repr__(self) -> str:
         return f"<Upscaler {self.name} x{self.scale} on {self.engine} at {self.precision}>"
 
+    def __reduce__(self) -> tuple[Callable[..., Upscaler], tuple[_Loading]]:
+        if self._loaded_as is None:
+            raise FastsrError(f"{self!r} was not made by fastsr.load, so that it cannot be pickled; load it there")
+        return _kept, (self._loaded_as,)
+
+    @overload
+    def upscale(
+        self,
+        image: npt.NDArray[ScalarT],
+        scale: float | None = None,
+        size: Size | None = None,
+        *,
+        progress: Progress | None = None,
+        allow_huge: bool = False,
+    ) -> npt.NDArray[ScalarT]: ...
+    @overload
+    def upscale(
+        self,
+        image: Image.Image | File,
+        scale: float | None = None,
+        size: Size | None = None,
+        *,
+        progress: Progress | None = None,
+        allow_huge: bool = False,
+    ) -> Image.Image | Any: ...  # Any: a list of images for an animation
+    @overload
+    def upscale(
+        self,
+        image: TensorT,
+        scale: float | None = None,
+        size: Size | None = None,
+        *,
+        progress: Progress | None = None,
+        allow_huge: bool = False,
+    ) -> TensorT: ...
     def upscale(
         self,
         image: Any,
@@ -156,7 +220,8 @@ class Upscaler:
         Args:
             image: a path or a binary file; a Pillow image; an array H x W or H x W x 1, 3 (RGB) or 4 (RGBA), uint8,
                 uint16 or, in 0..1, float16, float32 or float64; or a PyTorch tensor C x H x W or N x C x H x W,
-                C = 1, 3 or 4, uint8 or, in 0..1, of any float dtype.
+                C = 1, 3 or 4, uint8 or, in 0..1, of any float dtype. Floats from -0.5 to 1.5 are clipped to 0..1, as
+                the overshoots of a resampled image are; others are refused.
             scale: factor along each axis, any number above 0.
             size: width and height of the result in pixels, instead of `scale`.
             progress: called with the number of tiles (or rows) done, and of all.
@@ -184,11 +249,18 @@ class Upscaler:
         On a GPU, while one frame is computed, the next is taken and copied up and the one before is copied down.
 
         Args:
-            frames: images of any kind that `upscale` takes.
+            frames: images of any kind that `upscale` takes; an array N x H x W x C and a tensor N x C x H x W are N of
+                them.
             scale: as for `upscale`.
             size: as for `upscale`.
 
+        Raises:
+            FastsrError: `frames` is a single image, or nothing that images can be taken from.
+
         """
+        return self._stream(_several(frames), scale, size)
+
+    def _stream(self, frames: Iterable[Any], scale: float | None, size: tuple[int, int] | None) -> Iterator[Any]:
         generator = self._generator
         if generator is None or not hasattr(generator.engine, "stream"):
             yield from (self.upscale(frame, scale, size) for frame in frames)
@@ -250,6 +322,19 @@ class Upscaler:
         return Frame(enlarge(resample.to_dtype(filled, frame.color.dtype)), enlarge(frame.alpha), black)
 
 
+def _several(frames: Any) -> Iterable[Any]:
+    """`frames` as it came. Raises FastsrError for one image: its rows, or a path's letters, are no images."""
+    depth = getattr(frames, "ndim", None)
+    alone = depth is not None and depth < 4
+    alone = alone or isinstance(frames, (str, bytes, os.PathLike)) or hasattr(frames, "read")
+    if alone or not isinstance(frames, Iterable):
+        what = type(frames).__name__ if depth is None else f"{type(frames).__name__} of shape {tuple(frames.shape)}"
+        raise FastsrError(
+            f"frames: {what} is not several images; hand in a list or an iterator of them, or call upscale for one"
+        )
+    return frames
+
+
 def _transparent(frame: Frame) -> bool:
     return frame.alpha is not None and not bool((resample.to_float(frame.alpha) == 1).all())
 
@@ -299,14 +384,29 @@ def checked_realism(realism: float | None) -> float | None:
     return realism
 
 
+@dataclasses.dataclass(frozen=True)
+class _Loading:
+    """What `load` was asked for, in words that mean the same in any process on this machine."""
+
+    model: str
+    device: str
+    precision: str
+    engine: str
+    tile: int | None
+    realism: float | None
+    video: bool
+    changed: int  # time of change of a model's file, so that one that is exported anew is another model
+
+
 def load(
     model: str | os.PathLike[str] = "fast-x4",
-    device: str = "auto",
-    precision: str = "auto",
-    engine: str = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "auto",
     tile: int | None = None,
     *,
     realism: float | None = None,
+    video: bool = False,
     wait: bool = True,
 ) -> Upscaler:
     """Load a generator once for many calls.
@@ -315,57 +415,144 @@ def load(
         model: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1) or of an
             engine that `fastsr export --tensorrt` wrote, or "nearest", "bilinear", "bicubic" or "lanczos".
         device: "auto", "cpu" or "cuda".
-        precision: "auto", "fp32", "bf16", "fp16" or "int8".
+        precision: "fp32", "bf16", "fp16", "int8", or "auto": on a CPU fp32, on a GPU fp16. Reduced ones are faster
+            where a machine has instructions for them, and less exact; `fastsr.models()` says what they cost.
         engine: "auto", "cpu", "onnx", "torch" or "tensorrt".
         tile: side of the windows that large frames are cut into, halo included, in input pixels; the result does not
             depend on it.
         realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not
             given: most detail) the weights lie. The fidelity model is named by the card of a shipped model or by the
             metadata key "fidelity" of an ONNX file.
+        video: for moving pictures, as `upscale_video` sets it: on a CPU, precision "auto" may then be a faster one
+            where the model's card proves that it cannot be told from fp32, so that results may differ from one machine
+            to another. 16-bit and float pixels are computed in fp32 nevertheless.
         wait: False lets another engine serve while TensorRT builds its own, the first time on a GPU, in the background.
 
     Raises:
         ModelError: the model is not known, cannot be read, or has no fidelity model; the message says what there is.
-        EngineError: this machine cannot run it so; the message says what it can.
+        EngineError: this machine cannot run it so, or `tile` or an environment variable is of no use; the message says
+            what would be.
         FastsrError: a realism outside 0..1.
 
     """
+    return _load(_loading(model, device, precision, engine, tile, realism, video), wait)
+
+
+def _loading(
+    model: str | os.PathLike[str],
+    device: str,
+    precision: str,
+    engine: str,
+    tile: int | None,
+    realism: float | None,
+    video: bool = False,
+) -> _Loading:
+    """Names checked, a model's file found. Raises as `load`."""
     realism = checked_realism(realism)
-    if os.fspath(model) in catalog.INTERPOLATIONS:
+    base.check(device, precision, engine, tile)
+    if not isinstance(model, (str, os.PathLike)):
+        known = ", ".join([*catalog.models(), *catalog.INTERPOLATIONS])
+        raise ModelError(f"model {model!r} is neither a name nor a path; known: {known}")
+    name, changed = os.fsdecode(model), 0
+    if name in catalog.INTERPOLATIONS:
         if realism is not None:
-            raise ModelError(f"{os.fspath(model)!r} is a filter without weights; {catalog.realism_offered()}")
-        return Upscaler(os.fspath(model), _Interpolation(os.fspath(model)))
-    path = catalog.find(model)
+            raise ModelError(f"{name!r} is a filter without weights; {catalog.realism_offered()}")
+    else:
+        path = catalog.find(name)
+        changed = path.stat().st_mtime_ns
+        if name not in catalog.models():
+            name = str(path.absolute())
+    return _Loading(name, device, precision, engine, tile, realism, video, changed)
+
+
+def _load(asked: _Loading, wait: bool = True) -> Upscaler:
+    if asked.model in catalog.INTERPOLATIONS:
+        return Upscaler(asked.model, _Interpolation(asked.model), asked)
+    path = catalog.find(asked.model)
     if engine_file.is_engine(path):
-        network, made = base.from_file(path, device, precision, engine, tile, realism)
-        return Upscaler(network.name, _Generator(network, made))
+        chosen = (asked.device, asked.precision, asked.engine, asked.tile, asked.realism)
+        network, engine = base.from_file(path, *chosen)
+        return Upscaler(network.name, _Generator(network, engine), asked)
     network = graph.read(path)
-    if realism is not None:
+    if asked.realism is not None:
         from fastsr import interpolate  # onnx takes a while to import
 
-        network = interpolate.between(interpolate.fidelity_of(network), network, realism)
-    made = base.build(network, device, precision, engine, tile, wait)
-    return Upscaler(network.name, _Generator(network, made))
+        network = interpolate.between(interpolate.fidelity_of(network), network, asked.realism)
+    made = base.build(network, asked.device, asked.precision, asked.engine, asked.tile, wait, asked.video)
+    exact = None
+    if asked.precision == "auto" and made.precision == "int8":
+        name = made.name
+        exact = lambda: base.build(network, asked.device, "fp32", name, asked.tile)  # noqa: E731
+    return Upscaler(network.name, _Generator(network, made, exact), asked)
 
 
-_loading = threading.Lock()
+_keeping = threading.Lock()
+_kept_here = functools.lru_cache(maxsize=4)(_load)
 
 
-@functools.lru_cache(maxsize=4)
-def _loaded(model: str, changed: int, device: str, precision: str, realism: float | None) -> Upscaler:
-    """`changed`, a file's time of change, makes a model that was exported anew a different one."""
-    return load(model, device, precision, realism=realism)
+def _kept(asked: _Loading) -> Upscaler:
+    """The upscaler that was asked for: loaded on first use, and kept."""
+    with _keeping:
+        return _kept_here(asked)
 
 
+@overload
+def upscale(
+    image: npt.NDArray[ScalarT],
+    scale: float | None = None,
+    size: Size | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    progress: Progress | None = None,
+    allow_huge: bool = False,
+) -> npt.NDArray[ScalarT]: ...
+@overload
+def upscale(
+    image: Image.Image | File,
+    scale: float | None = None,
+    size: Size | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    progress: Progress | None = None,
+    allow_huge: bool = False,
+) -> Image.Image | Any: ...  # Any: a list of images for an animation
+@overload
+def upscale(
+    image: TensorT,
+    scale: float | None = None,
+    size: Size | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    progress: Progress | None = None,
+    allow_huge: bool = False,
+) -> TensorT: ...
 def upscale(
     image: Any,
     scale: float | None = None,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
     model: str | os.PathLike[str] | None = None,
-    device: str = "auto",
-    precision: str = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
     *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
     realism: float | None = None,
+    progress: Progress | None = None,
     allow_huge: bool = False,
 ) -> Any:
     """Enlarge an image: `fastsr.upscale("photo.jpg").save("large.png")`.
@@ -379,7 +566,10 @@ def upscale(
         model: as for `load`; by default the shipped one that fits the scale.
         device: as for `load`.
         precision: as for `load`.
+        engine: as for `load`.
+        tile: as for `load`.
         realism: as for `load`.
+        progress: as for `Upscaler.upscale`.
         allow_huge: read files over Pillow's limit of pixels too.
 
     Raises:
@@ -393,10 +583,5 @@ def upscale(
     if model is None:
         height, width = picture.frames[0].color.shape[:2]
         model = default_model(width, height, scale, size)
-    name, changed = os.fspath(model), 0
-    if name not in catalog.INTERPOLATIONS:
-        name = str(catalog.find(model).resolve())
-        changed = Path(name).stat().st_mtime_ns
-    with _loading:
-        loaded = _loaded(name, changed, device, precision, realism)
-    return picture.restore(loaded.enlarge(picture, scale, size))
+    loaded = _kept(_loading(model, device, precision, engine, tile, realism))
+    return picture.restore(loaded.enlarge(picture, scale, size, progress))

@@ -1,6 +1,5 @@
 """The native engine: agreement, exactness for any cut, number of threads and instruction set, int8, refusals."""
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -19,7 +18,7 @@ from small_models import MODELS, SAMPLE, Builder, compact, srresnet
 import fastsr
 from fastsr import _core, catalog, graph, quantized
 from fastsr.engines import base
-from fastsr.engines.cpu import CpuEngine, auto_precision, unsupported
+from fastsr.engines.cpu import CpuEngine, unsupported
 from fastsr.engines.lowering import Conv, Gather, Sum, lower
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import EngineError
@@ -323,21 +322,6 @@ def test_an_srresnet_is_convolutions_and_one_sum(tmp_path):
     assert [s.factor for s in program.steps[:-1]] == [1, 1, 1, 2, 2, 1]
     assert program.steps[2].after.add == 1
     assert not any(isinstance(s, Gather) for s in program.steps)
-
-
-def test_auto_takes_int8_where_the_card_allows_it(tmp_path, monkeypatch):
-    path = ranged(compact(4), tmp_path).path
-    card = dataclasses.replace(catalog.models()["fast-x4"], path=path, precision_cost={"int8": 0.01})
-    network = graph.read(path)
-    assert auto_precision(network) == "fp32"  # not a shipped model
-    monkeypatch.setattr(catalog, "models", lambda: {"m": card})
-    for isa, precision in (("avx512", "int8"), ("avxvnni", "int8"), ("avx2", "fp32"), ("portable", "fp32")):
-        monkeypatch.setattr(_core, "active_isa", lambda isa=isa: isa)
-        assert auto_precision(network) == precision
-    monkeypatch.setattr(_core, "active_isa", lambda: "avx512")
-    dear = dataclasses.replace(card, precision_cost={"int8": 0.2})
-    monkeypatch.setattr(catalog, "models", lambda: {"m": dear})
-    assert auto_precision(network) == "fp32"
 
 
 def test_int8_without_ranges_says_how_to_get_them(tmp_path):

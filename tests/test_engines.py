@@ -1,7 +1,9 @@
 """Engines: exact tiling, agreement with each other, choice, probing, refusals."""
 
 import ast
+import dataclasses
 import importlib
+import json
 import subprocess
 import sys
 import threading
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from small_models import MODELS, Builder, compact
 
 import fastsr
-from fastsr import graph
+from fastsr import _core, catalog, graph, quantized
 from fastsr.engines import base, gpus
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import EngineError, ModelError
@@ -64,8 +66,6 @@ def test_tiled_equals_whole_bit_for_bit(networks, whole, name, height, width, ex
 
 def test_a_halo_one_pixel_smaller_shows_a_seam(networks):
     """The exact-tiling test can fail: with less than the radius the result differs."""
-    import dataclasses
-
     network = networks["srresnet-x4"]
     short = dataclasses.replace(network, radius=network.radius - 1)
     frame = frame_of(3, 150, 150, dtype=np.float32)
@@ -192,11 +192,121 @@ def test_networks_that_see_everything_refuse_tiles(tmp_path):
         ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: cpu, onnx, torch, tensorrt"),
         ({"engine": "onnx", "device": "cuda"}, "does not run on 'cuda'; it runs on: cpu"),
         ({"engine": "onnx", "precision": "fp16"}, "does not offer precision 'fp16'; it offers: fp32, int8"),
+        *(({"tile": tile}, f"tile {tile!r} is not a number of pixels") for tile in ("128", 12.5, True, 0, -4)),
     ],
 )
 def test_unknown_choices_are_named(tmp_path, options, message):
     with pytest.raises(EngineError, match=message):
         fastsr.load(compact().save(tmp_path / "m.onnx"), **options)
+
+
+def test_tiles_may_be_numbers_of_numpy(tmp_path):
+    assert fastsr.load(compact().save(tmp_path / "m.onnx"), tile=np.int64(64)).scale == 2
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("FASTSR_ISA", "bogus", "FASTSR_ISA='bogus' is not available here; unset it, or set it to one of: portable"),
+        *(
+            ("FASTSR_NUM_THREADS", value, f"FASTSR_NUM_THREADS='{value}' is not a number of threads; unset it, or set")
+            for value in ("abc", "0", "-2", "1.5", "2x", " 2")
+        ),
+    ],
+)
+def test_settings_of_no_use_are_named(tmp_path, monkeypatch, device, variable, value, message):
+    path = compact().save(tmp_path / "m.onnx")
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(EngineError, match=message):
+        fastsr.load(path, device=device)
+    with pytest.raises(EngineError, match=message):
+        fastsr.upscale(frame_of(0, 9, 9), model=path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"), [("FASTSR_ISA", ""), ("FASTSR_NUM_THREADS", ""), ("FASTSR_NUM_THREADS", "3")]
+)
+def test_settings_of_use_are_taken(tmp_path, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert fastsr.load(compact().save(tmp_path / "m.onnx"), device="cpu").precision == "fp32"
+
+
+# ---- what "auto" stands for on a CPU --------------------------------------------------------------------------------
+
+COSTS = {"photographs": 0.02, "text": 0.01, "ramps": 0.04}
+
+
+@pytest.fixture
+def proven(tmp_path, monkeypatch):
+    """A model with ranges whose card proves int8, on a processor that multiplies bytes."""
+    bare = graph.read(compact(2).save(tmp_path / "bare.onnx"))
+    ranges = {name: (-4.0, 4.0) for name in quantized.inputs(bare)} | {"input": (0.0, 1.0)}
+    path = compact(2).save(tmp_path / "proven.onnx", metadata={"ranges": json.dumps(ranges)})
+
+    def card(**changes):
+        model = dataclasses.replace(
+            catalog.models()["fast-x2"],
+            **{"path": path, "precision_cost": {"int8": COSTS}, "flat_error": {"int8": 1}, **changes},
+        )
+        monkeypatch.setattr(catalog, "card", lambda given: model if given == path else None)
+        return path
+
+    monkeypatch.setattr(_core, "active_isa", lambda: "avx512")
+    return card
+
+
+def test_auto_is_fp32_for_photographs_and_what_a_card_proves_for_video(proven):
+    path = proven()
+    assert fastsr.load(path, device="cpu").precision == "fp32"
+    assert fastsr.load(path, device="cpu", video=True).precision == "int8"
+    assert fastsr.load(path, device="cpu", precision="fp32", video=True).precision == "fp32"
+    frame = frame_of(3, 20, 30)
+    exact = fastsr.load(path, device="cpu", precision="fp32").upscale(frame)
+    np.testing.assert_array_equal(fastsr.upscale(frame, model=path, device="cpu"), exact)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision_cost": {}},
+        {"precision_cost": {"int8": {"photographs": 0.0}}},  # text and ramps were not looked at
+        *({"precision_cost": {"int8": COSTS | {kind: 0.051}}} for kind in COSTS),
+        {"flat_error": {}},
+        {"flat_error": {"int8": 2}},
+    ],
+)
+def test_a_card_that_proves_less_leaves_video_at_fp32(proven, changes):
+    assert fastsr.load(proven(**changes), device="cpu", video=True).precision == "fp32"
+
+
+@pytest.mark.parametrize("isa", ["portable", "avx2", "wide"])
+def test_without_byte_products_video_stays_at_fp32(proven, monkeypatch, isa):
+    path = proven()
+    monkeypatch.setattr(_core, "active_isa", lambda: isa)
+    assert fastsr.load(path, device="cpu", video=True).precision == "fp32"
+
+
+def test_other_weights_than_the_card_was_measured_with_prove_nothing(proven):
+    path = proven()
+    network = dataclasses.replace(graph.read(path), digest="of weights between two models")
+    assert base.build(network, "cpu", "auto", "auto", None, video=True).precision == "fp32"
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+@pytest.mark.parametrize("size", [None, (50, 41)])
+def test_deep_pixels_never_go_through_int8_unasked(proven, dtype, size):
+    path = proven()
+    video, exact, asked = (
+        fastsr.load(path, device="cpu", **given)
+        for given in ({"video": True}, {"precision": "fp32"}, {"precision": "int8"})
+    )
+    frame = frame_of(1, 20, 30, dtype=dtype)
+    np.testing.assert_array_equal(video.upscale(frame, size=size), exact.upscale(frame, size=size))
+    assert (asked.upscale(frame, size=size) != exact.upscale(frame, size=size)).any()
+    eight = frame_of(1, 20, 30)
+    np.testing.assert_array_equal(video.upscale(eight, size=size), asked.upscale(eight, size=size))
+    assert video.precision == "int8"
 
 
 def test_a_missing_runtime_says_what_to_install(tmp_path, monkeypatch):

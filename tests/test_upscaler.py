@@ -1,7 +1,11 @@
 """fastsr.upscale and Upscaler: kinds in and out, sizes, gray, alpha, choice of model, bad values."""
 
+import concurrent.futures
 import io
+import multiprocessing
+import pickle
 import threading
+import typing
 
 import numpy as np
 import pytest
@@ -11,7 +15,8 @@ from small_models import SAMPLE, compact
 import fastsr
 from fastsr import catalog, resample
 from fastsr.alpha import bleed
-from fastsr.errors import FastsrError, ImageError, ModelError
+from fastsr.engines.base import DEVICES, PRECISIONS, REGISTRY
+from fastsr.errors import EngineError, FastsrError, ImageError, ModelError
 from fastsr.upscaler import output_size
 
 
@@ -155,6 +160,26 @@ def test_bad_images(up, photo):
         up.upscale(photo[:0])
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_floats_that_overshoot_are_clipped(up, photo, dtype):
+    """As a bicubic resize leaves them; what is no picture in 0..1 is refused."""
+    given = (photo / 255 * 1.9 - 0.45).astype(dtype)
+    assert given.min() < -0.05
+    assert given.max() > 1.2
+    np.testing.assert_array_equal(up.upscale(given), up.upscale(np.clip(given, 0, 1)))
+    for factor in (1.7, -0.8, 255):
+        with pytest.raises(ImageError, match=r"reach from .* expected 0\.\.1; divide by 255"):
+            up.upscale(np.full((4, 4, 3), factor, dtype))
+
+
+def test_tensors_that_overshoot_are_clipped(up):
+    torch = pytest.importorskip("torch")
+    given = torch.linspace(-0.4, 1.4, 300).reshape(3, 10, 10)
+    assert torch.equal(up.upscale(given), up.upscale(given.clamp(0, 1)))
+    with pytest.raises(ImageError, match="expected 0"):
+        up.upscale(given * 2)
+
+
 def test_output_size_rounds_and_never_vanishes():
     assert output_size(3, 5, 1.5, None, 4) == (4, 8)
     assert output_size(3, 5, 0.01, None, 4) == (1, 1)
@@ -173,6 +198,59 @@ def test_stream_is_lazy_and_in_order(up, photo):
     np.testing.assert_array_equal(next(stream), up.upscale(photo))
     assert taken == [0]
     assert [f.shape for f in stream] == [(60, 88, 3)] * 4
+
+
+def test_stream_takes_several_images_and_refuses_one(up, photo, tmp_path):
+    """A single array's rows, or a path's letters, would be taken for images."""
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    alone = [
+        photo,
+        photo[..., 0],
+        photo[0],
+        Image.fromarray(photo),
+        str(tmp_path / "photo.png"),
+        tmp_path / "photo.png",
+    ]
+    for given in [*alone, b"photo.png", io.BytesIO(), None, 5]:
+        with pytest.raises(FastsrError, match=r"is not several images; hand in a list or an iterator"):
+            up.stream(given)
+    batch = np.stack([photo, photo[::-1]])
+    for made, frame in zip(up.stream(batch), batch, strict=True):
+        np.testing.assert_array_equal(made, up.upscale(frame))
+
+
+def test_stream_takes_a_batch_of_tensors_and_refuses_one_tensor(up):
+    torch = pytest.importorskip("torch")
+    batch = torch.arange(2 * 3 * 8 * 8, dtype=torch.uint8).reshape(2, 3, 8, 8)
+    with pytest.raises(FastsrError, match=r"Tensor of shape \(3, 8, 8\) is not several images"):
+        up.stream(batch[0])
+    assert all(torch.equal(made, up.upscale(frame)) for made, frame in zip(up.stream(batch), batch, strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"precision": "int8"}, {"tile": 64}, {"engine": "onnx"}])
+def test_an_upscaler_can_be_pickled(photo, options):
+    up = fastsr.load("fast-x2", device="cpu", **options)
+    again = pickle.loads(pickle.dumps(up))
+    assert (again.fingerprint, repr(again)) == (up.fingerprint, repr(up))
+    np.testing.assert_array_equal(again.upscale(photo), up.upscale(photo))
+    assert pickle.loads(pickle.dumps(up)) is again  # loaded once for all that a pool hands over
+
+
+def test_what_pickling_needs_is_kept(model, photo, tmp_path, monkeypatch):
+    faces = fastsr.load("srgan-x4", realism=0.25, device="cpu")
+    assert pickle.loads(pickle.dumps(faces)).fingerprint == faces.fingerprint
+    assert pickle.loads(pickle.dumps(fastsr.load("lanczos"))).name == "lanczos"
+    monkeypatch.chdir(model.parent)
+    kept = pickle.dumps(fastsr.load(model.name))
+    monkeypatch.chdir(tmp_path)  # a relative path was meant from elsewhere
+    np.testing.assert_array_equal(pickle.loads(kept).upscale(photo), fastsr.load(model).upscale(photo))
+
+
+def test_a_process_pool_upscales(up, photo):
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        for made, frame in zip(pool.map(up.upscale, [photo, photo[::-1]]), [photo, photo[::-1]], strict=True):
+            np.testing.assert_array_equal(made, up.upscale(frame))
 
 
 def test_one_upscaler_from_many_threads(up, photo):
@@ -235,6 +313,18 @@ def test_alpha_has_no_fringe(name, hidden):
     np.testing.assert_array_equal(made, fastsr.load(name).upscale(sprite((9, 9, 9))).astype(float))
 
 
+@pytest.mark.parametrize("name", catalog.models())
+def test_int8_keeps_flat_colours(name):
+    """Asked for, on the picture that it was once 4 levels off in, and in other colours."""
+    exact, asked = (fastsr.load(name, device="cpu", precision=precision) for precision in ("fp32", "int8"))
+    assert asked.precision == "int8"
+    for colour in (SPRITE_COLOUR, (20, 60, 230), (90, 90, 90), (255, 255, 255), (0, 0, 0), (200, 180, 40)):
+        flat = np.full((48, 48, 3), colour, np.uint8)
+        inside = slice(8 * exact.scale, -8 * exact.scale)
+        made, expected = (up.upscale(flat).astype(int)[inside, inside] for up in (asked, exact))
+        assert np.abs(made - expected).max() <= 1, colour
+
+
 def test_bleed_keeps_what_is_visible_and_ignores_what_is_not():
     random = np.random.default_rng(0)
     color = random.random((37, 50, 3), dtype=np.float32)
@@ -277,6 +367,9 @@ def test_unknown_model_suggests_near_names(photo):
         fastsr.load("fast_x4")
     with pytest.raises(ModelError, match="no such model file"):
         fastsr.load("nowhere/own.onnx")
+    for nothing in (None, 5, ["fast-x4"]):
+        with pytest.raises(ModelError, match=r"is neither a name nor a path; known: fast-x4, .*lanczos"):
+            fastsr.load(nothing)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +384,63 @@ def test_the_default_model_fits_the_scale(photo, scale, name):
 def test_upscale_makes_four_times_by_default(photo):
     assert fastsr.upscale(photo).shape == (120, 176, 3)
     assert fastsr.upscale(Image.fromarray(photo), size=(50, 50)).size == (50, 50)
+
+
+def test_upscale_takes_what_load_takes(photo, model):
+    seen = []
+    made = fastsr.upscale(
+        photo, model=model, device="cpu", engine="onnx", tile=24, progress=lambda *count: seen.append(count)
+    )
+    np.testing.assert_array_equal(made, fastsr.load(model, engine="onnx").upscale(photo))
+    check_progress(seen)
+    assert seen[-1][1] > 1  # in tiles
+    with pytest.raises(EngineError, match="unknown engine 'ncnn'"):
+        fastsr.upscale(photo, model=model, engine="ncnn")
+    with pytest.raises(EngineError, match="too small"):
+        fastsr.upscale(photo, model=model, tile=2)
+
+
+def test_choices_are_literals():
+    """As type checkers see them; what is chosen at run time is the same."""
+    for function in (fastsr.load, fastsr.upscale, fastsr.upscale_video):
+        hints = typing.get_type_hints(function, function.__globals__ | {"Image": Image})
+        assert typing.get_args(hints["device"]) == DEVICES
+        assert typing.get_args(hints["precision"]) == PRECISIONS
+        assert typing.get_args(hints["engine"]) == ("auto", *REGISTRY)
+
+
+TYPED = """
+import numpy as np, numpy.typing as npt, PIL.Image, fastsr
+from typing import Any
+class Tensor:  # as PyTorch's
+    is_cuda: bool
+    def permute(self, *dims: Any) -> Any: ...
+a: npt.NDArray[np.uint8]
+i: PIL.Image.Image
+up = fastsr.load()
+reveal_type(fastsr.upscale(a))
+reveal_type(up.upscale(a))
+reveal_type(fastsr.upscale(i))
+reveal_type(fastsr.upscale("x"))
+reveal_type(up.upscale(Tensor()))
+fastsr.load(precision="fp8")
+fastsr.upscale("photo.jpg").save("large.png")
+"""
+
+
+@pytest.mark.slow
+def test_the_kind_that_comes_back_is_known_to_type_checkers(tmp_path):
+    mypy = pytest.importorskip("mypy.api", reason="mypy is not installed")
+    (tmp_path / "typed.py").write_text(TYPED)
+    text, _, _ = mypy.run(["--config-file=", "--no-error-summary", str(tmp_path / "typed.py")])
+    kinds = [line.split('"')[1] for line in text.splitlines() if "Revealed" in line]
+    assert ["_8Bit" in k or "uint8" in k for k in kinds] == [True, True, False, False, False]
+    assert [k.startswith("PIL.Image.Image") for k in kinds] == [False, False, True, True, False]
+    assert kinds[4].endswith("Tensor")
+    assert [
+        line for line in text.splitlines() if "error" in line and "fp8" not in line and "precision" not in line
+    ] == []
+    assert text.count("error") == 1
 
 
 def test_a_model_exported_anew_is_loaded_anew(photo, tmp_path):

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 import fastsr
 from fastsr.catalog import INTERPOLATIONS
+from fastsr.engines.base import Device, EngineName, Precision
 from training import metrics
 from training.damage import Damage
 from training.data import DataError, find_images
@@ -139,9 +140,9 @@ def evaluate(
     models: list[str],
     folders: list[Path],
     scale: int | None = None,
-    engine: str = "auto",
-    precision: str = "auto",
-    device: str = "auto",
+    engine: EngineName = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
     weights: Path | None = None,
     target: Path | None = None,
     strips: Path | None = None,

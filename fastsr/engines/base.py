@@ -8,11 +8,12 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from fastsr import environment
 from fastsr.engines import gpus
 from fastsr.errors import EngineError, ModelError
 
@@ -22,8 +23,12 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[Any]
 Progress = Callable[[int, int], None]  # (tiles or rows done, in all)
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16", "int8")
-DEVICES = ("auto", "cpu", "cuda")
+Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
+Device = Literal["auto", "cpu", "cuda"]
+EngineName = Literal["auto", "cpu", "onnx", "torch", "tensorrt"]
+
+PRECISIONS: tuple[str, ...] = get_args(Precision)
+DEVICES: tuple[str, ...] = get_args(Device)
 
 # Largest mean error against fp32, in levels of 255, that a precision may show on the probe.
 PROBE_BOUNDS = {"fp16": 0.5, "bf16": 1.0, "int8": 2.0}
@@ -57,7 +62,7 @@ class Kind:
     name: str
     module: str
     devices: tuple[str, ...]
-    precisions: tuple[str, ...]  # the first is its "auto" on a CPU, unless the engine knows a faster one
+    precisions: tuple[str, ...]  # the first is its "auto" on a CPU
     requirement: str  # the module it cannot do without
     install: str  # what gets it
 
@@ -108,20 +113,21 @@ ON_GPU = ("tensorrt", "torch")  # in order of preference
 NEXT = {"int8": ("fp16", "fp32"), "fp16": ("fp32",), "bf16": ("fp32",), "fp32": ()}  # when a precision fails its probe
 
 
-def build(graph: Graph, device: str, precision: str, engine: str, tile: int | None, wait: bool = True) -> Engine:
+def build(
+    graph: Graph, device: str, precision: str, engine: str, tile: int | None, wait: bool = True, video: bool = False
+) -> Engine:
     """The engine that was asked for, or for "auto" the first that serves the device, probed when below fp32.
 
-    Device "auto" is a GPU where there is one and an engine for it, else the CPU. Without `wait`, an engine that takes
-    long to build is built in the background while another serves. Raises EngineError for an unknown or unavailable
-    engine, device or precision, naming what there is.
+    Device "auto" is a GPU where there is one and an engine for it, else the CPU. Precision "auto" is fp32 on a CPU; for
+    `video` it may be a faster one that the model's card proves (`cpu.video_precision`). Without `wait`, an engine that
+    takes long to build is built in the background while another serves. Raises EngineError as `check`, and for what
+    is not available here.
     """
-    _known("device", device, DEVICES)
-    _known("precision", precision, PRECISIONS)
+    check(device, precision, engine, tile)
     if engine != "auto":
-        _known("engine", engine, tuple(REGISTRY))
         kind = REGISTRY[engine]
         where = _gpu_first(kind) if device == "auto" else device
-        return _made(kind, graph, where, precision, tile)
+        return _made(kind, graph, where, precision, tile, video)
     if device == "cuda" or (device == "auto" and gpus.present()):
         try:
             return _on_gpu(graph, precision, tile, wait)
@@ -129,7 +135,7 @@ def build(graph: Graph, device: str, precision: str, engine: str, tile: int | No
             if device == "cuda":
                 raise
             _say_once(f"the GPU is not used: {error}")
-    return _made(_on_cpu(graph, precision), graph, "cpu", precision, tile)
+    return _made(_on_cpu(graph, precision), graph, "cpu", precision, tile, video)
 
 
 def from_file(
@@ -196,16 +202,16 @@ def _gpu_first(kind: Kind) -> str:
 
 @functools.cache
 def _say_once(text: str) -> None:
-    warnings.warn(text, RuntimeWarning, stacklevel=5)
+    warnings.warn(text, RuntimeWarning, stacklevel=6)
 
 
-def _made(kind: Kind, graph: Graph, device: str, precision: str, tile: int | None) -> Engine:
+def _made(kind: Kind, graph: Graph, device: str, precision: str, tile: int | None, video: bool = False) -> Engine:
     """An engine of one kind, at the precision asked for or the next one that passes its probe."""
     if device not in kind.devices:
         raise EngineError(f"engine {kind.name!r} does not run on {device!r}; it runs on: {', '.join(kind.devices)}")
     chosen = precision
     if precision == "auto":
-        chosen = GPU_PRECISION if device == "cuda" else _auto_precision(kind, graph)
+        chosen = GPU_PRECISION if device == "cuda" else _auto_precision(kind, graph, video)
     if chosen not in kind.precisions:
         raise EngineError(
             f"engine {kind.name!r} does not offer precision {chosen!r}; it offers: {', '.join(kind.precisions)}"
@@ -221,17 +227,17 @@ def _made(kind: Kind, graph: Graph, device: str, precision: str, tile: int | Non
             return made
         following = next(p for p in NEXT[chosen] if p in kind.precisions)
         text = f"{graph.name}: {chosen} on {kind.name} {fault}; using {following} instead"
-        warnings.warn(text, RuntimeWarning, stacklevel=4)
+        warnings.warn(text, RuntimeWarning, stacklevel=5)
         chosen = following
 
 
-def _auto_precision(kind: Kind, graph: Graph) -> str:
+def _auto_precision(kind: Kind, graph: Graph, video: bool) -> str:
     """What "auto" stands for on a CPU."""
-    if kind.name != "cpu":
+    if kind.name != "cpu" or not video:
         return kind.precisions[0]
     from fastsr.engines import cpu
 
-    return cpu.auto_precision(graph)
+    return cpu.video_precision(graph)
 
 
 def _exact(kind: Kind, graph: Graph, device: str, tile: int | None) -> Engine:
@@ -257,6 +263,17 @@ def probe(engine: Engine, exact: Engine, graph: Graph) -> str | None:
     if not made.any() and expected.any():
         return "gives a black picture"
     return f"is {error:.2f} levels of 255 away from fp32 (at most {bound})"
+
+
+def check(device: str, precision: str, engine: str, tile: int | None) -> None:
+    """Raise EngineError, naming what there is, for values that `build` does not know, in the environment too."""
+    environment.check()
+    _known("device", device, DEVICES)
+    _known("precision", precision, PRECISIONS)
+    if engine != "auto":
+        _known("engine", engine, tuple(REGISTRY))
+    if tile is not None and (not isinstance(tile, (int, np.integer)) or isinstance(tile, bool) or tile < 1):
+        raise EngineError(f"tile {tile!r} is not a number of pixels; use a whole number such as 256")
 
 
 def _known(what: str, value: str, known: tuple[str, ...]) -> None:

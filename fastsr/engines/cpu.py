@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,10 +14,11 @@ from fastsr.engines.tiled import Windows, out_of_memory
 from fastsr.errors import EngineError
 from fastsr.graph import Graph
 
-__all__ = ["CpuEngine", "auto_precision", "build", "precisions", "unsupported"]
+__all__ = ["CpuEngine", "build", "precisions", "unsupported", "video_precision"]
 
-MAX_COST = 0.05  # dB of PSNR that "auto" gives for speed
-FASTER_IN_INT8 = ("avxvnni", "avx512", "avx512bf16")  # byte dot products; without them fp32 is faster
+# Precisions that are faster than fp32, fastest first. Byte dot products are; bfloat16's are not: they do four times the
+# products that fp32 is left with by Winograd's transforms (docs/cpu-engine.md).
+FASTER = {"avxvnni": ("int8",), "avx512": ("int8",), "avx512bf16": ("int8",)}
 
 _NONE = np.empty(0, np.float32)
 
@@ -25,11 +28,13 @@ def precisions() -> tuple[str, ...]:
     return tuple(_core.precisions())
 
 
-def auto_precision(graph: Graph) -> str:
-    """int8 where it is faster and the card of a shipped model says that it costs next to nothing, else fp32."""
+def video_precision(graph: Graph) -> str:
+    """What "auto" takes for video: the fastest precision that the card of a shipped model proves, else fp32."""
     card = catalog.card(graph.path)
-    cheap = card is not None and card.precision_cost.get("int8", MAX_COST) < MAX_COST
-    return "int8" if cheap and graph.ranges and _core.active_isa() in FASTER_IN_INT8 else "fp32"
+    if card is None or graph.digest != hashlib.sha256(card.path.read_bytes()).hexdigest():
+        return "fp32"  # a model of the user's own, or weights between two models
+    faster = FASTER.get(_core.active_isa(), ())
+    return next((p for p in faster if card.proves(p) and (p != "int8" or graph.ranges)), "fp32")
 
 
 class CpuEngine:

@@ -14,6 +14,7 @@ from typing import Any
 import av
 
 from fastsr import files
+from fastsr.engines.base import Device, EngineName, Precision
 from fastsr.errors import VideoError
 from fastsr.upscaler import Upscaler, default_model, load, output_size
 from fastsr.video import preview as previews
@@ -53,8 +54,11 @@ def upscale_video(
     model: Model = None,
     scale: float | None = None,
     size: tuple[int, int] | None = None,
-    device: str = "auto",
-    precision: str = "auto",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
     codec: str | None = None,
     crf: float | None = None,
     preset: str | None = None,
@@ -85,8 +89,11 @@ def upscale_video(
             shipped one that fits `scale` or `size`.
         scale: factor along each axis; four where neither it nor `size` is given.
         size: width and height of the result in pixels, instead of `scale`.
-        device: as for `load`.
-        precision: as for `load`.
+        device: as for `load`, of a model that is named or chosen here, like the next four.
+        precision: as for `load`, where it is for `video`: "auto" may be a faster one on some machines.
+        engine: as for `load`.
+        tile: as for `load`.
+        realism: as for `load`.
         codec: "h264", "hevc", "av1", "vp9" or "prores".
         crf: constant quality, as the codec has it; smaller is better.
         preset: speed against size, as the encoder has it.
@@ -132,25 +139,19 @@ def upscale_video(
     )
     request.check()
     with shortage_told(request.given.name), contextlib.closing(request.source(request.cut)) as source:
-        return request.make(source, chosen(model, source.track, scale, size, device, precision))
+        options = {"device": device, "precision": precision, "engine": engine, "tile": tile, "realism": realism}
+        return request.make(source, chosen(model, source.track, scale, size, **options))
 
 
-def chosen(
-    model: Model,
-    track: Track,
-    scale: float | None,
-    size: tuple[int, int] | None,
-    device: str,
-    precision: str,
-) -> Upscaler:
-    """The upscaler that was named or handed in, or the shipped one for videos of this size."""
+def chosen(model: Model, track: Track, scale: float | None, size: tuple[int, int] | None, **options: Any) -> Upscaler:
+    """The upscaler that was handed in; or the named model, or the shipped one that fits, loaded with `options`."""
     if isinstance(model, Upscaler):
         return model
     if model is None:
         model = default_model(track.width, track.height, scale, size)
     if callable(model):
         return model(track.width, track.height)
-    return load(model, device, precision)
+    return load(model, **options, video=True)
 
 
 @dataclasses.dataclass(frozen=True)
