@@ -10,9 +10,10 @@ from typing import Any
 import fastsr
 from fastsr import catalog, graph
 from fastsr.engines import cpu
+from fastsr.engines.base import Precision
 from fastsr.errors import ModelError
 from fastsr.graph import Graph
-from training import evaluate
+from training import drawn, evaluate, precisions
 from training.damage import Damage
 from training.data import find_images
 from training.files import replacing
@@ -61,22 +62,29 @@ def make(
         if damage is not None:
             damaged = evaluate.score(upscaler, files, network.scale, lpips, damage)
             card["damaged"][folder.name] = _worth_telling(damaged)
-    offered = [p for p in cpu.precisions() if p == "bf16" or (p == "int8" and network.ranges)]
-    if offered and cpu.unsupported(network) is None:
-        card["precision_cost"] = {p: _cost(network, folders, exact, p) for p in offered}
+    if cpu.unsupported(network) is None:
+        offered: list[Precision] = ["int8", "bf16"] if network.ranges else ["bf16"]
+        for precision in (p for p in offered if p in cpu.precisions()):
+            _add(card, precision, _cost(network, folders, exact, precision))
     return _written(table, name, card)
 
 
 def add_cost(
-    name: str, folders: list[Path], precision: str, table: Path = catalog.FOLDER / "models.toml"
+    name: str, folders: list[Path], precision: Precision, table: Path = catalog.FOLDER / "models.toml"
 ) -> dict[str, Any]:
     """Measure what `precision` costs the shipped `name` and write that alone into its card in `table`."""
     network = graph.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")
     exact = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
     card = tomllib.loads(table.read_text())[name]
-    card["precision_cost"] = card.get("precision_cost", {}) | {precision: _cost(network, folders, exact, precision)}
+    _add(card, precision, _cost(network, folders, exact, precision))
     return _written(table, name, card)
+
+
+def _add(card: dict[str, Any], precision: str, cost: tuple[dict[str, float], int]) -> None:
+    """Put what a precision costs into a card."""
+    for key, value in zip(("precision_cost", "flat_error"), cost, strict=True):
+        card[key] = card.get(key, {}) | {precision: value}
 
 
 def _worth_telling(values: dict[str, float]) -> dict[str, float]:
@@ -92,13 +100,21 @@ def _written(table: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
     return card
 
 
-def _cost(network: Graph, folders: list[Path], exact: dict[str, float], precision: str) -> float:
-    """PSNR that a precision of the native engine loses against fp32, dB, on the set where it loses most."""
+def _cost(
+    network: Graph, folders: list[Path], exact: dict[str, float], precision: Precision
+) -> tuple[dict[str, float], int]:
+    """What a precision of the native engine loses against fp32: PSNR by kind of picture, dB; levels in flat colours.
+
+    Photographs: on the set where it loses most. The others are drawn (see `precisions.Losses`).
+    """
     upscaler = fastsr.load(network.path, engine="cpu", precision=precision)
     if upscaler.precision != precision:
         raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it anew")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
-    return round(max(exact[name] - psnr for name, psnr in made.items()), 3)
+    losses = precisions.Losses(network, cpu.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
+    reduced = cpu.CpuEngine(network, precision, None).run
+    costs = {"photographs": max(exact[name] - psnr for name, psnr in made.items()), **losses.costs(reduced)}
+    return {kind: round(cost, 3) + 0.0 for kind, cost in costs.items()}, losses.flat_error(reduced)
 
 
 def dump(name: str, card: dict[str, Any]) -> str:

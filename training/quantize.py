@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from PIL import Image
-from torch import Tensor
 from tqdm import tqdm
 
 from fastsr import catalog, graph, quantized
@@ -20,13 +20,15 @@ from fastsr.engines import cpu
 from fastsr.engines.base import Engine, probe
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.graph import Graph
-from training import metrics
+from training import drawn
 from training.data import DataError, find_images
-from training.evaluate import as_tensor, low_resolution
+from training.evaluate import low_resolution
 from training.files import replacing
+from training.precisions import FLAT_SIDE, Losses
 
 Ranges = dict[str, tuple[float, float]]
 Watch = Callable[[str, npt.NDArray[Any]], None]
+Pixels = npt.NDArray[Any]
 
 PICTURES = 32
 TILE = 128  # input pixels; every watched tensor of one window is in memory at once
@@ -37,40 +39,84 @@ STEPS = 64  # of which each end of a range is tried
 # clipping, which strikes all of an edge at once, does not (the norms of Nahshan et al. 2021, LAPQ).
 POWER = 3
 
+# Text drives tensors three to five times as far as photographs do, so ranges that hold all of it leave photographs few
+# levels, and ranges of photographs alone fray text. What lies between is tried: at these parts of the way.
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+HALF = 0.5  # where the choice cannot be measured
+
 BUDGET = 0.05  # dB of PSNR that int8 may cost before convolutions are left in float
 SIDE = 64  # input pixels of the crops that tell what it costs
 CROPS = 8
 
 
-def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low: bool = False) -> Ranges:
-    """Lowest and highest value, by tensor, of the u8 grids that suit the float model at `path` best on `images`.
+@dataclasses.dataclass
+class Calibration:
+    """What the tensors that convolutions read hold, by kind of picture.
+
+    Attributes:
+        input: the network's input, whose range is 0..1.
+        extremes: lowest and highest value by tensor, over all kinds.
+        counts: kind -> tensor -> histogram of BINS between the extremes; each sums to 1.
+
+    """
+
+    input: str
+    extremes: Ranges
+    counts: dict[str, dict[str, npt.NDArray[np.float64]]]
+
+    def ranges(self, *kinds: str) -> Ranges:
+        """The ranges that suit these kinds best, each with the same weight; all kinds where none is named."""
+        chosen = [self.counts[kind] for kind in kinds or self.counts]
+        best = {n: best_range(np.sum([c[n] for c in chosen], axis=0), *ends) for n, ends in self.extremes.items()}
+        return {self.input: (0.0, 1.0), **best}
+
+
+def between(few: Ranges, many: Ranges, share: float) -> Ranges:
+    """Ranges that lie the `share` of the way from `few` (0) to `many` (1), by the ratio of their ends."""
+
+    def end(a: float, b: float) -> float:
+        if a * b > 0:
+            return a * float((b / a) ** share)
+        return a + share * (b - a)
+
+    return {name: (end(low, many[name][0]), end(high, many[name][1])) for name, (low, high) in few.items()}
+
+
+def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low: bool = False) -> Calibration:
+    """Histograms of the tensors of the float model at `path`: on `images`, on text and on flat colours and ramps.
 
     `pictures` of the images, evenly spread, are made smaller by the model's scale; with `low` they are taken as they
-    are. One run finds the extremes of each tensor, a second its histogram. Raises ModelError for a model without an
-    int8 form and DataError for an image that cannot be used.
+    are. What is drawn is that of `training.drawn`. One run finds the extremes of each tensor, a second its histogram.
+    Raises ModelError for a model without an int8 form and DataError for an image that cannot be used.
     """
     network = graph.read(path)
     names = [name for name in quantized.inputs(network) if name != network.input]
     files = _spread(list(images), pictures)
+    kinds: dict[str, Callable[[], Iterator[Pixels]]] = {
+        "photographs": lambda: _pictures(files, network, low),
+        "text": lambda: _text(network),
+        "flat": lambda: _smooth(network),
+    }
     extremes = {name: (0.0, 0.0) for name in names}
-    counts = {name: np.zeros(BINS, np.int64) for name in names}
+    counts = {kind: {name: np.zeros(BINS) for name in names} for kind in kinds}
 
-    def widen(name: str, values: npt.NDArray[Any]) -> None:
+    def widen(kind: str, name: str, values: npt.NDArray[Any]) -> None:
         least, most = extremes[name]
         extremes[name] = min(least, float(values.min())), max(most, float(values.max()))
 
-    def count(name: str, values: npt.NDArray[Any]) -> None:
-        counts[name] += np.histogram(values, BINS, extremes[name])[0]
+    def count(kind: str, name: str, values: npt.NDArray[Any]) -> None:
+        counts[kind][name] += np.histogram(values, BINS, extremes[name])[0]
 
     for purpose, watch in (("extremes", widen), ("histograms", count)):
-        engine = _Watched(network, names, watch)
-        for pixels in tqdm(_pictures(files, network, low), desc=purpose, total=len(files), leave=False):
-            engine.run(pixels)
-    found = {name: best_range(counts[name], *extremes[name]) for name in names}
-    return {network.input: (0.0, 1.0), **found}
+        for kind, made in kinds.items():
+            engine = _Watched(network, names, functools.partial(watch, kind))
+            for pixels in tqdm(made(), desc=f"{purpose}, {kind}", leave=False):
+                engine.run(pixels)
+    shares = {kind: {name: c / c.sum() for name, c in held.items()} for kind, held in counts.items()}
+    return Calibration(network.input, extremes, shares)
 
 
-def best_range(counts: npt.NDArray[np.int64], least: float, most: float) -> tuple[float, float]:
+def best_range(counts: npt.NDArray[Any], least: float, most: float) -> tuple[float, float]:
     """The range inside `least`..`most` whose u8 grid has the smallest sum of errors to the POWER.
 
     `counts` is the histogram of the values, `least` <= 0 <= `most`. The range returned is exactly what the grid spans.
@@ -92,41 +138,45 @@ def best_range(counts: npt.NDArray[np.int64], least: float, most: float) -> tupl
     return best
 
 
-def affordable(network: Graph, ranges: Ranges, images: Iterable[Path], budget: float) -> Ranges:
-    """`ranges` without those that cost most, one after the other, until int8 costs at most `budget` dB of PSNR.
+def by_cost(network: Graph, ranges: Ranges, losses: Losses) -> list[str]:
+    """The tensors, those first whose range costs least when it is alone, on all kinds of picture together."""
+    alone = {}
+    for name in tqdm(ranges, desc="what each range costs", leave=False):
+        alone[name] = losses.errors(_engine(_with_ranges(network, {name: ranges[name]}), "int8").run)
+    totals = [sum(errors) or 1.0 for errors in zip(*alone.values(), strict=True)]
+    return sorted(ranges, key=lambda name: sum(e / total for e, total in zip(alone[name], totals, strict=True)))
 
-    It must also pass the probe without which fastsr would not use it. The cost is measured on the luma of the middles
-    of a few of `images`, high-resolution ones; what each range costs, once, alone. A convolution whose input has no
-    range stays float.
+
+def affordable(network: Graph, ranges: Ranges, order: list[str], losses: Losses, budget: float) -> Ranges:
+    """`ranges` without the last of `order`, as few as it takes until int8 costs at most `budget` dB of PSNR.
+
+    That holds for photographs and for text; no flat colour may be off by more than a level, and int8 must pass the
+    probe without which fastsr would not use it. Ramps are no part of it: 256 levels cannot hold 16 bits, and fastsr
+    gives int8 no such pictures unasked. A convolution whose input has no range stays float.
     """
-    tests = [_middle(path, network) for path in _spread(list(images), CROPS)]
+    exact = _engine(network, "fp32")
 
-    def made(kept: Ranges) -> list[Tensor]:
-        precision = "int8" if kept else "fp32"
-        engine = _engine(_with_ranges(network, kept), precision)
-        return [_tensor(engine.run(low)) for low, _ in tests]
-
-    def psnr(pictures: list[Tensor]) -> float:
-        values = [metrics.psnr_y(p, high, network.scale) for p, (_, high) in zip(pictures, tests, strict=True)]
-        return sum(values) / len(values)
-
-    exact = made({})
-    aim = psnr(exact) - budget
-
-    def error(name: str) -> float:
-        alone = made({name: ranges[name]})
-        return sum(float((a - b).square().mean()) for a, b in zip(alone, exact, strict=True))
-
-    def refused(kept: Ranges) -> bool:
+    def within(kept: Ranges) -> bool:
         engine = _engine(_with_ranges(network, kept), "int8")
-        return probe(engine, _engine(network, "fp32"), network) is not None
+        return (
+            probe(engine, exact, network) is None
+            and losses.flat_error(engine.run) <= catalog.MAX_FLAT_ERROR
+            and max(losses.costs(engine.run, BOUND).values()) <= budget
+        )
 
-    kept, order = dict(ranges), None
-    while len(kept) > 1 and (refused(kept) or psnr(made(kept)) < aim):
-        if order is None:
-            order = sorted(tqdm(ranges, desc="what each range costs", leave=False), key=error)
-        del kept[order.pop()]
-    return kept
+    def first(count: int) -> Ranges:
+        return {name: ranges[name] for name in ranges if name in order[:count]}
+
+    if within(ranges):
+        return ranges
+    fits, exceeds = 1, len(order)  # counts; the cheapest alone is kept in any case
+    while exceeds - fits > 1:
+        middle = (fits + exceeds) // 2
+        if within(first(middle)):
+            fits = middle
+        else:
+            exceeds = middle
+    return first(fits)
 
 
 def quantize(
@@ -140,20 +190,35 @@ def quantize(
     """Calibrate `model` (a shipped name or an ONNX file) on images under `folders`; write its ranges into the file.
 
     The weights stay float: one file serves every precision. `target` is written instead where it is given. Convolutions
-    stay float where int8 would cost more than `budget` (dB; see `affordable`); with `low` that cannot be told.
+    stay float where int8 would cost more than `budget` (dB; see `affordable`); with `low` that cannot be told. Of the
+    ranges at SHARES those are taken with which the fewest do.
     """
     path = catalog.find(model)
     network = graph.read(path)
     images = find_images(folders)
-    ranges = calibrate(path, images, pictures, low)
-    if not low:
-        ranges = affordable(network, ranges, images, budget)
+    found = calibrate(path, images, pictures, low)
+    few, many = found.ranges("photographs"), found.ranges()
+    if low:
+        ranges = between(few, many, HALF)
+    else:
+        losses = Losses(network, _engine(network, "fp32").run, drawn.CALIBRATED, _crops(images, network))
+        order = by_cost(network, between(few, many, HALF), losses)
+        tried = [affordable(network, between(few, many, share), order, losses, budget) for share in SHARES]
+        ranges = max(tried, key=lambda kept: sum(_products(network, name) for name in kept))
     made = onnx.load_model_from_string(network.serialized)
     kept = {p.key: p.value for p in made.metadata_props}
     onnx.helper.set_model_props(made, {**kept, graph.RANGES: json.dumps(ranges)})
     with replacing(target or path) as temporary:
         onnx.save_model(made, str(temporary))
     return ranges
+
+
+BOUND = ("photographs", "text")  # kinds that the budget is for
+
+
+def _products(network: Graph, name: str) -> int:
+    """Multiplications for a pixel in the convolutions that read a tensor."""
+    return sum(network.weights[n.inputs[1]].size for n in network.nodes if n.op == "Conv" and n.inputs[0] == name)
 
 
 def _with_ranges(network: Graph, ranges: Ranges) -> Graph:
@@ -165,18 +230,17 @@ def _engine(network: Graph, precision: str) -> Engine:
     return kind(network, precision, None)
 
 
-def _middle(path: Path, network: Graph) -> tuple[npt.NDArray[np.uint8], Tensor]:
-    """The middle of a picture: low-resolution pixels, and the original as the measures take it."""
-    picture = _opened(path, network, network.scale)
-    side = SIDE * network.scale
-    width, height = (min(side, length // network.scale * network.scale) for length in picture.size)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    high = picture.crop((left, top, left + width, top + height))
-    return _pixels(low_resolution(high, network.scale)), _tensor(_pixels(high))
-
-
-def _tensor(pixels: npt.NDArray[np.uint8]) -> Tensor:
-    return as_tensor(np.repeat(pixels, 3 // pixels.shape[2], axis=2))
+def _crops(images: list[Path], network: Graph) -> list[tuple[Pixels, Pixels]]:
+    """The middles of a few pictures: low-resolution pixels, and the originals."""
+    made = []
+    for path in _spread(images, CROPS):
+        picture = _opened(path, network, network.scale)
+        side = SIDE * network.scale
+        width, height = (min(side, length // network.scale * network.scale) for length in picture.size)
+        left, top = (picture.width - width) // 2, (picture.height - height) // 2
+        high = picture.crop((left, top, left + width, top + height))
+        made.append((_pixels(low_resolution(high, network.scale)), _pixels(high)))
+    return made
 
 
 class _Watched(OnnxEngine):
@@ -208,6 +272,18 @@ def _pictures(files: list[Path], network: Graph, low: bool) -> Iterator[npt.NDAr
     for path in files:
         picture = _opened(path, network, 1 if low else network.scale)
         yield _pixels(picture if low else low_resolution(picture, network.scale))
+
+
+def _text(network: Graph) -> Iterator[Pixels]:
+    for page in (page for pages in drawn.pages(drawn.CALIBRATED).values() for page in pages):
+        yield _pixels(low_resolution(page.convert("L" if network.channels == 1 else "RGB"), network.scale))
+
+
+def _smooth(network: Graph) -> Iterator[Pixels]:
+    for low, _ in drawn.ramps(1):
+        yield np.ascontiguousarray(low[..., : network.channels])
+    for color in drawn.flats(drawn.CALIBRATED):
+        yield np.full((FLAT_SIDE, FLAT_SIDE, network.channels), color[: network.channels], np.uint8)
 
 
 def _opened(path: Path, network: Graph, least: int) -> Image.Image:

@@ -10,12 +10,14 @@ from PIL import Image
 from small_models import MODELS, SAMPLE, Builder, compact, srresnet
 
 import fastsr
-from fastsr import catalog, graph
+from fastsr import _core, catalog, graph
+from fastsr.engines import cpu
 from fastsr.engines.onnx import OnnxEngine
 from fastsr.errors import ModelError
-from training import quantize
-from training.data import DataError
-from training.quantize import affordable, best_range, calibrate
+from training import drawn, quantize
+from training.data import DataError, find_images
+from training.precisions import Losses
+from training.quantize import affordable, best_range, between, by_cost, calibrate
 
 
 def error(values, low, high):
@@ -85,7 +87,7 @@ def test_ranges_are_those_of_the_tensors(make, photos, tmp_path):
     path = make().save(tmp_path / "m.onnx")
     network = graph.read(path)
     files = sorted(photos.iterdir())
-    ranges = calibrate(path, files)
+    ranges = calibrate(path, files).ranges("photographs")
     assert list(ranges) == list(dict.fromkeys(node.inputs[0] for node in network.nodes if node.op == "Conv"))
     assert ranges.pop("input") == (0.0, 1.0)
     side = 128 // network.scale
@@ -109,12 +111,14 @@ def test_large_pictures_go_through_in_windows(tmp_path, monkeypatch):
     seen = []
     real = quantize._Watched.forward
     monkeypatch.setattr(quantize._Watched, "forward", lambda self, x: (seen.append(x.shape), real(self, x))[1])
-    cut = calibrate(path, [tmp_path / "large.png"], low=True)
-    assert len(seen) == 2 * 2 * 3
+    for kind in ("_text", "_smooth"):
+        monkeypatch.setattr(quantize, kind, lambda network: [np.zeros((16, 16, 3), np.uint8)])
+    cut = calibrate(path, [tmp_path / "large.png"], low=True).ranges("photographs")
+    assert len(seen) == 2 * (2 * 3 + 2)
     assert max(max(shape[2:]) for shape in seen) <= quantize.TILE
     monkeypatch.setattr(quantize, "TILE", 512)
-    whole = calibrate(path, [tmp_path / "large.png"], low=True)
-    assert len(seen) == 2 * 2 * 3 + 2
+    whole = calibrate(path, [tmp_path / "large.png"], low=True).ranges("photographs")
+    assert len(seen) == 2 * (2 * 3 + 2) + 2 * (1 + 2)
     for name in whole:
         np.testing.assert_allclose(cut[name], whole[name], atol=0.1 * np.ptp(whole[name]))
 
@@ -128,16 +132,16 @@ def test_pictures_are_spread_over_the_folder(photos, tmp_path, monkeypatch):
         files.append(tmp_path / f"{i}.png")
         Image.new("RGB", (20 + i, 20)).save(files[-1])
     calibrate(compact(2).save(tmp_path / "m.onnx"), files, pictures=3)
-    assert [width for width, _ in seen[:3]] == [20, 23, 26]
-    assert seen[:3] == seen[3:]
+    small = [width for width, _ in seen if width < 30]  # the drawn pages are larger
+    assert small == [20, 23, 26] * 2
 
 
 def test_gray_models_and_models_of_one_size(photos, tmp_path):
     gray = compact(2, inputs=1).save(tmp_path / "gray.onnx")
-    assert calibrate(gray, photos.iterdir()).keys() == {"input", "PRelu1", "PRelu3", "PRelu5"}
+    assert calibrate(gray, photos.iterdir()).ranges().keys() == {"input", "PRelu1", "PRelu3", "PRelu5"}
     fixed = compact(2).save(tmp_path / "fixed.onnx", height=32, width=48)
     free = compact(2).save(tmp_path / "free.onnx")
-    made, expected = (calibrate(path, sorted(photos.iterdir())) for path in (fixed, free))
+    made, expected = (calibrate(path, sorted(photos.iterdir())).ranges("photographs") for path in (fixed, free))
     for name in expected:
         np.testing.assert_allclose(made[name], expected[name], atol=0.1 * np.ptp(expected[name]))
 
@@ -192,12 +196,100 @@ def test_refusals_name_the_file(photos, tmp_path):
         quantize.quantize("fast-x9", [photos])
 
 
-def test_what_costs_too_much_stays_float(photos):
+@pytest.fixture(scope="module")
+def losses(photos):
+    """Of fast-x2."""
+    network = graph.read(catalog.find("fast-x2"))
+    exact = cpu.CpuEngine(network, "fp32", None).run
+    return Losses(network, exact, drawn.CALIBRATED, quantize._crops(find_images([photos]), network))
+
+
+def test_what_costs_too_much_stays_float(losses):
     """A range that is far too wide leaves a tensor two levels; it is the first to go, and no other follows."""
-    read, images = graph.read(catalog.find("fast-x2")), sorted(photos.iterdir())
+    read = graph.read(catalog.find("fast-x2"))
     spoiled = list(read.ranges)[4]
     bad = read.ranges | {spoiled: (-100.0, 100.0)}
-    assert affordable(read, read.ranges, images, 1.0) == read.ranges
-    assert affordable(read, bad, images, 1.0).keys() == read.ranges.keys() - {spoiled}
-    assert affordable(read, bad, images, 99.0).keys() == read.ranges.keys() - {spoiled}  # refused by fastsr's probe
-    assert len(affordable(read, bad, images, -9.0)) == 1  # cannot be had: all go but the cheapest
+    order = by_cost(read, bad, losses)
+    assert order[-1] == spoiled
+    assert affordable(read, read.ranges, order, losses, 1.0) == read.ranges
+    assert affordable(read, bad, order, losses, 1.0).keys() == read.ranges.keys() - {spoiled}
+    assert affordable(read, bad, order, losses, 99.0).keys() == read.ranges.keys() - {spoiled}  # refused by the probe
+    assert len(affordable(read, bad, order, losses, -9.0)) == 1  # cannot be had: all go but the cheapest
+
+
+def test_flat_colours_and_text_have_a_say(losses):
+    """Ranges of half the size fray text and leave photographs alone; wide ones turn flat colours."""
+    read = graph.read(catalog.find("fast-x2"))
+    order = by_cost(read, read.ranges, losses)
+
+    def scaled(factor):
+        ends = {name: (factor * low, factor * high) for name, (low, high) in read.ranges.items() if name != "input"}
+        ranges = {"input": (0.0, 1.0), **ends}
+        run = cpu.CpuEngine(quantize._with_ranges(read, ranges), "int8", None).run
+        return ranges, losses.costs(run), losses.flat_error(run)
+
+    narrow, costs, _ = scaled(0.6)
+    assert costs["text"] > 0.1
+    assert len(affordable(read, narrow, order, losses, 0.1)) < len(narrow)
+    wide, _, flat = scaled(8)
+    assert flat > catalog.MAX_FLAT_ERROR
+    assert len(affordable(read, wide, order, losses, 99.0)) < len(wide)
+
+
+def test_ranges_of_all_kinds_hold_text(photos, tmp_path):
+    found = calibrate(compact(2).save(tmp_path / "m.onnx"), sorted(photos.iterdir()))
+    few, many = found.ranges("photographs"), found.ranges()
+    assert list(found.counts) == ["photographs", "text", "flat"]
+    for counts in found.counts.values():
+        assert all(np.isclose(c.sum(), 1) for c in counts.values())
+    assert sum(high for _, high in many.values()) > 1.1 * sum(high for _, high in few.values())
+    half = between(few, many, 0.5)
+    for name, (low, high) in half.items():
+        assert np.isclose(high**2, few[name][1] * many[name][1])
+        assert min(few[name][0], many[name][0]) - 1e-9 <= low <= max(few[name][0], many[name][0]) + 1e-9
+    assert between(few, many, 0) == few
+    assert between({"a": (0.0, 1.0)}, {"a": (-2.0, 4.0)}, 0.5) == {"a": (-1.0, 2.0)}
+
+
+# ---- what the cards of the shipped models say -----------------------------------------------------------------------
+
+
+def test_drawn_pictures_are_the_same_for_a_seed():
+    for seed in (drawn.MEASURED, drawn.CALIBRATED):
+        first, again = drawn.pages(seed), drawn.pages(seed)
+        assert all(a.tobytes() == b.tobytes() for k in first for a, b in zip(first[k], again[k], strict=True))
+    measured, calibrated = drawn.pages(drawn.MEASURED), drawn.pages(drawn.CALIBRATED)
+    assert list(measured) == ["black on white", "white on black", "coloured"]
+    assert all(a.tobytes() != b.tobytes() for k in measured for a, b in zip(measured[k], calibrated[k], strict=True))
+    assert len(set(drawn.flats(drawn.MEASURED))) == len(drawn.flats(drawn.CALIBRATED)) == drawn.FLATS
+    for low, high in drawn.ramps(4):
+        assert (low.shape, high.shape, low.dtype) == ((64, 64, 3), (256, 256, 3), np.uint16)
+        assert len(np.unique(high[..., 0])) == 256  # no two columns alike
+
+
+@pytest.mark.parametrize("name", catalog.models())
+def test_cards_say_what_int8_and_bf16_cost(name):
+    """Text, ramps and flat colours measured anew; and what they leave of "auto" for video."""
+    card, network = catalog.models()[name], graph.read(catalog.find(name))
+    losses = Losses(network, cpu.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
+    for precision in ("int8", "bf16"):
+        assert card.precision_cost[precision].keys() == catalog.KINDS
+        bounded = max(card.precision_cost[precision].values()) < 0.05 and card.flat_error[precision] <= 1
+        assert card.proves(precision) == bounded
+        if precision not in cpu.precisions():
+            continue
+        run = cpu.CpuEngine(network, precision, None).run
+        costs = losses.costs(run)
+        assert costs["text"] == pytest.approx(card.precision_cost[precision]["text"], abs=0.02)
+        assert costs["ramps"] == pytest.approx(card.precision_cost[precision]["ramps"], abs=0.3)
+        assert losses.flat_error(run) == card.flat_error[precision]
+    assert card.flat_error["int8"] <= 1
+
+
+@pytest.mark.parametrize("isa", sorted(cpu.FASTER))
+@pytest.mark.parametrize("name", catalog.models())
+def test_video_gets_nothing_that_its_card_does_not_prove(name, isa, monkeypatch):
+    monkeypatch.setattr(_core, "active_isa", lambda: isa)
+    card = catalog.models()[name]
+    taken = cpu.video_precision(graph.read(card.path))
+    assert taken == "fp32" or (max(card.precision_cost[taken].values()) < 0.05 and card.flat_error[taken] <= 1)
