@@ -58,7 +58,14 @@ class Model:
     damage: str = ""
 
     def proves(self, precision: str) -> bool:
-        """Whether a precision is as good as fp32: on the kind of picture where it loses most, and on flat colours."""
+        """Whether "auto" may take a precision for video: it costs under 0.05 dB on each kind of picture.
+
+        Flat colours may be off by 1 level of 255 at most. What was not measured proves nothing.
+
+        Args:
+            precision: "bf16" or "int8".
+
+        """
         costs = self.precision_cost.get(precision, {})
         cheap = costs.keys() >= KINDS and max(costs.values()) < MAX_COST
         return cheap and self.flat_error.get(precision, MAX_FLAT_ERROR + 1) <= MAX_FLAT_ERROR

@@ -69,7 +69,7 @@ def test_any_strides():
         (np.full((2, 2), np.nan), ["NaN"]),
         (np.full((2, 2), np.inf, np.float32), ["infinite"]),
         (np.full((2, 2), 255.0), ["255", "divide by 255"]),
-        (np.full((2, 2), -0.01), ["-0.01"]),
+        (np.full((2, 2), -0.51), ["-0.51", "0..1"]),
         (np.full((2, 2), 1e300), ["1e+300"]),
     ],
 )

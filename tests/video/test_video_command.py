@@ -30,6 +30,24 @@ def cli(capsys):
     return runner(capsys, "--model", "nearest", "--scale", "2")
 
 
+@pytest.mark.parametrize("command", ["upscale", "bench"])
+def test_models_are_loaded_for_video(monkeypatch, command):
+    """So that "auto" may take what a card proves; images get fp32."""
+    seen = []
+    monkeypatch.setattr(
+        fastsr, "load", lambda *given, real=fastsr.load, **o: seen.append(o["video"]) or real(*given, **o)
+    )
+    video("in.mp4", 3)
+    Image.new("RGB", (8, 8)).save("image.png")
+    choices = ["--model", "nearest", "--scale", "2"]
+    if command == "bench":
+        assert main(["bench", "in.mp4", "--frames", "2", *choices]) == 0
+        assert seen == [True]
+    else:
+        assert main(["upscale", "in.mp4", "image.png", "-o", "out", *choices]) == 0
+        assert sorted(seen) == [False, True]
+
+
 # ---------------------------------------------------------------- files
 
 
