@@ -45,5 +45,5 @@ def test_originals_are_twenty_and_missing_ones_are_named(tmp_path):
     assert made[13][1].size == (64, 88)
     assert made[13][1].getpixel((0, 0)) == (9, 9, 9)  # every tenth, which no run may learn from
     next(iter(sorted(photographs.iterdir()))).unlink()
-    with pytest.raises(ValueError, match="not under .*photographs"):
+    with pytest.raises(ValueError, match=r"not under .*photographs"):
         compare.originals([photographs], [portraits])
