@@ -1,5 +1,6 @@
 """The native engine: agreement, exactness for any cut, number of threads and instruction set, int8, refusals."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -66,6 +67,16 @@ def deep(seed=0):
     for _ in range(DEEP):
         b.conv(32).prelu()
     return b.add("Add", trunk).conv(128).shuffle(2).conv(32).conv(32).conv(3)
+
+
+def stack(channels):
+    """Convolutions of one width: on their own, added, of one row, shuffled; and a 9x9 one of few outputs."""
+    b = Builder(3, channels).conv(channels).prelu()
+    trunk = b.x
+    b.conv(channels).prelu().conv(channels).add("Add", trunk)
+    weight = b.random.standard_normal((channels, channels, 1, 3)).astype(np.float32) * 0.1
+    b.add("Conv", b.weight(weight), pads=[0, 1, 0, 1])
+    return b.conv(4 * channels).shuffle(2).prelu().conv(3, 9)
 
 
 def gray(seed=0):
@@ -203,10 +214,43 @@ def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):
     for isa in _core.available_isas():
         made = results(tmp_path, paths, FASTSR_ISA=isa)
         for key, value in expected.items():
-            if key.endswith("int8"):
-                np.testing.assert_array_equal(made[key], value, err_msg=f"{isa} {key}")
-            else:
+            if isa == "portable" and key.endswith("fp32"):  # without FMA products and sums are rounded apart
                 np.testing.assert_allclose(made[key], value, atol=1e-5, err_msg=f"{isa} {key}")
+            else:
+                np.testing.assert_array_equal(made[key], value, err_msg=f"{isa} {key}")
+
+
+def with_fma():
+    """The machine's instruction sets that have it, among them "wide": 16 lanes in AVX2 instructions."""
+    found = [isa for isa in _core.available_isas() if isa != "portable"]
+    if len(found) < 2:
+        pytest.skip("needs AVX2")
+    return found
+
+
+@pytest.mark.parametrize("channels", [8, 16, 20, 24, 32, 48, 64])
+def test_fp32_is_one_result_whatever_vectors_the_channels_fill(channels, tmp_path, monkeypatch):
+    """Channels are filled up to whole vectors: which algorithm computes them must not follow from that."""
+    network = graph.read(stack(channels).save(tmp_path / "m.onnx"))
+    frame = frame_of(9, 37, 121, dtype=np.float32)
+    expected = CpuEngine(network, "fp32", None).run(frame)
+    for isa in with_fma():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        engine = CpuEngine(network, "fp32", None)
+        for side in (0, 11, 50):
+            np.testing.assert_array_equal(engine._program.run(frame, side), expected, err_msg=f"{isa} {side}")
+
+
+@pytest.mark.parametrize("name", sorted(catalog.models()))
+def test_shipped_models_make_one_picture_on_every_instruction_set(name, monkeypatch):
+    with Image.open(SAMPLE) as photo:
+        pixels = np.asarray(photo.convert("RGB").crop((60, 60, 95, 87)))
+    network = graph.read(catalog.find(name))
+    made = {}
+    for isa in with_fma():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        made[isa] = hashlib.sha256(CpuEngine(network, "fp32", None).run(pixels).tobytes()).hexdigest()
+    assert len(set(made.values())) == 1, made
 
 
 def test_one_engine_from_many_threads(engines):
@@ -366,29 +410,6 @@ def test_bf16_is_within_a_level_of_float(name, monkeypatch):
     network = graph.read(catalog.find(name))
     exact, made = (CpuEngine(network, p, None).run(pixels).astype(int) for p in ("fp32", "bf16"))
     assert (np.abs(made - exact) <= 1).mean() >= 0.999
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"source": 0, "target": 5}, "target is made already"),
-        ({"source": 3, "target": 1}, "no such tensor"),
-        ({"kernel": np.zeros((8, 4, 3, 3), np.float32)}, "does not fit"),
-        ({"bias": np.zeros(7, np.float32)}, "bias does not fit"),
-        ({"slopes": np.zeros(3, np.float32)}, "slopes do not fit"),
-        ({"kernel": np.zeros((8, 3, 4, 4), np.float32)}, "out of bounds"),
-        ({"add": 0}, "added does not fit"),
-    ],
-)
-def test_wrong_programs_are_refused(arguments, message):
-    program = _core.ConvProgram("fp32")
-    program.tensor(3, 1, True, False)
-    program.tensor(8, 1, True, False)
-    kernel = np.zeros((8, 3, 3, 3), np.float32)
-    given = {"source": 0, "target": 1, "kernel": kernel, "bias": np.zeros(8, np.float32), "scales": [], "slopes": []}
-    given |= {"add": -1, "low": -np.inf, "high": np.inf, "factor": 1}
-    with pytest.raises(ValueError, match=message):
-        program.conv(**(given | arguments))
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (5, 5, 1), (5, 5)])

@@ -11,7 +11,10 @@
 namespace fastsr::cpu {
 namespace {
 
-constexpr int kTilesFrom = 32;  // channels of an input that spreading both ways pays for
+// Channels of an input, and of an output, that spreading both ways pays for. Which form a convolution takes follows
+// from the network alone, not from channels as an instruction set fills them up: every one with FMA then gives the same
+// bits.
+constexpr int kTilesFrom = 25, kTilesFromOutputs = 16;
 constexpr int64_t kRowAlign = 64;
 
 Interval joined(Interval a, Interval b) {
@@ -58,8 +61,8 @@ int ConvProgram::tensor(int channels, int factor, bool floats, bool packed, Grid
 // Adds a convolution that conv_winograd_tiles.h makes, if it is one.
 bool ConvProgram::tile_conv(const ConvSpec& spec) {
   Tensor &source = tensors_[spec.source], &target = tensors_[spec.target];
-  if (kind_ != Packed::none || spec.rows != 3 || spec.columns != 3 || source.stored % kernels_.lanes != 0 ||
-      source.stored < kTilesFrom || spec.out < kTilesFrom / 2) {
+  if (kind_ != Packed::none || spec.rows != 3 || spec.columns != 3 || spec.source == 0 || spec.in < kTilesFrom ||
+      spec.out < kTilesFromOutputs) {
     return false;
   }
   ConvSpec spread = spec;
@@ -94,7 +97,7 @@ void ConvProgram::conv(const ConvSpec& spec) {
   if (tile_conv(spec)) return;
   // In float: bf16 is what convolutions of packed tensors are computed in.
   const bool exact = spec.levels == nullptr && !(kind_ == Packed::bf16 && tensors_[spec.source].packed);
-  const bool vectors = exact && tensors_[spec.source].stored % kernels_.lanes == 0;
+  const bool vectors = exact && spec.source != 0;  // the input's pixels lie closer together than a vector's channels
   const bool winograd = vectors && spec.rows == 3 && spec.columns == 3;
   const bool flat = vectors && spec.rows == 1 && spec.columns % kTileColumns == 0;
   const int from = winograd ? spread_of(spec.source) : spec.source;
