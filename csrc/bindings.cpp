@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <new>
 #include <optional>
 #include <string>
 #include <vector>
@@ -81,125 +82,97 @@ void pixel_shuffle(const py::array& input, py::array& output, int64_t factor, bo
 // ---- convolution programs ------------------------------------------------------------------------------------------
 
 using cpu::ConvProgram;
-template <typename T>
-using Values = py::array_t<T, py::array::c_style | py::array::forcecast>;
 using Floats = std::vector<float>;
 
-// What is asked of every step, so that a wrong program cannot reach memory that is not its own.
+// An array whose elements lie one after the other, each where its type asks for: itself, or a copy.
+py::array straight(const py::array& array) {
+  constexpr int flags = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  py::array made = py::array::ensure(array, flags);
+  if (!made) throw std::bad_alloc();
+  return made;
+}
+
+template <typename T>
+std::vector<T> listed(const Array& values) {
+  const T* first = static_cast<const T*>(values.data);
+  return {first, first + values.shape[0]};
+}
+
+// A program and what is checked of every step before the program takes it.
 class Program {
  public:
-  explicit Program(const std::string& precision)
-      : program_(cpu::conv_kernels(), precision), exact_(precision == "fp32") {}
+  explicit Program(const std::string& precision) : program_(cpu::conv_kernels(), precision), checks_(precision) {}
 
   int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero) {
-    require(!stored_ && !begun_, "tensors come before steps");
-    require(channels > 0 && channels <= kMaxChannels && factor > 0 && factor <= kMaxFactor, "tensor out of bounds");
-    require(scale > 0 && zero >= 0 && zero <= 255, "no grid");
-    tensors_.push_back({channels, factor, floats, packed && !exact_, false});
-    if (tensors_.size() == 1) tensors_.back().made = true;
-    return program_.tensor(channels, factor, floats, packed, cpu::Grid{scale, zero});
+    checks_.tensor(channels, factor, floats, packed, scale, zero);
+    const int number = program_.tensor(channels, factor, floats, packed, cpu::Grid{scale, zero});
+    checks_.described(channels, factor, floats, packed);
+    return number;
   }
 
   void conv(int source, int target, const py::array& kernel, const py::array& bias, Floats scales, Floats slopes,
             int add, float low, float high, int factor) {
-    const auto k = py::array::ensure(kernel, py::array::c_style);
-    require(k && k.ndim() == 4, "kernel must be out x in x rows x columns");
+    const py::array kernel_kept = straight(kernel), bias_kept = straight(bias);
+    const Array k = view(kernel_kept, "kernel"), b = view(bias_kept, "bias");
     cpu::ConvSpec spec{};
+    spec.clipped = low > -kUnbounded || high < kUnbounded;
+    checks_.conv(source, target, k, b, scales.size(), slopes.size(), add, spec.clipped, factor);
     spec.source = source;
     spec.target = target;
-    spec.out = static_cast<int>(k.shape(0));
-    spec.in = static_cast<int>(k.shape(1));
-    spec.rows = static_cast<int>(k.shape(2));
-    spec.columns = static_cast<int>(k.shape(3));
-    require(factor >= 1 && factor <= 16 && spec.rows % 2 == 1 && spec.columns % 2 == 1 &&
-                spec.rows <= cpu::kMaxKernel && spec.columns <= cpu::kMaxKernel,
-            "kernel out of bounds");
-    const Tensor& from = read(source);
-    const Tensor& to = make(target);
-    require(from.channels == spec.in && to.channels * factor * factor == spec.out && to.factor == from.factor * factor,
-            "kernel does not fit its tensors");
-    const bool int8 = k.dtype().kind() == 'i';
-    require(int8 ? k.itemsize() == 1 : k.dtype().kind() == 'f' && k.itemsize() == 4, "kernel must be float32 or int8");
-    require(int8 ? from.packed : from.floats || from.packed, "source is not held as this convolution reads it");
-    require(bias.ndim() == 1 && bias.shape(0) == spec.out, "bias does not fit");
+    spec.out = static_cast<int>(k.shape[0]);
+    spec.in = static_cast<int>(k.shape[1]);
+    spec.rows = static_cast<int>(k.shape[2]);
+    spec.columns = static_cast<int>(k.shape[3]);
+    const bool int8 = k.type != Type::f32, sums = int8 && scales.empty();
     if (int8) {
-      spec.levels = static_cast<const int8_t*>(k.data());
-      const auto levels = Values<int32_t>::ensure(bias);
-      spec.starts.assign(levels.data(), levels.data() + spec.out);
-      require(scales.empty() || static_cast<int>(scales.size()) == spec.out, "scales do not fit");
-      require(!scales.empty() || (to.floats && !to.packed && slopes.empty() && add < 0), "raw sums are only stored");
+      spec.levels = static_cast<const int8_t*>(k.data);
+      spec.starts = listed<int32_t>(b);
     } else {
-      spec.kernel = static_cast<const float*>(k.data());
-      const auto values = Values<float>::ensure(bias);
-      spec.bias.assign(values.data(), values.data() + spec.out);
-      require(scales.empty(), "scales belong to int8");
+      spec.kernel = static_cast<const float*>(k.data);
+      spec.bias = listed<float>(b);
     }
-    require(slopes.empty() || static_cast<int>(slopes.size()) == spec.out, "slopes do not fit");
-    addend(add, to);
     spec.scales = std::move(scales);
     spec.slopes = std::move(slopes);
     spec.add = add;
     spec.low = low;
     spec.high = high;
-    spec.clipped = low > -kUnbounded || high < kUnbounded;
     spec.factor = factor;
     program_.conv(spec);
+    checks_.made(target, sums);
   }
 
   void gather(int source, int target, int factor, std::vector<int32_t> table, Floats slopes, int add, float low,
               float high) {
-    const Tensor& from = read(source);
-    const Tensor& to = make(target);
-    require(from.floats && to.floats && factor >= 1 && factor <= kMaxFactor && to.factor == from.factor * factor,
-            "tensors do not fit");
-    require(static_cast<int64_t>(table.size()) == static_cast<int64_t>(factor) * factor * to.channels,
-            "table does not fit");
-    for (const int32_t c : table) require(c >= 0 && c < from.channels, "table out of bounds");
-    require(slopes.empty() || static_cast<int>(slopes.size()) == to.channels, "slopes do not fit");
-    addend(add, to);
+    checks_.gather(source, target, factor, table, slopes.size(), add);
     program_.gather(source, target, factor, std::move(table), add, std::move(slopes),
                     low > -kUnbounded || high < kUnbounded, low, high);
+    checks_.made(target);
   }
 
   void sum(int source, int target, int terms, const py::array& bias, Floats scales) {
-    const Tensor& from = read(source);
-    const Tensor& to = make(target);
-    require(from.floats && to.floats && terms % 2 == 1 && terms >= 1 && terms <= cpu::kMaxKernel &&
-                from.channels == terms * to.channels && to.factor == from.factor,
-            "tensors do not fit");
-    require(bias.ndim() == 1 && bias.shape(0) == to.channels, "bias does not fit");
-    require(scales.empty() || static_cast<int>(scales.size()) == to.channels, "scales do not fit");
+    const py::array kept = straight(bias);
+    const Array b = view(kept, "bias");
+    checks_.sum(source, target, terms, b, scales.size());
     Floats values;
     std::vector<int32_t> starts;
     if (scales.empty()) {
-      const auto v = Values<float>::ensure(bias);
-      values.assign(v.data(), v.data() + to.channels);
+      values = listed<float>(b);
     } else {
-      const auto v = Values<int32_t>::ensure(bias);
-      starts.assign(v.data(), v.data() + to.channels);
+      starts = listed<int32_t>(b);
     }
     program_.sum(source, target, terms, std::move(values), std::move(starts), std::move(scales));
+    checks_.made(target);
   }
 
   void store(int source, int factor, bool residual) {
-    const Tensor& from = read(source);
-    const int64_t planes = static_cast<int64_t>(tensors_[0].channels) * factor * factor;
-    require(factor >= 1 && from.channels == planes && planes <= kMaxPlanes && from.floats, "output does not fit");
-    require(!residual || from.factor == 1, "the input can only be added at its own resolution");
+    checks_.store(source, factor, residual);
     program_.store(source, factor, residual);
-    stored_ = true;
+    checks_.stored();
   }
 
   py::array run(const py::array& pixels, int64_t side, const py::object& progress) const {
-    require(stored_, "the program has no end");
     const Array frame = view(pixels, "pixels");
-    require(frame.shape.size() == 3, "pixels must be height x width x channels");
-    require(frame.type == Type::u8 || frame.type == Type::u16 || frame.type == Type::f32,
-            "pixels must be uint8, uint16 or float32, not " + frame.dtype);
-    const FrameShape shape{frame.shape[0], frame.shape[1], frame.shape[2]};
-    require(shape.height > 0 && shape.width > 0 && shape.channels == tensors_[0].channels,
-            "pixels must be height x width x " + std::to_string(tensors_[0].channels));
-    require(side >= 0, "side must not be negative");
+    const FrameShape shape = checks_.run(frame, side);
     const py::ssize_t scale = program_.scale();
     py::array out(pixels.dtype(), std::vector<py::ssize_t>{shape.height * scale, shape.width * scale, shape.channels});
     void* to = out.mutable_data();
@@ -227,36 +200,17 @@ class Program {
     return out;
   }
 
-  int64_t unit_bytes(int64_t width) const { return program_.unit_bytes(width, width); }  // the whole frame
+  // The whole frame's.
+  int64_t unit_bytes(int64_t width) const {
+    checks_.width(width);
+    return program_.unit_bytes(width, width);
+  }
 
  private:
-  static constexpr int kMaxChannels = 4096, kMaxFactor = 1024;
   static constexpr float kUnbounded = 3e38f;
-  struct Tensor {
-    int channels, factor;
-    bool floats, packed, made;
-  };
-
-  const Tensor& read(int i) const {
-    require(!stored_ && i >= 0 && i < static_cast<int>(tensors_.size()) && tensors_[i].made, "no such tensor yet");
-    return tensors_[i];
-  }
-  const Tensor& make(int i) {
-    require(!stored_ && i > 0 && i < static_cast<int>(tensors_.size()) && !tensors_[i].made, "target is made already");
-    tensors_[i].made = begun_ = true;
-    return tensors_[i];
-  }
-  void addend(int i, const Tensor& target) const {
-    if (i < 0) return;
-    const Tensor& t = read(i);
-    require(t.floats && t.channels == target.channels && t.factor == target.factor && &t != &target,
-            "what is added does not fit");
-  }
 
   ConvProgram program_;
-  bool exact_;
-  bool begun_ = false, stored_ = false;
-  std::vector<Tensor> tensors_;
+  ProgramChecks checks_;
 };
 
 // Multiplications and additions a second that all threads together reach on sums in registers, times 1e-9.

@@ -34,4 +34,40 @@ ScatterArgs scatter_args(const Array& batch, const std::vector<int64_t>& windows
 ShuffleArgs shuffle_args(const Array& input, const Array& output, int64_t factor, bool channels_last, const Array& bias,
                          const Array& slope);
 
+// Which steps a convolution program (cpu/conv_program.h) may be told, so that a wrong one cannot reach memory that is
+// not its own. Checks leave everything as it was; `made` and `stored` mark what the program has then taken.
+class ProgramChecks {
+ public:
+  explicit ProgramChecks(const std::string& precision) : precision_(precision) {}
+
+  void tensor(int channels, int factor, bool floats, bool packed, float scale, int zero) const;
+  // `kernel` is out x in x rows x columns; of scales and slopes the number counts.
+  void conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes, int add,
+            bool clipped, int factor) const;
+  void gather(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add) const;
+  void sum(int source, int target, int terms, const Array& bias, size_t scales) const;
+  void store(int source, int factor, bool residual) const;
+  FrameShape run(const Array& pixels, int64_t side) const;
+  void width(int64_t columns) const;
+
+  void described(int channels, int factor, bool floats, bool packed);
+  // `sums`: s32 is what the tensor holds.
+  void made(int target, bool sums = false);
+  void stored() { stored_ = true; }
+
+ private:
+  struct Tensor {
+    int channels, factor;
+    bool floats, packed, made, sums;
+  };
+
+  const Tensor& source(int i) const;
+  const Tensor& target(int i) const;
+  void addend(int i, const Tensor& target) const;
+
+  std::string precision_;
+  std::vector<Tensor> tensors_;
+  bool begun_ = false, stored_ = false;
+};
+
 }  // namespace fastsr

@@ -219,6 +219,8 @@ def test_scatter_refuses_what_does_not_fit():
         ops.tile_scatter(batch, window * 2, frame, 2)
     with pytest.raises(ValueError, match="channels x factor"):
         ops.tile_scatter(batch, window, frame, 1)
+    with pytest.raises(ValueError, match="channels x factor must not exceed 64"):  # nor overflow where it is empty
+        ops.tile_scatter(np.zeros((0, 4, 4, 4), np.float32), [], np.zeros((0, 0, 1 << 60), np.uint8), 8)
     with pytest.raises(ValueError, match="needs the low-resolution frame"):
         ops.tile_scatter(batch, window, frame, 2, "nearest")
     with pytest.raises(ValueError, match="smaller by the factor"):
@@ -256,6 +258,14 @@ def test_unaligned_arrays():
     x = np.arange(256, dtype=np.float32)
     unaligned = np.frombuffer(b"x" + x.tobytes(), np.float32, offset=1).reshape(1, 16, 4, 4)
     assert_array_equal(ops.pixel_shuffle(unaligned, 2), reference.pixel_shuffle(unaligned, 2))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 1 << 60, 1), (1, 4, 1, 1 << 62), (1, -4, 2, 2), (1, 4, 2, -(1 << 62))])
+def test_sides_that_cannot_be_counted_are_refused(shape):
+    for last in (False, True):
+        sides = [shape[0], *shape[2:], shape[1]] if last else list(shape)
+        with pytest.raises(ValueError, match="out of bounds"):
+            _core.shuffle_shape(sides, 16, last)
 
 
 def test_origins_beyond_reason_are_refused():

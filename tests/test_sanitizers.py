@@ -55,7 +55,7 @@ def test_the_pool_has_no_races(tmp_path):
 
 @pytest.mark.slow
 def test_kernels_and_engine_under_address_and_undefined_behaviour_sanitizer(tmp_path):
-    """Every instruction set that the machine has, in tests/test_ops.py and tests/test_cpu_engine.py."""
+    """Every instruction set that the machine has, in the tests of the operations, the engine and its programs."""
     pybind11 = pytest.importorskip("pybind11")
     if shutil.which("cmake") is None:
         pytest.skip("no cmake")
@@ -93,5 +93,6 @@ def test_kernels_and_engine_under_address_and_undefined_behaviour_sanitizer(tmp_
 
     assert run("-c", "import fastsr; print(fastsr.__file__)").stdout.strip() == str(package / "__init__.py")
     # Not captured by file descriptor: a sanitizer writes its report there and ends the process.
-    done = run("-m", "pytest", "-q", "-x", "--capture=sys", "tests/test_ops.py", "tests/test_cpu_engine.py")
+    tests = [f"tests/test_{name}.py" for name in ("ops", "conv_program", "cpu_engine")]
+    done = run("-m", "pytest", "-q", "-x", "--capture=sys", *tests)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[:6000]  # a report begins with what matters

@@ -54,6 +54,7 @@ inline void gather_row(const GatherRow& row) {
   }
 }
 
+// Sums of s32 wrap around, as those in the convolutions do: T is then unsigned.
 template <typename T>
 FASTSR_HOT T sum_one(const SumRow& row, int64_t x, int64_t c) {
   T sum;
@@ -70,8 +71,9 @@ inline void sum_row(const SumRow& row) {
   for (int64_t x = 0; x < row.count; ++x) {
     float* target = row.target + x * row.target_stored;
     for (int64_t c = 0; c < row.channels; ++c) {
-      target[c] = row.scales == nullptr ? sum_one<float>(row, x, c)
-                                        : static_cast<float>(sum_one<int32_t>(row, x, c)) * row.scales[c];
+      target[c] = row.scales == nullptr
+                      ? sum_one<float>(row, x, c)
+                      : static_cast<float>(static_cast<int32_t>(sum_one<uint32_t>(row, x, c))) * row.scales[c];
     }
     for (int64_t c = row.channels; c < row.target_stored; ++c) target[c] = 0.f;
   }

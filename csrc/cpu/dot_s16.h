@@ -8,7 +8,7 @@ namespace fastsr::cpu::FASTSR_ISA_NAME {
 
 // The plain twin: lane by lane, the low halves' product plus the high halves'.
 FASTSR_HOT Ints add_pairs_plain(Ints sum, Ints a, Ints b) {
-  return sum + ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16);
+  return wrapped(sum, ((a << 16) >> 16) * ((b << 16) >> 16) + (a >> 16) * (b >> 16));
 }
 
 struct DotS16 {
@@ -16,9 +16,9 @@ struct DotS16 {
   static constexpr bool kInteger = true;
   FASTSR_HOT Sum add(Sum sum, Ints inputs, Ints weights) {
 #if defined(__AVX2__) && FASTSR_LANES == 8
-    return sum + reinterpret_cast<Ints>(_mm256_madd_epi16((__m256i)inputs, (__m256i)weights));
+    return wrapped(sum, reinterpret_cast<Ints>(_mm256_madd_epi16((__m256i)inputs, (__m256i)weights)));
 #elif defined(__SSE2__) && FASTSR_LANES == 4
-    return sum + reinterpret_cast<Ints>(_mm_madd_epi16((__m128i)inputs, (__m128i)weights));
+    return wrapped(sum, reinterpret_cast<Ints>(_mm_madd_epi16((__m128i)inputs, (__m128i)weights)));
 #else
     return add_pairs_plain(sum, inputs, weights);
 #endif

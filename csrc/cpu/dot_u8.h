@@ -7,10 +7,10 @@ namespace fastsr::cpu::FASTSR_ISA_NAME {
 
 // The plain twin, byte by byte.
 FASTSR_HOT Ints add_fours_plain(Ints sum, Ints inputs, Ints weights) {
-  sum += (inputs & 255) * ((weights << 24) >> 24);
-  sum += ((inputs >> 8) & 255) * ((weights << 16) >> 24);
-  sum += ((inputs >> 16) & 255) * ((weights << 8) >> 24);
-  return sum + ((inputs >> 24) & 255) * (weights >> 24);
+  Ints four = (inputs & 255) * ((weights << 24) >> 24);
+  four += ((inputs >> 8) & 255) * ((weights << 16) >> 24);
+  four += ((inputs >> 16) & 255) * ((weights << 8) >> 24);
+  return wrapped(sum, four + ((inputs >> 24) & 255) * (weights >> 24));
 }
 
 struct DotU8 {

@@ -47,6 +47,11 @@ FASTSR_HOT Ints broadcast(const void* p) {
 }
 FASTSR_HOT Floats splat(float v) { return reinterpret_cast<Floats>(broadcast(&v)); }
 
+// a + b modulo 2^32, as the machines' dot products add up.
+FASTSR_HOT Ints wrapped(Ints a, Ints b) {
+  return reinterpret_cast<Ints>(reinterpret_cast<Words>(a) + reinterpret_cast<Words>(b));
+}
+
 // a * b + c, rounded once where the machine can; without that, twice.
 FASTSR_HOT Floats multiply_add(Floats a, Floats b, Floats c) {
 #if defined(__AVX512F__) && FASTSR_LANES == 16

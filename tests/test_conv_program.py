@@ -1,0 +1,263 @@
+"""Convolution programs told to the C++ engine step by step: what is refused, and that a refusal leaves no trace.
+
+`lowering.py` writes none of these; a wrong program must not reach memory that is not its own.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastsr import _core
+
+INF = float("inf")
+NONE = np.empty(0, np.float32)
+PRECISIONS = ("fp32", "int8", "bf16")
+
+
+@pytest.fixture(autouse=True)
+def with_bf16(monkeypatch):
+    """An instruction set that has every precision, where the machine's own has not."""
+    if "bf16" not in _core.precisions() and "wide" in _core.available_isas():
+        monkeypatch.setenv("FASTSR_ISA", "wide")
+
+
+def program(precision, *tensors):
+    """A program with tensors of (channels, factor, floats, packed)."""
+    if precision not in _core.precisions():
+        pytest.skip(f"no {precision} here")
+    made = _core.ConvProgram(precision)
+    for tensor in tensors:
+        made.tensor(*tensor)
+    return made
+
+
+def conv(made, source, target, kernel, bias=None, **changed):
+    """`made.conv` of a kernel, given by shape where it is float."""
+    kernel = np.zeros(kernel, np.float32) if isinstance(kernel, tuple) else kernel
+    if bias is None:
+        bias = np.zeros(len(kernel), np.int32 if kernel.dtype == np.int8 else np.float32)
+    after = {"scales": NONE, "slopes": NONE, "add": -1, "low": -INF, "high": INF, "factor": 1}
+    made.conv(source, target, kernel, bias, **(after | changed))
+
+
+FIRST, FLOATS = (3, 1, True, False), (8, 1, True, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": 0, "target": 5}, "target is made already"),
+        ({"source": 3, "target": 1}, "no such tensor"),
+        ({"kernel": (8, 4, 3, 3)}, "does not fit"),
+        ({"kernel": (8, 3, 3)}, "kernel must be out x in"),
+        ({"kernel": np.zeros((8, 3, 3, 3))}, "kernel must be float32 or int8"),
+        ({"kernel": np.zeros((8, 3, 3, 3), ">f4")}, "bytes swapped"),
+        ({"kernel": (8, 3, 4, 4)}, "out of bounds"),
+        ({"kernel": (8, 3, 11, 1)}, "out of bounds"),
+        ({"bias": np.zeros(7, np.float32)}, "bias does not fit"),
+        ({"bias": np.zeros(8, np.int32)}, "bias does not fit: one float32 number per output"),
+        ({"bias": np.array(["a"] * 8, object)}, "elements must be numbers"),
+        ({"bias": np.array(["a"] * 8)}, "bias does not fit"),
+        ({"slopes": np.zeros(3, np.float32)}, "slopes do not fit"),
+        ({"scales": np.ones(8, np.float32)}, "scales belong to int8"),
+        ({"add": 0}, "added does not fit"),
+        ({"factor": 0}, "out of bounds"),
+    ],
+)
+def test_a_refused_convolution_has_not_made_its_target(arguments, message):
+    made = program("fp32", FIRST, FLOATS)
+    given = {"source": 0, "target": 1, "kernel": (8, 3, 3, 3)}
+    with pytest.raises(ValueError, match=message):
+        conv(made, **(given | arguments))
+    with pytest.raises(ValueError, match="no such tensor yet"):
+        made.store(1, 1, False)
+    conv(made, **given)
+
+
+def test_the_input_is_not_added_and_has_its_own_resolution():
+    """Its pixels lie closer together than whole vectors."""
+    made = program("fp32", FIRST, FIRST)
+    with pytest.raises(ValueError, match="added does not fit"):
+        conv(made, 0, 1, (3, 3, 1, 1), add=0)
+    with pytest.raises(ValueError, match="the first tensor is the input: its factor is 1"):
+        program("fp32", (1, 3, True, False))
+
+
+def test_a_tensor_must_be_held():
+    for precision, floats, packed in (("fp32", False, True), ("fp32", False, False), ("int8", False, False)):
+        with pytest.raises(ValueError, match="held as floats, packed, or both"):
+            program(precision, (3, 1, floats, packed))
+    with pytest.raises(ValueError, match="no grid"):
+        program("int8").tensor(3, 1, True, True, INF, 0)
+    made = program("fp32", FIRST, FLOATS)
+    conv(made, 0, 1, (8, 3, 1, 1))
+    with pytest.raises(ValueError, match="tensors come before steps"):
+        made.tensor(*FLOATS)
+
+
+def test_kernels_belong_to_programs_that_hold_what_they_read():
+    levels = np.zeros((8, 3, 3, 3), np.int8)
+    with pytest.raises(ValueError, match="int8 kernels belong to int8 programs"):
+        conv(program("bf16", (3, 1, True, True), FLOATS), 0, 1, levels, scales=np.ones(8, np.float32))
+    with pytest.raises(ValueError, match="int8 kernels belong to int8 programs"):
+        conv(program("fp32", FIRST, FLOATS), 0, 1, levels, scales=np.ones(8, np.float32))
+    with pytest.raises(ValueError, match="not held as this convolution reads it"):
+        conv(program("int8", (3, 1, False, True), FLOATS), 0, 1, (8, 3, 3, 3))
+    with pytest.raises(ValueError, match="not held as this convolution reads it"):
+        conv(program("int8", FIRST, FLOATS), 0, 1, levels, scales=np.ones(8, np.float32))
+
+
+def test_biases_of_int8_are_numbers():
+    made = program("int8", (3, 1, False, True), FLOATS)
+    levels, scales = np.zeros((8, 3, 1, 1), np.int8), np.ones(8, np.float32)
+    for bias in (np.array(["a"] * 8, object), np.zeros(8, np.float32), np.zeros(8, np.int64), np.zeros(9, np.int32)):
+        with pytest.raises(ValueError, match=r"numbers|bias does not fit"):
+            conv(made, 0, 1, levels, bias, scales=scales)
+    conv(made, 0, 1, levels, scales=scales)
+
+
+def raw():
+    """Sums of int8 kept as integers in tensor 1, of nine channels."""
+    made = program("int8", (3, 1, True, True), (9, 1, True, False), (3, 1, True, False), (9, 1, True, False))
+    conv(made, 0, 1, np.zeros((9, 3, 1, 3), np.int8))
+    return made
+
+
+def test_integers_are_only_summed():
+    made = program("int8", (3, 1, True, True), (9, 1, True, False))
+    with pytest.raises(ValueError, match="raw sums are only stored"):
+        conv(made, 0, 1, np.zeros((9, 3, 1, 3), np.int8), low=0.0)
+    for step in (
+        lambda made: made.gather(1, 3, 1, np.arange(9, dtype=np.int32), NONE, -1, -INF, INF),
+        lambda made: made.sum(1, 2, 3, np.zeros(3, np.float32), NONE),
+        lambda made: conv(made, 1, 3, (9, 9, 1, 1)),
+        lambda made: conv(made, 0, 3, (9, 3, 1, 1), add=1),
+    ):
+        with pytest.raises(ValueError, match=r"fit|scales belong|not held"):
+            step(raw())
+    made = raw()
+    for bias in (np.array(["a"] * 3, object), np.zeros(3, np.float32), np.zeros(4, np.int32)):
+        with pytest.raises(ValueError, match=r"numbers|bias does not fit"):
+            made.sum(1, 2, 3, bias, np.ones(3, np.float32))
+    made.sum(1, 2, 3, np.zeros(3, np.int32), np.ones(3, np.float32))
+    made.store(2, 1, False)
+
+
+def test_sums_of_floats_take_floats():
+    made = program("fp32", FIRST, (9, 1, True, False), FIRST)
+    conv(made, 0, 1, (9, 3, 1, 1))
+    for terms, bias in ((3, np.array(["a"] * 3, object)), (3, np.zeros(3, np.int32)), (-3, np.zeros(3, np.float32))):
+        with pytest.raises(ValueError, match=r"numbers|fit"):
+            made.sum(1, 2, terms, bias, NONE)
+    with pytest.raises(ValueError, match="no such tensor yet"):
+        made.store(2, 1, False)
+
+
+def test_what_is_stored_fits_the_frame():
+    made = program("fp32", FIRST, (12, 2, True, False), (12, 1, True, False))
+    with pytest.raises(ValueError, match="the program has no end"):
+        made.unit_bytes(10)
+    conv(made, 0, 2, (12, 3, 1, 1))
+    for factor in (0, -1, 1, 3, 65, 2**31 - 1):
+        with pytest.raises(ValueError, match=r"out of bounds|does not fit"):
+            made.store(2, factor, False)
+    with pytest.raises(ValueError, match="the program has no end"):
+        made.unit_bytes(10)
+    with pytest.raises(ValueError, match="the program has no end"):
+        made.run(np.zeros((2, 2, 3), np.uint8))
+    made.store(2, 2, True)
+    assert made.unit_bytes(10) > 0
+    for width in (0, -1, 2**25, 2**62):
+        with pytest.raises(ValueError, match="width must be"):
+            made.unit_bytes(width)
+    with pytest.raises(ValueError, match="no such tensor yet"):  # nothing may follow
+        made.store(2, 2, True)
+
+
+def test_sums_of_int8_wrap_around_alike(monkeypatch):
+    """Biases at both ends of s32, which no calibration makes: the same bytes on every instruction set."""
+    frame = np.random.default_rng(0).random((5, 30, 3), dtype=np.float32)
+    levels = np.rint(frame * 255).astype(np.int64)
+    bias = np.array([2**31 - 1, -(2**31), 5], np.int32)
+    steps = np.full(3, 2.0**-31, np.float32)
+    total = (levels.sum(axis=2, keepdims=True) * 127 + bias + 2**31) % 2**32 - 2**31
+    expected = np.clip(total.astype(np.float32) * steps, 0, 1)
+    for isa in _core.available_isas():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        made = program("int8", (3, 1, False, True, 1 / 255, 0), FIRST)
+        conv(made, 0, 1, np.full((3, 3, 1, 1), 127, np.int8), bias, scales=steps)
+        made.store(1, 1, False)
+        np.testing.assert_array_equal(made.run(frame), expected, err_msg=isa)
+        made = program("int8", (3, 1, False, True, 1 / 255, 0), FIRST, FIRST)
+        conv(made, 0, 1, np.full((3, 3, 1, 1), 127, np.int8), np.zeros(3, np.int32))
+        made.sum(1, 2, 1, bias, steps)
+        made.store(2, 1, False)
+        np.testing.assert_array_equal(made.run(frame), expected, err_msg=isa)
+
+
+DTYPES = ("float32", "int8", "int32", "float64", "object", ">f4")
+CHANNELS = (1, 3, 4, 8, 12, 24, 33)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_calls_are_refused_or_make_a_picture(data):
+    """Steps drawn at random, most of them right but for one argument; `tests/test_sanitizers.py` runs this too."""
+    precision = data.draw(st.sampled_from([p for p in PRECISIONS if p in _core.precisions()]))
+    made = _core.ConvProgram(precision)
+
+    def tell(method, *arguments):
+        try:
+            method(*arguments)
+        except ValueError:
+            return False
+        return True
+
+    held = []
+    for i in range(data.draw(st.integers(1, 6))):
+        channels, factor = data.draw(st.sampled_from(CHANNELS)), data.draw(st.sampled_from((1, 1, 1, 2)))
+        floats, packed = data.draw(st.sampled_from(((True, True), (True, True), (True, False), (False, True))))
+        if tell(made.tensor, channels, 1 if i == 0 else factor, floats, packed, 1 / 255, 3):
+            held.append((channels, 1 if i == 0 else factor))
+    if not held:
+        return
+    numbers = st.integers(-1, len(held))
+    mostly = st.sampled_from((True,) * 9 + (False,))
+    for target in range(1, len(held)):
+        source = data.draw(st.integers(0, target - 1))
+        (deep, before), (out, after) = held[source], held[target]
+        factor = max(1, after // before) if data.draw(mostly) else data.draw(st.integers(-1, 3))
+        add = data.draw(numbers) if data.draw(st.booleans()) else -1
+        bound = data.draw(st.sampled_from((INF, 0.9)))
+        outputs = out * factor**2
+        kind = data.draw(st.sampled_from(("conv", "conv", "int8", "raw", "gather", "sum")))
+        if kind == "gather":
+            table = np.arange(factor**2 * out, dtype=np.int32) % deep
+            tell(made.gather, source, target, factor, table, NONE, add, -INF, bound)
+        elif kind == "sum":
+            bias = np.zeros(out, data.draw(st.sampled_from(("float32", "int32"))))
+            scales = np.ones(out, np.float32) if bias.dtype == np.int32 else NONE
+            tell(made.sum, source, target, deep // out if data.draw(mostly) else 3, bias, scales)
+        else:
+            dtype = "float32" if kind == "conv" else "int8"
+            dtype = dtype if data.draw(mostly) else data.draw(st.sampled_from(DTYPES))
+            size = [data.draw(st.sampled_from((1, 3, 5, 9))) for _ in range(2)]
+            kernel = np.ones((outputs, deep, *size), dtype)
+            bias = np.zeros(outputs, "float32" if kind == "conv" else "int32")
+            bias = bias if data.draw(mostly) else bias.astype(data.draw(st.sampled_from(DTYPES)))
+            scales = np.full(outputs, 1e-3, np.float32) if kind == "int8" else NONE
+            slopes = np.zeros(outputs, np.float32) if data.draw(st.booleans()) else NONE
+            tell(made.conv, source, target, kernel, bias, scales, slopes, add, -INF, bound, factor)
+    last = data.draw(st.integers(0, len(held)))
+    factor = 1 if last >= len(held) else max(1, round((held[last][0] / held[0][0]) ** 0.5))
+    stored = tell(made.store, last, factor, data.draw(st.booleans()))
+    frame = np.full((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40)), held[0][0]), 7, np.uint8)
+    if not stored:
+        with pytest.raises(ValueError, match="no end"):
+            made.run(frame)
+        return
+    picture = made.run(frame, data.draw(st.sampled_from((0, 1, 5))))
+    scale = held[last][1] * factor
+    assert picture.shape == (frame.shape[0] * scale, frame.shape[1] * scale, frame.shape[2])
+    assert (picture == made.run(frame)).all()  # nothing in it was anything else's memory
