@@ -2,10 +2,11 @@
 
 Whole calls are timed, uint8 picture in, uint8 picture out. Ways whose picture differs from fastsr's of the same
 precision are named and not timed; the others take turns, each in a process of its own, round after round, so that
-whatever disturbs the machine disturbs them all. Writes benchmarks/results/cpu-engines.json: medians, minima, the ratio
-to PyTorch, and the share of the rate at which the machine multiplies and adds in registers at the same precision (above
-one where Winograd needs fewer operations). `--dry` only prints. Peers that are not installed, or whose process ends
-(for want of memory, say), are named and left out.
+whatever disturbs the machine disturbs them all. Writes benchmarks/results/cpu-engines-KIND.json, one file for each kind
+of processor (its best instruction set, such as avx2): medians, minima, the ratio to PyTorch, and the share of the rate
+at which the machine multiplies and adds in registers at the same precision (above one where Winograd needs fewer
+operations). `--dry` only prints. Peers that are not installed, or whose process ends (for want of memory, say), are
+named and left out.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import dataclasses
 import importlib
 import importlib.util
 import json
+import os
 import statistics
 import tempfile
 from collections.abc import Callable
@@ -34,11 +36,16 @@ from fastsr import _core, catalog, graph, qdq, quantized
 from fastsr.engines.cpu import CpuEngine
 from fastsr.graph import RANGES, Graph, Node
 
-RESULTS = Path(__file__).parent / "results" / "cpu-engines.json"
+RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 270, 480
 UNTRAINED = "compact-64x16"  # between fast-x4 and srgan-x4 in size
 TOLERANCE = {"fp32": 1, "bf16": 8, "int8": 24}  # levels of 255; sums that round differently part from one another
 RATE_ROUNDS = 4_000_000
+
+
+def results_file(kind: str) -> Path:
+    """Where the results of a kind of processor are (see `machine.kind`)."""
+    return RESULTS / f"cpu-engines-{kind}.json"
 
 
 def calibrated(network: Graph) -> Graph:
@@ -287,10 +294,13 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=120, help="seconds of a model after which 3 rounds suffice")
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
     arguments = parser.parse_args()
+    if os.environ.get("FASTSR_ISA") and not arguments.dry:
+        parser.error("FASTSR_ISA is set: results are kept of what the processor does best; unset it or add --dry")
+    file = results_file(machine.kind())
     absent = [name for name in ("openvino", "ncnn") if importlib.util.find_spec(name) is None]
     if absent:
         print(f"not installed, left out: {', '.join(absent)}")
-    kept = json.loads(RESULTS.read_text())["results"] if arguments.models and RESULTS.exists() else []
+    kept = json.loads(file.read_text())["results"] if arguments.models and file.exists() else []
     results = {result["model"]: result for result in kept}
     for model in arguments.models or [*fastsr.models(), UNTRAINED]:
         made = measure(model, arguments.rounds, arguments.patience)
@@ -298,7 +308,7 @@ def main() -> None:
         results[made["model"]] = made
     if not arguments.dry:
         content = {"machine": machine.describe(), "absent": absent, "results": list(results.values())}
-        RESULTS.write_text(json.dumps(content, indent=2) + "\n")
+        file.write_text(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,11 @@ def describe() -> dict[str, Any]:
     }
 
 
+def kind() -> str:
+    """The kind of processor: the best instruction set that the native engine has here, whatever FASTSR_ISA says."""
+    return _core.available_isas()[-1]
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -1,7 +1,8 @@
 """Quality against speed, as a picture for README: PSNR on BSD100 over frames per second, 480x270 to 1920x1080.
 
-Read from benchmarks/results/quality.json, cpu-engines.json and upscalers.json by `python -m benchmarks.report`. Of the
-latter OpenCV's filters: PSNR says nothing of generators that were trained for detail, such as Real-ESRGAN's.
+Read from benchmarks/results/quality.json, upscalers.json and the cpu-engines-KIND.json of the same kind of processor by
+`python -m benchmarks.report`. Of upscalers.json OpenCV's filters: PSNR says nothing of generators that were trained for
+detail, such as Real-ESRGAN's.
 """
 
 from __future__ import annotations

@@ -54,18 +54,30 @@ def ops() -> str:
 
 
 PEERS = {"PyTorch eager fp32, NHWC": "PyTorch NHWC", "PyTorch eager fp32, NCHW": "PyTorch NCHW"}
-PEERS |= {"PyTorch compiled fp32, NHWC": "torch.compile"}
+PEERS |= {"PyTorch compiled fp32, NHWC": "torch.compile", "PyTorch eager bf16, NHWC": "PyTorch bf16"}
 PEERS |= {"ONNX Runtime fp32": "ONNX Runtime", "ONNX Runtime int8 QDQ": "ONNX Runtime int8"}
-PEERS |= {"OpenVINO fp32": "OpenVINO", "OpenVINO int8 QDQ": "OpenVINO int8", "ncnn fp32": "ncnn"}
+PEERS |= {"OpenVINO fp32": "OpenVINO", "OpenVINO bf16": "OpenVINO bf16", "OpenVINO int8 QDQ": "OpenVINO int8"}
+PEERS |= {"ncnn fp32": "ncnn"}
+
+
+def engines() -> dict[str, dict[str, Any]]:
+    """What `benchmarks.cpu_engines` measured, by kind of processor."""
+    files = sorted(RESULTS.glob("cpu-engines-*.json"))
+    return {path.stem.removeprefix("cpu-engines-"): _read(path.name) for path in files}
 
 
 def cpu_engines() -> str:
-    """A row per model and precision: milliseconds and how many times faster than each peer."""
-    content = _read("cpu-engines.json")
-    peers = {k: v for k, v in PEERS.items() if any(k in result["rows"] for result in content["results"])}
-    lines = ["| 480x270 | fastsr, ms | " + " | ".join(f"vs {p}" for p in peers.values()) + " |"]
-    lines.append("|---|---|" + "---|" * len(peers))
-    for result in content["results"]:
+    """A table for each kind of processor."""
+    return "\n\n".join(engines_table(kind, content) for kind, content in engines().items())
+
+
+def engines_table(kind: str, content: dict[str, Any]) -> str:
+    """A row per model and precision: milliseconds, how many times faster than each peer, the share of the peak."""
+    results = content["results"]
+    peers = {k: v for k, v in PEERS.items() if any(k in result["rows"] for result in results)}
+    lines = [f"| 480x270, {kind} | fastsr, ms | of the peak | " + " | ".join(f"vs {p}" for p in peers.values()) + " |"]
+    lines.append("|---|---|---|" + "---|" * len(peers))
+    for result in results:
         for precision in ("fp32", "bf16", "int8"):
             ours = result["rows"].get(f"fastsr {precision}")
             if ours is None:
@@ -74,15 +86,18 @@ def cpu_engines() -> str:
             ratios = ["" if t is None else f"{t / ours['median_ms']:.1f}x" for t in times]
             name, _, remark = result["model"].partition(" ")
             name = f"`{name}`{remark and ' ' + remark}, {precision}"
-            lines.append(f"| {name} | {ours['median_ms']:.0f} | " + " | ".join(ratios) + " |")
-    results = content["results"]
+            cells = [f"{ours['median_ms']:.0f}", f"{ours['share_of_peak']:.0%}", *ratios]
+            lines.append(f"| {name} | " + " | ".join(cells) + " |")
     left_out = sorted({f"{way} ({r['model']})" for r in results for way in r.get("excluded", {})})
     apart = f" Not timed, because its picture differs: {', '.join(left_out)}." if left_out else ""
     ended = sorted({f"{way} ({r['model']})" for r in results for way in r.get("ended", {})})
     apart += f" Ended before it had made a picture: {', '.join(ended)}." if ended else ""
     absent = f" Not installed: {', '.join(content['absent'])}." if content["absent"] else ""
-    rounds = " or ".join(str(n) for n in sorted({result["rounds"] for result in content["results"]}, reverse=True))
-    note = f"Medians of {rounds} interleaved rounds, from pixels to pixels.{absent}{apart} "
+    rounds = " or ".join(str(n) for n in sorted({result["rounds"] for result in results}, reverse=True))
+    note = (
+        f"Medians of {rounds} interleaved rounds, from pixels to pixels; the peak is the rate of multiplications and "
+    )
+    note += f"additions in registers at the same precision, which Winograd's fewer ones exceed.{absent}{apart} "
     return "\n".join([*lines, "", note + _where(content)])
 
 
@@ -179,7 +194,8 @@ def main() -> int:
         return int(made != text)
     README.write_text(made)
     picture()
-    plot.draw(_read("quality.json"), _read("cpu-engines.json"), _read("upscalers.json"), PLOT)
+    filters = _read("upscalers.json")
+    plot.draw(_read("quality.json"), engines()[filters["machine"]["isa"]], filters, PLOT)
     return 0
 
 

@@ -153,14 +153,7 @@ class Program {
     const py::array kept = straight(bias);
     const Array b = view(kept, "bias");
     checks_.sum(source, target, terms, b, scales.size());
-    Floats values;
-    std::vector<int32_t> starts;
-    if (scales.empty()) {
-      values = listed<float>(b);
-    } else {
-      starts = listed<int32_t>(b);
-    }
-    program_.sum(source, target, terms, std::move(values), std::move(starts), std::move(scales));
+    program_.sum(source, target, terms, listed<float>(b), std::move(scales));
     checks_.made(target);
   }
 

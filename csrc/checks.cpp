@@ -244,13 +244,13 @@ void ProgramChecks::gather(int source, int target, int factor, const std::vector
 
 void ProgramChecks::sum(int source, int target, int terms, const Array& bias, size_t scales) const {
   const Tensor &from = this->source(source), &to = this->target(target);
-  require(from.floats && to.floats && terms >= 1 && terms % 2 == 1 && terms <= cpu::kMaxKernel &&
-              from.channels == terms * to.channels && to.factor == from.factor,
-          "tensors do not fit");
   require(from.sums == (scales > 0), "scales belong to the sums of int8");
-  require(scales == 0 || static_cast<int64_t>(scales) == to.channels, "scales do not fit");
-  require(bias.dtype == (from.sums ? "int32" : "float32") && bias.shape == std::vector<int64_t>{to.channels},
-          std::string("bias does not fit: one ") + (from.sums ? "int32" : "float32") + " number per output is needed");
+  require(from.floats && to.floats && terms >= 1 && terms % 2 == 1 && terms <= cpu::kMaxKernel &&
+              from.channels == (from.sums ? terms + 1 : terms) * to.channels && to.factor == from.factor,
+          "tensors do not fit");
+  require(scales == 0 || static_cast<int64_t>(scales) == from.channels, "scales do not fit");
+  require(bias.dtype == "float32" && bias.shape == std::vector<int64_t>{to.channels},
+          "bias does not fit: one float32 number per output is needed");
 }
 
 void ProgramChecks::store(int source, int factor, bool residual) const {

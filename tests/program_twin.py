@@ -60,12 +60,15 @@ def _gather(step, tensors):
 
 
 def _sum(step, tensors):
-    x = tensors[step.source]
+    x = tensors[step.source].astype(np.float32)
+    if step.scales is not None:
+        x = x * step.scales
     half, channels = step.terms // 2, len(step.bias)
     padded = np.pad(x, ((half, half), (0, 0), (0, 0)))
-    rows = [padded[k : k + len(x), :, k * channels : (k + 1) * channels] for k in range(step.terms)]
-    total = sum(rows) + step.bias
-    return (total if step.scales is None else total.astype(np.float32) * step.scales).astype(np.float32)
+    total = np.broadcast_to(step.bias, (*x.shape[:2], channels))
+    for k in range(step.terms):
+        total = total + padded[k : k + len(x), :, k * channels : (k + 1) * channels]
+    return total if step.scales is None else total + x[:, :, step.terms * channels :]
 
 
 def run_program(program, frame):

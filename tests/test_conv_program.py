@@ -118,9 +118,9 @@ def test_biases_of_int8_are_numbers():
 
 
 def raw():
-    """Sums of int8 kept as integers in tensor 1, of nine channels."""
-    made = program("int8", (3, 1, True, True), (9, 1, True, False), (3, 1, True, False), (9, 1, True, False))
-    conv(made, 0, 1, np.zeros((9, 3, 1, 3), np.int8))
+    """Sums of int8 kept as integers in tensor 1: three rows of three channels and what the middle one's miss."""
+    made = program("int8", (3, 1, True, True), (12, 1, True, False), (3, 1, True, False), (12, 1, True, False))
+    conv(made, 0, 1, np.zeros((12, 3, 1, 3), np.int8))
     return made
 
 
@@ -129,18 +129,20 @@ def test_integers_are_only_summed():
     with pytest.raises(ValueError, match="raw sums are only stored"):
         conv(made, 0, 1, np.zeros((9, 3, 1, 3), np.int8), low=0.0)
     for step in (
-        lambda made: made.gather(1, 3, 1, np.arange(9, dtype=np.int32), NONE, -1, -INF, INF),
+        lambda made: made.gather(1, 3, 1, np.arange(12, dtype=np.int32), NONE, -1, -INF, INF),
         lambda made: made.sum(1, 2, 3, np.zeros(3, np.float32), NONE),
-        lambda made: conv(made, 1, 3, (9, 9, 1, 1)),
-        lambda made: conv(made, 0, 3, (9, 3, 1, 1), add=1),
+        lambda made: made.sum(1, 2, 3, np.zeros(3, np.float32), np.ones(3, np.float32)),
+        lambda made: made.sum(1, 2, 5, np.zeros(3, np.float32), np.ones(12, np.float32)),
+        lambda made: conv(made, 1, 3, (12, 12, 1, 1)),
+        lambda made: conv(made, 0, 3, (12, 3, 1, 1), add=1),
     ):
         with pytest.raises(ValueError, match=r"fit|scales belong|not held"):
             step(raw())
     made = raw()
-    for bias in (np.array(["a"] * 3, object), np.zeros(3, np.float32), np.zeros(4, np.int32)):
+    for bias in (np.array(["a"] * 3, object), np.zeros(3, np.int32), np.zeros(4, np.float32)):
         with pytest.raises(ValueError, match=r"numbers|bias does not fit"):
-            made.sum(1, 2, 3, bias, np.ones(3, np.float32))
-    made.sum(1, 2, 3, np.zeros(3, np.int32), np.ones(3, np.float32))
+            made.sum(1, 2, 3, bias, np.ones(12, np.float32))
+    made.sum(1, 2, 3, np.zeros(3, np.float32), np.ones(12, np.float32))
     made.store(2, 1, False)
 
 
@@ -189,9 +191,11 @@ def test_sums_of_int8_wrap_around_alike(monkeypatch):
         conv(made, 0, 1, np.full((3, 3, 1, 1), 127, np.int8), bias, scales=steps)
         made.store(1, 1, False)
         np.testing.assert_array_equal(made.run(frame), expected, err_msg=isa)
-        made = program("int8", (3, 1, False, True, 1 / 255, 0), FIRST, FIRST)
-        conv(made, 0, 1, np.full((3, 3, 1, 1), 127, np.int8), np.zeros(3, np.int32))
-        made.sum(1, 2, 1, bias, steps)
+        made = program("int8", (3, 1, False, True, 1 / 255, 0), (6, 1, True, False), FIRST)
+        kernel = np.zeros((6, 3, 1, 1), np.int8)
+        kernel[:3] = 127
+        conv(made, 0, 1, kernel, np.concatenate([bias, bias * 0]))
+        made.sum(1, 2, 1, np.zeros(3, np.float32), np.concatenate([steps, steps]))
         made.store(2, 1, False)
         np.testing.assert_array_equal(made.run(frame), expected, err_msg=isa)
 
@@ -236,9 +240,9 @@ def test_any_calls_are_refused_or_make_a_picture(data):
             table = np.arange(factor**2 * out, dtype=np.int32) % deep
             tell(made.gather, source, target, factor, table, NONE, add, -INF, bound)
         elif kind == "sum":
-            bias = np.zeros(out, data.draw(st.sampled_from(("float32", "int32"))))
-            scales = np.ones(out, np.float32) if bias.dtype == np.int32 else NONE
-            tell(made.sum, source, target, deep // out if data.draw(mostly) else 3, bias, scales)
+            scales = data.draw(st.sampled_from((NONE, np.ones(deep, np.float32))))
+            terms = deep // out - (len(scales) > 0) if data.draw(mostly) else 3
+            tell(made.sum, source, target, terms, np.zeros(out, np.float32), scales)
         else:
             dtype = "float32" if kind == "conv" else "int8"
             dtype = dtype if data.draw(mostly) else data.draw(st.sampled_from(DTYPES))

@@ -1,5 +1,6 @@
 """The native engine: agreement, exactness for any cut, number of threads and instruction set, int8, refusals."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -149,8 +150,10 @@ def test_int8_is_near_onnx_runtimes(networks, engines, name):
     made = engines[name, "int8"].run(frame).astype(int)
     expected = OnnxEngine(networks[name], "int8", None).run(frame).astype(int)
     difference = np.abs(made - expected)
-    assert (difference > 1).mean() < 0.02  # a level that rounded the other way moves what follows
-    assert difference.mean() < 0.2
+    by_rows = any(isinstance(step, Sum) for step in lower(networks[name], "int8").steps)  # whose kernels are finer here
+    # A level that rounded the other way moves what follows.
+    assert (difference > 1).mean() < (0.1 if by_rows else 0.02)
+    assert difference.mean() < (0.5 if by_rows else 0.2)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -207,10 +210,10 @@ def results(folder, paths, **environment):
 
 def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):
     paths = [networks[name].path for name in NATIVE if name != "gray-x1"]
-    expected = results(tmp_path, paths, FASTSR_NUM_THREADS="1")
-    for made in (results(tmp_path, paths, FASTSR_NUM_THREADS=n) for n in ("2",)):
-        for key, value in expected.items():
-            np.testing.assert_array_equal(made[key], value, err_msg=key)
+    isa = _core.available_isas()[-1]
+    expected = results(tmp_path, paths, FASTSR_NUM_THREADS="1", FASTSR_ISA=isa)
+    for key, value in results(tmp_path, paths, FASTSR_NUM_THREADS="2", FASTSR_ISA=isa).items():
+        np.testing.assert_array_equal(value, expected[key], err_msg=key)
     for isa in _core.available_isas():
         made = results(tmp_path, paths, FASTSR_ISA=isa)
         for key, value in expected.items():
@@ -233,6 +236,7 @@ def test_fp32_is_one_result_whatever_vectors_the_channels_fill(channels, tmp_pat
     """Channels are filled up to whole vectors: which algorithm computes them must not follow from that."""
     network = graph.read(stack(channels).save(tmp_path / "m.onnx"))
     frame = frame_of(9, 37, 121, dtype=np.float32)
+    monkeypatch.setenv("FASTSR_ISA", with_fma()[0])
     expected = CpuEngine(network, "fp32", None).run(frame)
     for isa in with_fma():
         monkeypatch.setenv("FASTSR_ISA", isa)
@@ -366,6 +370,17 @@ def test_an_srresnet_is_convolutions_and_one_sum(tmp_path):
     assert [s.factor for s in program.steps[:-1]] == [1, 1, 1, 2, 2, 1]
     assert program.steps[2].after.add == 1
     assert not any(isinstance(s, Gather) for s in program.steps)
+
+
+def test_a_tail_in_int8_keeps_what_its_middle_row_weighs():
+    """A trained 9x9 tail has taps near 1 in its middle and near 0.01 around: one grid for all would lose the latter."""
+    bare = graph.read(catalog.find("srgan-x4"))
+    last = [node for node in bare.nodes if node.op == "Conv"][-1]
+    network = dataclasses.replace(bare, metadata={**bare.metadata, "ranges": json.dumps({last.inputs[0]: (-0.5, 2.5)})})
+    with Image.open(SAMPLE) as photo:
+        pixels = np.asarray(photo.convert("RGB").crop((60, 60, 95, 87)))
+    made, exact = (CpuEngine(network, p, None).run(pixels).astype(int) for p in ("int8", "fp32"))
+    assert np.sqrt(np.square(made - exact).mean()) < 1.1  # levels, of which the input's grid of u8 costs most; else 2.9
 
 
 def test_int8_without_ranges_says_how_to_get_them(tmp_path):

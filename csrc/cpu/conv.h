@@ -109,7 +109,7 @@ struct SpreadRow {
   int64_t plane;  // floats from plane to plane
 };
 
-// Up to four rows of a convolution for conv_winograd_tiles.h. Its outputs are not packed.
+// Up to four rows of a convolution for conv_winograd_tiles.h.
 struct TileRows {
   const PackedConv* conv;
   const float* rows[kTilePlanes];  // the input's, from the pixel left of the first tile on
@@ -118,6 +118,8 @@ struct TileRows {
   int from, to;                    // rows of the four that are made: from..to - 1
   const Place* places;             // row after row, one per vector
   Stride stride;
+  Packed packed;  // how outputs are packed
+  Grid grid;
 };
 
 // Frame pixels to the first tensor.
@@ -141,13 +143,14 @@ struct GatherRow {
   const int32_t* table;
 };
 
-// Kernel rows computed apart, added up: target[x][c] = start[c] + sum over k of rows[k][x][k * channels + c].
+// Kernel rows computed apart, added up: target[x][c] = start[c] + sum over k of rows[k][x][k * channels + c], each of
+// them times its own scale where `scales` is set.
 struct SumRow {
-  const float* rows[kMaxKernel];  // s32 where `scales` is set
+  const float* rows[kMaxKernel + 1];  // s32 where `scales` is set
   int terms;
   int64_t count, channels, source_stored, target_stored;
-  const float* starts;  // s32 where `scales` is set
-  const float* scales;  // or null
+  const float* starts;
+  const float* scales;  // one per channel of the source, or null
   float* target;
 };
 

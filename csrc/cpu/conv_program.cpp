@@ -2,7 +2,6 @@
 #include "conv_program.h"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 
 #include "conv_pack.h"
@@ -58,10 +57,15 @@ int ConvProgram::tensor(int channels, int factor, bool floats, bool packed, Grid
   return static_cast<int>(tensors_.size()) - 1;
 }
 
+// bf16 is what convolutions of packed tensors are computed in.
+bool ConvProgram::in_float(const ConvSpec& spec) const {
+  return spec.levels == nullptr && !(kind_ == Packed::bf16 && tensors_[spec.source].packed);
+}
+
 // Adds a convolution that conv_winograd_tiles.h makes, if it is one.
 bool ConvProgram::tile_conv(const ConvSpec& spec) {
   Tensor &source = tensors_[spec.source], &target = tensors_[spec.target];
-  if (kind_ != Packed::none || spec.rows != 3 || spec.columns != 3 || spec.source == 0 || spec.in < kTilesFrom ||
+  if (!in_float(spec) || spec.rows != 3 || spec.columns != 3 || spec.source == 0 || spec.in < kTilesFrom ||
       spec.out < kTilesFromOutputs) {
     return false;
   }
@@ -95,8 +99,7 @@ bool ConvProgram::tile_conv(const ConvSpec& spec) {
 
 void ConvProgram::conv(const ConvSpec& spec) {
   if (tile_conv(spec)) return;
-  // In float: bf16 is what convolutions of packed tensors are computed in.
-  const bool exact = spec.levels == nullptr && !(kind_ == Packed::bf16 && tensors_[spec.source].packed);
+  const bool exact = in_float(spec);
   const bool vectors = exact && spec.source != 0;  // the input's pixels lie closer together than a vector's channels
   const bool winograd = vectors && spec.rows == 3 && spec.columns == 3;
   const bool flat = vectors && spec.rows == 1 && spec.columns % kTileColumns == 0;
@@ -173,17 +176,14 @@ void ConvProgram::gather(int source, int target, int factor, std::vector<int32_t
   steps_.push_back(std::move(step));
 }
 
-void ConvProgram::sum(int source, int target, int terms, std::vector<float> bias, std::vector<int32_t> starts,
-                      std::vector<float> scales) {
+void ConvProgram::sum(int source, int target, int terms, std::vector<float> bias, std::vector<float> scales) {
   Step step;
   step.kind = Kind::sum;
   step.source = source;
   step.target = target;
-  step.terms = terms;
+  step.terms = scales.empty() ? terms : terms + 1;
   step.reach[0] = terms / 2;
-  const size_t bytes = 4 * static_cast<size_t>(tensors_[target].channels);
-  step.starts = Block(bytes);
-  std::memcpy(step.starts.data(), scales.empty() ? static_cast<const void*>(bias.data()) : starts.data(), bytes);
+  step.starts = std::move(bias);
   step.scales = std::move(scales);
   steps_.push_back(std::move(step));
 }

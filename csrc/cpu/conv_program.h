@@ -55,9 +55,9 @@ class ConvProgram {
   // target = source with channel table[dy][dx][c] at sub-pixel (dy, dx); factor 1 copies.
   void gather(int source, int target, int factor, std::vector<int32_t> table, int add, std::vector<float> slopes,
               bool clipped, float low, float high);
-  // target = sums of the rows of `source`, which holds `terms` kernel rows of `channels` each.
-  void sum(int source, int target, int terms, std::vector<float> bias, std::vector<int32_t> starts,
-           std::vector<float> scales);
+  // target = bias + sums of the rows of `source`, which holds `terms` kernel rows of `channels` each. With scales
+  // `source` holds s32 and once more as many channels, which are added to the middle row.
+  void sum(int source, int target, int terms, std::vector<float> bias, std::vector<float> scales);
   // The last step: `source`, shuffled by `factor`, plus the repeated input, to pixels. No step may follow.
   void store(int source, int factor, bool residual);
 
@@ -96,8 +96,7 @@ class ConvProgram {
     Finish finish;
     std::vector<int32_t> table;
     int terms = 0;
-    Block starts;
-    std::vector<float> scales;
+    std::vector<float> starts, scales;
     bool residual = false;
   };
   struct Frame;
@@ -105,6 +104,7 @@ class ConvProgram {
   struct Cut;
   using Memory = std::pair<size_t, Block>;  // bytes, and where they are
 
+  bool in_float(const ConvSpec& spec) const;
   bool tile_conv(const ConvSpec& spec);
   int spread_of(int source);
   int64_t ring_row(const Tensor& t, const Interval& columns, int64_t sample) const;
@@ -136,7 +136,7 @@ class ConvProgram {
   std::vector<Step> steps_;
   int64_t body_factor_ = 1;  // of the tensor that `store` reads
   int64_t lead_ = 0;         // rows of that tensor between the first layer's start and the first row that is stored
-  bool teams_ = false;       // threads share the rows of a unit rather than cut the frame into more of them
+  bool teams_ = false;       // rows are made four at a time: threads may share them, however little they are
   mutable std::mutex mutex_;
   mutable std::vector<Memory> spare_;  // memory of finished units
 };

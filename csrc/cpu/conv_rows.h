@@ -54,27 +54,57 @@ inline void gather_row(const GatherRow& row) {
   }
 }
 
-// Sums of s32 wrap around, as those in the convolutions do: T is then unsigned.
-template <typename T>
-FASTSR_HOT T sum_one(const SumRow& row, int64_t x, int64_t c) {
-  T sum;
-  std::memcpy(&sum, row.starts + c, sizeof sum);
+constexpr int64_t kFew = 4;  // channels that are summed at once
+typedef float FewFloats __attribute__((vector_size(4 * kFew)));
+typedef int32_t FewInts __attribute__((vector_size(4 * kFew)));
+
+// Of up to kFew channels: reads that many of each row, and keeps as many as there are.
+template <bool kScaled>
+void sum_few(const SumRow& row) {
+  FewFloats start{}, scales[kMaxKernel + 1];
+  FewInts kept{};
+  for (int64_t c = 0; c < row.channels; ++c) {
+    start[c] = row.starts[c];
+    kept[c] = -1;
+  }
+  for (int k = 0; kScaled && k < row.terms; ++k) {
+    for (int64_t c = 0; c < row.channels; ++c) scales[k][c] = row.scales[k * row.channels + c];
+    for (int64_t c = row.channels; c < kFew; ++c) scales[k][c] = 0.f;
+  }
+  for (int64_t x = 0; x < row.count; ++x) {
+    FewFloats sum = start;
+    for (int k = 0; k < row.terms; ++k) {
+      const float* term = row.rows[k] + x * row.source_stored + k * row.channels;
+      if (kScaled) {
+        sum += __builtin_convertvector(load_vector<FewInts>(term), FewFloats) * scales[k];
+      } else {
+        sum += load_vector<FewFloats>(term);
+      }
+    }
+    float* target = row.target + x * row.target_stored;
+    store_vector(target, reinterpret_cast<FewInts>(sum) & kept);
+    for (int64_t c = kFew; c < row.target_stored; ++c) target[c] = 0.f;
+  }
+}
+
+FASTSR_HOT float sum_one(const SumRow& row, int64_t x, int64_t c) {
+  float sum = row.starts[c];
   for (int k = 0; k < row.terms; ++k) {
-    T term;
-    std::memcpy(&term, row.rows[k] + x * row.source_stored + k * row.channels + c, sizeof term);
-    sum += term;
+    const float* term = row.rows[k] + x * row.source_stored + k * row.channels + c;
+    int32_t level;
+    std::memcpy(&level, term, sizeof level);
+    sum += row.scales == nullptr ? *term : static_cast<float>(level) * row.scales[k * row.channels + c];
   }
   return sum;
 }
 
 inline void sum_row(const SumRow& row) {
+  if (row.channels <= kFew && (row.terms - 1) * row.channels + kFew <= row.source_stored) {
+    return row.scales == nullptr ? sum_few<false>(row) : sum_few<true>(row);
+  }
   for (int64_t x = 0; x < row.count; ++x) {
     float* target = row.target + x * row.target_stored;
-    for (int64_t c = 0; c < row.channels; ++c) {
-      target[c] = row.scales == nullptr
-                      ? sum_one<float>(row, x, c)
-                      : static_cast<float>(static_cast<int32_t>(sum_one<uint32_t>(row, x, c))) * row.scales[c];
-    }
+    for (int64_t c = 0; c < row.channels; ++c) target[c] = sum_one(row, x, c);
     for (int64_t c = row.channels; c < row.target_stored; ++c) target[c] = 0.f;
   }
 }

@@ -11,6 +11,7 @@ namespace fastsr::cpu {
 namespace {
 
 constexpr int64_t kUnitBytes = 32 << 20;  // that the rings of one unit may fill, for each thread that works on it
+constexpr double kTeamWork = 1e7;  // multiplications of a row, on average, from which sharing rows pays everywhere
 
 }  // namespace
 
@@ -24,6 +25,8 @@ struct ConvProgram::Cut {
 // are, weighed by the work of the layers, what a unit computes beyond its own.
 ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
   double extra[2] = {0, 0};
+  double a_pixel = 0,
+         rows_made = 0;  // multiplications of an input pixel, rows of all layers, for each row of the input
   for (int axis = 0; axis < 2; ++axis) {
     std::vector<Interval> need;
     needs(kFarRow * body_factor_, kFarRow * body_factor_ + body_factor_ - 1, axis, need);
@@ -38,13 +41,16 @@ ConvProgram::Cut ConvProgram::cut(const FrameShape& shape, int64_t side) const {
       const Interval& n = need[step.target];
       extra[axis] += mine * (static_cast<double>(n.last - n.first + 1) / t.factor - 1);
       total += mine;
+      rows_made += static_cast<double>(t.factor) / step.factor / (step.kind == Kind::tiles ? kTileOutputs : 1);
     }
+    a_pixel = total;
     extra[axis] /= total;
   }
   const int threads = thread_count();
+  const bool teams = teams_ || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;  // of two axes
   Cut best{1, 1, 1};
   double best_time = 1e300;
-  for (int team = 1; team <= (teams_ ? threads : 1); ++team) {
+  for (int team = 1; team <= (teams ? threads : 1); ++team) {
     if (team > 1 && shape.width < team * kTeamColumns) break;
     int64_t widest = shape.width;
     const int64_t least = std::max<int64_t>(16, static_cast<int64_t>(extra[1]));  // else most of a unit is margin

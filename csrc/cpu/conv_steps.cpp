@@ -88,18 +88,18 @@ void ConvProgram::make_part(const Unit& unit, const Step& step, int64_t y, Inter
                  tensor.channels,
                  tensors_[step.source].stored,
                  tensor.stored,
-                 reinterpret_cast<const float*>(step.starts.data()),
+                 step.starts.data(),
                  step.scales.empty() ? nullptr : step.scales.data(),
                  floats(t, y, columns.first)};
       const int64_t height = unit.frame.shape.height * tensors_[step.source].factor;
       for (int k = 0; k < step.terms; ++k) {
-        const int64_t from = y - step.reach[0] + k;
+        const int64_t from = k <= 2 * step.reach[0] ? y - step.reach[0] + k : y;
         const Ring& ring = unit.floats[step.source];
         row.rows[k] = from >= 0 && from < height ? floats(step.source, from, columns.first)
                                                  : reinterpret_cast<const float*>(ring.outside);
       }
       kernels_.sum(row);
-      finish();
+      if (tensor.packed) finish();
       break;
     }
     case Kind::store: {
@@ -199,6 +199,8 @@ void ConvProgram::tiles_part(const Unit& unit, const Step& step, int64_t y, Inte
   band.from = static_cast<int>(std::max<int64_t>(0, -top));
   band.to = static_cast<int>(std::min<int64_t>(kTileOutputs, height - top));
   band.stride = stride(unit, step);
+  band.packed = tensors_[step.target].packed ? kind_ : Packed::none;
+  band.grid = tensors_[step.target].grid;
   for (int k = 0; k < kTilePlanes; ++k) {
     const int64_t from = top - 1 + k, x = begin - 1 - input.first;
     const uint8_t* row = from >= 0 && from < height ? input.at(from, input.first) : input.outside;

@@ -16,7 +16,8 @@ FASTSR_HOT void store_packed(uint8_t* out, Floats v, Packed kind, const Grid& gr
     return;
   }
   const Floats scaled = v * splat(inverse), zero = splat(static_cast<float>(grid.zero));
-  const Ints level = to_nearest(smaller(larger(scaled, -zero), splat(255.f) - zero));  // less the zero point
+  // Less the zero point. What is kept of the integers is their low bytes.
+  const Ints level = near_integer(smaller(larger(scaled, -zero), splat(255.f) - zero));
   if (kind == Packed::s16) {
     store_vector(out, __builtin_convertvector(level, Shorts));
   } else {

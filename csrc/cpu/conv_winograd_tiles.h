@@ -95,7 +95,7 @@ FASTSR_HOT void plane_run(const float* spread, int64_t stored, const uint8_t* we
 }
 
 // One group of output vectors. The six planes of a column are gathered to four rows at once, while they are in L1.
-template <int kVectors>
+template <bool kPacks, int kVectors>
 void tiles_group(const TileRows& band, const ConvRow (&rows)[kTileOutputs], const float* spread, int64_t plane,
                  float* scratch, int64_t first, int64_t count, int vector) {
   constexpr int kSize = kVectors * kLanes, kPlane = kRun * kSize;
@@ -122,7 +122,7 @@ void tiles_group(const TileRows& band, const ConvRow (&rows)[kTileOutputs], cons
   for (int v = 0; v < kVectors; ++v) {
     const Floats start = load_vector<Floats>(band.conv->starts.data() + (vector + v) * sizeof(Floats));
     for (int r = band.from; r < band.to; ++r) {
-      const Finisher<false> finish(rows[r], vector + v);
+      const Finisher<kPacks> finish(rows[r], vector + v);
       for (int64_t t = 0; t < count; ++t) {
         const float* mine = along + r * kPlane + (t * kVectors + v) * kLanes;
         Floats p[kTilePlanes], out[kTileOutputs];
@@ -145,7 +145,8 @@ void tiles_group(const TileRows& band, const ConvRow (&rows)[kTileOutputs], cons
   }
 }
 
-inline void tile_rows(const TileRows& band) {
+template <bool kPacks>
+void tile_rows_of(const TileRows& band) {
   constexpr int64_t kMost = kRegisters == 32 ? 4 : 2;  // vectors in a group
   const int64_t stored = band.stored, plane = kRun * stored + kLanes;
   const int64_t spread_size = kPlanes2 * plane, columns_size = 2 * kTilePlanes * stored;
@@ -159,6 +160,8 @@ inline void tile_rows(const TileRows& band) {
     rows[r].conv = band.conv;
     rows[r].places = band.places + (r - band.from) * band.conv->vectors;
     rows[r].stride = band.stride;
+    rows[r].packed = band.packed;
+    rows[r].grid = band.grid;
   }
   const int64_t tiles = (band.before + band.count + kTileOutputs - 1) / kTileOutputs;
   for (int64_t first = 0; first < tiles; first += kRun) {
@@ -167,16 +170,20 @@ inline void tile_rows(const TileRows& band) {
     for (int vector = 0; vector < band.conv->vectors;) {
       const int take = group(band.conv->vectors - vector);
       switch (take) {
-        case 1: tiles_group<1>(band, rows, spread, plane, products, first, count, vector); break;
-        case 2: tiles_group<2>(band, rows, spread, plane, products, first, count, vector); break;
+        case 1: tiles_group<kPacks, 1>(band, rows, spread, plane, products, first, count, vector); break;
+        case 2: tiles_group<kPacks, 2>(band, rows, spread, plane, products, first, count, vector); break;
 #if FASTSR_LANES == 16
-        case 3: tiles_group<3>(band, rows, spread, plane, products, first, count, vector); break;
-        default: tiles_group<4>(band, rows, spread, plane, products, first, count, vector);
+        case 3: tiles_group<kPacks, 3>(band, rows, spread, plane, products, first, count, vector); break;
+        default: tiles_group<kPacks, 4>(band, rows, spread, plane, products, first, count, vector);
 #endif
       }
       vector += take;
     }
   }
+}
+
+inline void tile_rows(const TileRows& band) {
+  return band.packed == Packed::none ? tile_rows_of<false>(band) : tile_rows_of<true>(band);
 }
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME

@@ -73,8 +73,9 @@ FASTSR_HOT Floats multiply_add(Floats a, Floats b, Floats c) {
 FASTSR_HOT Floats larger(Floats a, Floats b) { return a > b ? a : b; }   // NaN in a becomes b
 FASTSR_HOT Floats smaller(Floats a, Floats b) { return a < b ? a : b; }  // NaN in a becomes b
 
-// Floats within +-2^22 to the nearest integer, half to even: added to 1.5 * 2^23 they have no room for a fraction.
-FASTSR_HOT Ints to_nearest(Floats v) { return reinterpret_cast<Ints>(v + splat(12582912.f)) - 0x4b400000; }
+// Floats within +-2^22 to the nearest integer, half to even, in the low 22 bits: added to 1.5 * 2^23 they have no room
+// for a fraction. The bits above are those of that number.
+FASTSR_HOT Ints near_integer(Floats v) { return reinterpret_cast<Ints>(v + splat(12582912.f)); }
 
 // bfloat16 in the low half of every lane, rounded half to even.
 FASTSR_HOT Words to_bf16(Floats v) {

@@ -78,13 +78,16 @@ class Gather:
 
 @dataclasses.dataclass
 class Sum:
-    """target[y, x, c] = bias[c] + the sum over k of source[y + k - terms // 2, x, k * channels + c]."""
+    """target[y, x, c] = bias[c] + the sum over k of source[y + k - terms // 2, x, k * channels + c].
+
+    int8: the source holds integers, each worth its own of `scales`, and `channels` more behind those, for row y.
+    """
 
     source: int
     target: int
     terms: int
-    bias: Array
-    scales: npt.NDArray[np.float32] | None  # int8: of one unit of the sum
+    bias: npt.NDArray[np.float32]
+    scales: npt.NDArray[np.float32] | None  # int8: of one unit, by channel of the source
 
 
 @dataclasses.dataclass
@@ -238,31 +241,38 @@ class _Lowering:
         if int8:
             scale, zero = quantized.activation_grid(*self.ranges[node.inputs[0]])
             read.packed, read.grid = True, (float(scale), int(zero))
-            weight_scale = quantized.kernel_grid(kernel, bias, scale)
-            step = (scale * weight_scale).astype(np.float32)
-            kernel, bias = quantized.kernel_levels(kernel, weight_scale), quantized.bias_levels(bias, step)
-            scales = step
         elif self.precision == "bf16" and source != 0 and node is not self.last:
             read.packed = True
         else:
             read.floats = True
         rows = kernel.shape[2]
         if rows > 3 and len(kernel) < FEW and factor == 1:
-            return self._by_rows(source, target, kernel, bias, scales, after)
+            return self._by_rows(source, target, kernel, bias, read.grid[0] if int8 else None, after)
+        if int8:
+            weight_scale = quantized.kernel_grid(kernel, bias, scale)
+            scales = (scale * weight_scale).astype(np.float32)
+            kernel, bias = quantized.kernel_levels(kernel, weight_scale), quantized.bias_levels(bias, scales)
         made = Conv(source, target, kernel, bias, scales, after, factor)
         self.steps.append(made)
         return made
 
-    def _by_rows(
-        self, source: int, target: int, kernel: Array, bias: Array, scales: Array | None, after: After
-    ) -> Conv:
-        """A large kernel with few outputs: its rows become outputs of a flat one, which fill vectors; then a sum."""
+    def _by_rows(self, source: int, target: int, kernel: Array, bias: Array, scale: float | None, after: After) -> Conv:
+        """A large kernel with few outputs: its rows become outputs of a flat one, which fill vectors; then a sum.
+
+        int8 (`scale` is the input's): each row has steps of its own, and what the middle one's levels miss is computed
+        beside them. It weighs most by far: where the trained kernels have taps near 1, those around are near 0.01.
+        """
         out, deep, rows, columns = kernel.shape
         flat = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3).reshape(rows * out, deep, 1, columns))
+        scales = None
+        if scale is not None:
+            flat, steps = _levels_by_rows(flat, slice(rows // 2 * out, (rows // 2 + 1) * out))
+            scales = (np.float32(scale) * steps).astype(np.float32)
         made = self.tensors[target]
-        partial = self._tensor(f"{made.name}/rows", rows * out, made.factor)
+        partial = self._tensor(f"{made.name}/rows", len(flat), made.factor)
         self.tensors[partial].floats = True
-        conv = Conv(source, partial, flat, np.zeros(rows * out, bias.dtype), None, After())
+        nothing = np.zeros(len(flat), np.float32 if scale is None else np.int32)
+        conv = Conv(source, partial, flat, nothing, None, After())
         self.steps.append(conv)
         plain = after.slopes is None and after.add < 0 and not np.isfinite([after.low, after.high]).any()
         summed = target if plain else self._tensor(f"{made.name}/sum", out, made.factor)
@@ -384,6 +394,20 @@ _SLOPES = ("PRelu", "Relu", "LeakyRelu")
 def _straight(channels: int) -> npt.NDArray[np.int32]:
     """The table of samples that stay where they are."""
     return np.arange(channels, dtype=np.int32).reshape(1, 1, -1)
+
+
+def _levels_by_rows(
+    flat: npt.NDArray[np.float32], middle: slice
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """The levels of a kernel's rows, then those of what the middle row's miss; and each one's steps."""
+    steps = quantized.kernel_grid(flat, np.zeros(len(flat), np.float32), np.float32(1))
+    levels = quantized.kernel_levels(flat, steps)
+    coarse = steps[middle]
+    levels[middle] = np.rint(flat[middle] / coarse[:, None, None, None])
+    missed = flat[middle].astype(np.float64) - levels[middle] * coarse[:, None, None, None].astype(np.float64)
+    fine = (coarse / 254).astype(np.float32)  # half a step is 127 of these
+    rest = np.clip(np.rint(missed / fine[:, None, None, None]), -127, 127).astype(np.int8)
+    return np.concatenate([levels, rest]), np.concatenate([steps, fine])
 
 
 def _permute(step: Conv, order: npt.NDArray[Any], slopes: bool = True) -> None:
