@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <map>
 #include <new>
 #include <optional>
 #include <string>
@@ -157,10 +158,14 @@ class Program {
     checks_.made(target);
   }
 
-  void store(int source, int factor, bool residual) {
-    checks_.store(source, factor, residual);
-    program_.store(source, factor, residual);
-    checks_.stored();
+  void store(int source, int factor, const std::string& base, int fold) {
+    const std::map<std::string, cpu::Base> known{
+        {"none", cpu::Base::none}, {"nearest", cpu::Base::nearest}, {"bicubic", cpu::Base::bicubic}};
+    const auto found = known.find(base);
+    if (found == known.end()) throw std::invalid_argument("base must be none, nearest or bicubic");
+    checks_.store(source, factor, found->second, fold);
+    program_.store(source, factor, found->second, fold);
+    checks_.stored(fold);
   }
 
   py::array run(const py::array& pixels, int64_t side, const py::object& progress) const {
@@ -244,7 +249,7 @@ PYBIND11_MODULE(_core, module) {
            py::arg("table"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"))
       .def("sum", &fastsr::Program::sum, py::arg("source"), py::arg("target"), py::arg("terms"), py::arg("bias"),
            py::arg("scales"))
-      .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("residual"))
+      .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("progress") = py::none())
       .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));
   module.def("precisions", [] {

@@ -253,12 +253,16 @@ void ProgramChecks::sum(int source, int target, int terms, const Array& bias, si
           "bias does not fit: one float32 number per output is needed");
 }
 
-void ProgramChecks::store(int source, int factor, bool residual) const {
+void ProgramChecks::store(int source, int factor, cpu::Base base, int fold) const {
   const Tensor& from = this->source(source);
   require(factor >= 1 && factor <= kMaxPlanes, "factor out of bounds");
-  const int64_t planes = int64_t{tensors_[0].channels} * factor * factor;
-  require(from.channels == planes && planes <= kMaxPlanes && from.floats && !from.sums, "output does not fit");
-  require(!residual || from.factor == 1, "the input can only be added at its own resolution");
+  require(fold >= 1 && fold <= kMaxFactor && tensors_[0].channels % (fold * fold) == 0, "fold does not fit the input");
+  const int64_t colours = tensors_[0].channels / (fold * fold);
+  require(from.channels == colours * factor * factor && colours * factor <= kMaxPlanes && from.floats && !from.sums,
+          "output does not fit");
+  require(int64_t{from.factor} * factor % fold == 0, "the output must be a multiple of the input");
+  require(base != cpu::Base::nearest || (from.factor == 1 && fold == 1),
+          "the repeated input can only be added at its own resolution");
 }
 
 FrameShape ProgramChecks::run(const Array& pixels, int64_t side) const {
@@ -267,8 +271,10 @@ FrameShape ProgramChecks::run(const Array& pixels, int64_t side) const {
   require(pixels.type == Type::u8 || pixels.type == Type::u16 || pixels.type == Type::f32,
           "pixels must be uint8, uint16 or float32, not " + pixels.dtype);
   const FrameShape shape{pixels.shape[0], pixels.shape[1], pixels.shape[2]};
-  require(shape.height > 0 && shape.width > 0 && shape.channels == tensors_[0].channels,
-          "pixels must be height x width x " + std::to_string(tensors_[0].channels));
+  const int64_t colours = tensors_[0].channels / (fold_ * fold_);
+  require(shape.height > 0 && shape.width > 0 && shape.channels == colours,
+          "pixels must be height x width x " + std::to_string(colours));
+  require(shape.height % fold_ == 0 && shape.width % fold_ == 0, "sides must be multiples of the fold");
   require(side >= 0, "side must not be negative");
   return shape;
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/conv.h"
 #include "tiles.h"
 
 namespace fastsr {
@@ -46,14 +47,17 @@ class ProgramChecks {
             bool clipped, int factor) const;
   void gather(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add) const;
   void sum(int source, int target, int terms, const Array& bias, size_t scales) const;
-  void store(int source, int factor, bool residual) const;
+  void store(int source, int factor, cpu::Base base, int fold) const;
   FrameShape run(const Array& pixels, int64_t side) const;
   void width(int64_t columns) const;
 
   void described(int channels, int factor, bool floats, bool packed);
   // `sums`: s32 is what the tensor holds.
   void made(int target, bool sums = false);
-  void stored() { stored_ = true; }
+  void stored(int fold) {
+    stored_ = true;
+    fold_ = fold;
+  }
 
  private:
   struct Tensor {
@@ -68,6 +72,7 @@ class ProgramChecks {
   std::string precision_;
   std::vector<Tensor> tensors_;
   bool begun_ = false, stored_ = false;
+  int fold_ = 1;
 };
 
 }  // namespace fastsr

@@ -10,7 +10,7 @@ import dataclasses
 from fastsr import onnx_messages
 from fastsr.graph import Graph, Node
 
-MAX_PLANES = 64  # output channels that the store takes: factor * factor * channels at most
+MAX_RUN = 64  # neighbouring samples of a row that the store takes from a pixel: factor * channels at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,11 +19,15 @@ class Peeled:
 
     body: Graph  # N x C*factor^2 x h*scale/factor x w*scale/factor comes out of it
     factor: int  # of the pixel shuffle; 1 for none
-    residual: str  # "none", "nearest" or "bilinear"
+    residual: str  # "none", "nearest", "bilinear" or "bicubic"
 
 
-def peel(graph: Graph) -> Peeled:
-    """Take off a last DepthToSpace, and an addition of the enlarged input behind it; without one, nothing."""
+def peel(graph: Graph, residuals: tuple[str, ...] = ("nearest", "bilinear"), fold: int = 1) -> Peeled:
+    """Take off a last DepthToSpace, and an addition of the enlarged input behind it; without one, nothing.
+
+    `residuals`: ways of enlarging that the caller's store knows. `fold`: the side of the blocks that the caller hands
+    the body as one pixel.
+    """
     makers = {name: node for node in graph.nodes for name in node.outputs}
     whole = Peeled(graph, 1, "none")
     last = makers.get(graph.output)
@@ -32,22 +36,24 @@ def peel(graph: Graph) -> Peeled:
     residual, taken = "none", [last]
     if last.op == "Add":
         a, b = (makers.get(name) for name in last.inputs)
-        pairs = [(s, e) for s, e in ((a, b), (b, a)) if s is not None and e is not None and _residual(graph, e)]
+        pairs = [(s, e) for s, e in ((a, b), (b, a)) if s is not None and e is not None and _residual(graph, e) in residuals]
         if not pairs:
             return whole
         shuffle, enlarged = pairs[0]
         residual, taken = _residual(graph, enlarged), [last, enlarged, shuffle]
     shuffle = taken[-1]
     factor = shuffle.attributes.get("blocksize", 0)
-    if shuffle.op != "DepthToSpace" or shuffle.attributes.get("mode", "DCR") != "CRD" or graph.scale % factor:
+    if shuffle.op != "DepthToSpace" or shuffle.attributes.get("mode", "DCR") != "CRD":
         return whole
-    if (residual != "none" and factor != graph.scale) or factor**2 * graph.channels > MAX_PLANES:
+    scale = graph.scale * fold
+    at_input = residual in ("nearest", "bilinear")  # the store has these only where the body is as large as the input
+    if scale % factor or (at_input and factor != scale) or factor * graph.channels > MAX_RUN:
         return whole
     read = [name for node in graph.nodes for name in node.inputs]
     inner = {name for node in taken for name in node.outputs} - {graph.output}
     if graph.output in read or any(read.count(name) != 1 for name in inner):
         return whole
-    return Peeled(_without(graph, taken, shuffle.inputs[0], factor), factor, residual)
+    return Peeled(_without(graph, taken, shuffle.inputs[0], factor, scale // factor), factor, residual)
 
 
 def _residual(graph: Graph, node: Node) -> str:
@@ -65,10 +71,12 @@ def _residual(graph: Graph, node: Node) -> str:
     )
     if mode == "nearest" and place == "asymmetric" and node.attributes.get("nearest_mode") == "floor":
         return "nearest"
+    if mode == "cubic" and place == "half_pixel" and node.attributes.get("cubic_coeff_a", -0.75) == -0.75:
+        return "bicubic"
     return "bilinear" if mode == "linear" and place == "half_pixel" else ""
 
 
-def _without(graph: Graph, taken: list[Node], output: str, factor: int) -> Graph:
+def _without(graph: Graph, taken: list[Node], output: str, factor: int, scale: int) -> Graph:
     gone = {name for node in taken for name in node.outputs}
     model = onnx_messages.parse(graph.serialized)
     nodes = [n for n in model.graph.node if not gone & set(n.output)]
@@ -89,6 +97,6 @@ def _without(graph: Graph, taken: list[Node], output: str, factor: int) -> Graph
         nodes=tuple(n for n in graph.nodes if n.outputs[0] in kept),
         weights={name: value for name, value in graph.weights.items() if name in read or name in kept},
         output=output,
-        scale=graph.scale // factor,
+        scale=scale,
         serialized=model.SerializeToString(),
     )

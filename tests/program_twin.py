@@ -71,10 +71,36 @@ def _sum(step, tensors):
     return total if step.scales is None else total + x[:, :, step.terms * channels :]
 
 
+def _folded(x, side):
+    """Blocks of side x side pixels as pixels, in the order (dy, dx, channel)."""
+    height, width, channels = x.shape
+    blocks = x.reshape(height // side, side, width // side, side, channels).transpose(0, 2, 1, 3, 4)
+    return blocks.reshape(height // side, width // side, side * side * channels)
+
+
+def _cubic(x, a=-0.75):
+    """Keys 1981."""
+    x = np.abs(x)
+    near = (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return np.where(x <= 1, near, np.where(x < 2, a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a, 0))
+
+
+def _bicubic(x, scale):
+    """Along one axis, then along the other; taps outside are those of the edge."""
+    for axis in (0, 1):
+        length = x.shape[axis]
+        at = (np.arange(length * scale) + 0.5) / scale - 0.5
+        taps = np.floor(at).astype(int)[:, None] + np.arange(-1, 3)
+        weights = _cubic(at[:, None] - taps)
+        picked = np.take(x.astype(np.float64), taps.clip(0, length - 1), axis=axis)
+        x = np.einsum("ik,ik...->i..." if axis == 0 else "ik,yik...->yi...", weights, picked)
+    return x
+
+
 def run_program(program, frame):
     """H x W x C float32 pixels through a program."""
     low = to_network(frame)
-    tensors = {0: low}
+    tensors = {0: _folded(low, program.fold)}
     for step in program.steps:
         if isinstance(step, Conv):
             tensors[step.target] = _conv(step, program, tensors)
@@ -83,6 +109,8 @@ def run_program(program, frame):
     out, f = tensors[program.output], program.factor
     height, width, deep = out.shape
     out = out.reshape(height, width, f, f, deep // f**2).transpose(0, 2, 1, 3, 4).reshape(height * f, width * f, -1)
-    if program.residual:
+    if program.base == "nearest":
         out = out + low.repeat(f, 0).repeat(f, 1)
+    if program.base == "bicubic":
+        out = out + _bicubic(low, len(out) // len(low))
     return np.clip(out, 0, 1)

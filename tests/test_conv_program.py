@@ -71,7 +71,7 @@ def test_a_refused_convolution_has_not_made_its_target(arguments, message):
     with pytest.raises(ValueError, match=message):
         conv(made, **(given | arguments))
     with pytest.raises(ValueError, match="no such tensor yet"):
-        made.store(1, 1, False)
+        made.store(1, 1, "none")
     conv(made, **given)
 
 
@@ -143,7 +143,7 @@ def test_integers_are_only_summed():
         with pytest.raises(ValueError, match=r"numbers|bias does not fit"):
             made.sum(1, 2, 3, bias, np.ones(12, np.float32))
     made.sum(1, 2, 3, np.zeros(3, np.float32), np.ones(12, np.float32))
-    made.store(2, 1, False)
+    made.store(2, 1, "none")
 
 
 def test_sums_of_floats_take_floats():
@@ -153,7 +153,7 @@ def test_sums_of_floats_take_floats():
         with pytest.raises(ValueError, match=r"numbers|fit"):
             made.sum(1, 2, terms, bias, NONE)
     with pytest.raises(ValueError, match="no such tensor yet"):
-        made.store(2, 1, False)
+        made.store(2, 1, "none")
 
 
 def test_what_is_stored_fits_the_frame():
@@ -163,18 +163,18 @@ def test_what_is_stored_fits_the_frame():
     conv(made, 0, 2, (12, 3, 1, 1))
     for factor in (0, -1, 1, 3, 65, 2**31 - 1):
         with pytest.raises(ValueError, match=r"out of bounds|does not fit"):
-            made.store(2, factor, False)
+            made.store(2, factor, "none")
     with pytest.raises(ValueError, match="the program has no end"):
         made.unit_bytes(10)
     with pytest.raises(ValueError, match="the program has no end"):
         made.run(np.zeros((2, 2, 3), np.uint8))
-    made.store(2, 2, True)
+    made.store(2, 2, "nearest")
     assert made.unit_bytes(10) > 0
     for width in (0, -1, 2**25, 2**62):
         with pytest.raises(ValueError, match="width must be"):
             made.unit_bytes(width)
     with pytest.raises(ValueError, match="no such tensor yet"):  # nothing may follow
-        made.store(2, 2, True)
+        made.store(2, 2, "nearest")
 
 
 def test_sums_of_int8_wrap_around_alike(monkeypatch):
@@ -189,14 +189,14 @@ def test_sums_of_int8_wrap_around_alike(monkeypatch):
         monkeypatch.setenv("FASTSR_ISA", isa)
         made = program("int8", (3, 1, False, True, 1 / 255, 0), FIRST)
         conv(made, 0, 1, np.full((3, 3, 1, 1), 127, np.int8), bias, scales=steps)
-        made.store(1, 1, False)
+        made.store(1, 1, "none")
         np.testing.assert_array_equal(made.run(frame), expected, err_msg=isa)
         made = program("int8", (3, 1, False, True, 1 / 255, 0), (6, 1, True, False), FIRST)
         kernel = np.zeros((6, 3, 1, 1), np.int8)
         kernel[:3] = 127
         conv(made, 0, 1, kernel, np.concatenate([bias, bias * 0]))
         made.sum(1, 2, 1, np.zeros(3, np.float32), np.concatenate([steps, steps]))
-        made.store(2, 1, False)
+        made.store(2, 1, "none")
         np.testing.assert_array_equal(made.run(frame), expected, err_msg=isa)
 
 
@@ -254,14 +254,45 @@ def test_any_calls_are_refused_or_make_a_picture(data):
             slopes = np.zeros(outputs, np.float32) if data.draw(st.booleans()) else NONE
             tell(made.conv, source, target, kernel, bias, scales, slopes, add, -INF, bound, factor)
     last = data.draw(st.integers(0, len(held)))
-    factor = 1 if last >= len(held) else max(1, round((held[last][0] / held[0][0]) ** 0.5))
-    stored = tell(made.store, last, factor, data.draw(st.booleans()))
-    frame = np.full((data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40)), held[0][0]), 7, np.uint8)
+    fold = data.draw(st.sampled_from((1, 1, 2, 3)))
+    colours = max(1, held[0][0] // fold**2)
+    factor = 1 if last >= len(held) else max(1, round((held[last][0] / colours) ** 0.5))
+    stored = tell(made.store, last, factor, data.draw(st.sampled_from(("none", "nearest", "bicubic"))), fold)
+    height, width = (data.draw(st.integers(1, most)) * fold for most in (9, 40))
+    frame = np.full((height, width, colours), 7, np.uint8)
     if not stored:
         with pytest.raises(ValueError, match="no end"):
             made.run(frame)
         return
     picture = made.run(frame, data.draw(st.sampled_from((0, 1, 5))))
-    scale = held[last][1] * factor
+    scale = held[last][1] * factor // fold
     assert picture.shape == (frame.shape[0] * scale, frame.shape[1] * scale, frame.shape[2])
     assert (picture == made.run(frame)).all()  # nothing in it was anything else's memory
+
+
+def test_folds_and_bases_that_do_not_fit_are_refused():
+    made = program("fp32", (12, 1, True, False), (48, 1, True, False))
+    conv(made, 0, 1, (48, 12, 1, 1))
+    for factor, base, fold, message in (
+        (4, "cubic", 2, "base must be none, nearest or bicubic"),
+        (4, "none", 3, "fold does not fit the input"),
+        (4, "none", 0, "fold does not fit the input"),
+        (4, "none", -2, "fold does not fit the input"),
+        (2, "bicubic", 2, "output does not fit"),
+        (4, "nearest", 2, "the repeated input can only be added"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            made.store(1, factor, base, fold)
+    made.store(1, 4, "bicubic", 2)
+    with pytest.raises(ValueError, match="sides must be multiples of the fold"):
+        made.run(np.zeros((4, 3, 3), np.uint8))
+    with pytest.raises(ValueError, match="height x width x 3"):
+        made.run(np.zeros((4, 4, 12), np.uint8))
+    assert made.run(np.zeros((4, 6, 3), np.uint8)).shape == (8, 12, 3)
+
+
+def test_an_output_that_is_no_multiple_of_the_input_is_refused():
+    made = program("fp32", (12, 1, True, False), (27, 1, True, False))
+    conv(made, 0, 1, (27, 12, 1, 1))
+    with pytest.raises(ValueError, match="the output must be a multiple of the input"):
+        made.store(1, 3, "none", 2)

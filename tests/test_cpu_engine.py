@@ -85,6 +85,23 @@ def gray(seed=0):
     return Builder(1, seed).conv(5, 3).add("Relu").conv(1, 9).residual(1)
 
 
+def folded(scale, channels, fold=2, base="cubic"):
+    """Blocks of pixels as pixels, the input enlarged by cubic convolution behind the last shuffle."""
+    b = Builder(3, scale).unshuffle(fold).conv(channels).prelu().conv(channels).prelu()
+    b.conv(3 * (scale * fold) ** 2).shuffle(scale * fold)
+    if base is None:
+        return b
+    made, b.x = b.x, "input"
+    return b.resize(scale, "cubic").add("Add", made)
+
+
+def bicubic(seed=0):
+    """An enlargement in two steps with the bicubic one added: the last body row lies inside an input pixel."""
+    b = Builder(3, seed).conv(16).prelu().conv(16).shuffle(2).prelu().conv(12).shuffle(2)
+    made, b.x = b.x, "input"
+    return b.resize(4, "cubic").add("Add", made)
+
+
 DEEP = 5  # convolutions
 
 NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x4", "srresnet-x4")} | {
@@ -94,6 +111,10 @@ NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x
     "wide-x2": wide,
     "deep-x2": deep,
     "gray-x1": gray,
+    "folded-x4": lambda: folded(4, 32),
+    "folded-x2": lambda: folded(2, 24, base=None),
+    "folded-x1": lambda: folded(1, 8, fold=3),
+    "bicubic-x4": bicubic,
 }
 
 
@@ -138,7 +159,7 @@ def test_fp32_agrees_with_onnx_runtime(networks, engines, name, dtype):
 @pytest.mark.parametrize("name", NATIVE)
 def test_int8_agrees_with_integers_in_numpy(networks, engines, name):
     """Sums are the same integers; a value between two levels may round to either where NumPy sums in another order."""
-    frame = frame_of(2, 12, 17, networks[name].channels, np.float32)
+    frame = frame_of(2, 12, 18, networks[name].channels, np.float32)
     made = engines[name, "int8"].run(frame)
     expected = run_program(lower(networks[name], "int8"), frame)
     assert np.abs(made - expected).max() < 2e-6
@@ -167,6 +188,7 @@ def test_int8_is_near_onnx_runtimes(networks, engines, name):
 )
 def test_parts_equal_the_whole_bit_for_bit(engines, name, precision, height, width, side, seed):
     engine = engines[name, precision]
+    height, width = (-(-side // engine.fold) * engine.fold for side in (height, width))
     frame = frame_of(seed, height, width, engine.channels, np.float32)
     np.testing.assert_array_equal(engine._program.run(frame, side), engine._program.run(frame))
 
@@ -359,7 +381,7 @@ def test_shipped_models_run_on_it():
         if name.startswith("fast"):  # nothing but convolutions is left: the store does the rest
             program = lower(network, "fp32")
             assert all(isinstance(s, Conv) for s in program.steps)
-            assert (program.factor, program.residual) == (model.scale, True)
+            assert (program.factor, program.base) == (model.scale, "nearest")
         assert fastsr.load(name, device="cpu").engine == "cpu"
 
 

@@ -80,7 +80,7 @@ def test_what_the_store_cannot_do_stays(tmp_path):
     whole = [
         Builder().conv(12).shuffle(2, "DCR"),  # another order of channels
         Builder().conv(12).shuffle(2).add("Relu"),  # something behind it
-        Builder().conv(3 * 25).shuffle(5),  # more planes than the store takes
+        Builder().conv(3 * 22**2).shuffle(22),  # longer runs than the store takes
     ]
     shuffled = Builder().conv(12).shuffle(2)
     whole.append(shuffled.add("Add", shuffled.x))  # added to itself

@@ -37,8 +37,9 @@ int64_t burn(Packed kind, int64_t rounds) {
   }
 }
 
-const ConvKernels conv_kernels{
-    kLanes,   kInt8,     group,    conv_row<DotF32>, conv_row<DotInt8>, kConvBf16,  spread_row, winograd_row,
-    flat_row, tile_rows, load_row, gather_row,       sum_row,           finish_row, store_row,  burn};
+const ConvKernels conv_kernels{kLanes,    kInt8,      group,        conv_row<DotF32>, conv_row<DotInt8>,
+                               kConvBf16, spread_row, winograd_row, flat_row,         tile_rows,
+                               load_row,  gather_row, sum_row,      finish_row,       bicubic_row,
+                               store_row, burn};
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME

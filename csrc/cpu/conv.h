@@ -17,6 +17,7 @@
 namespace fastsr::cpu {
 
 constexpr int kMaxKernel = 9;  // rows and columns of a kernel
+constexpr int kTaps = 4;       // of cubic convolution, along one axis
 // Of conv_winograd.h, along one axis: outputs of a tile, columns of the kernel that it is for, products it takes.
 constexpr int kTileOutputs = 4, kTileColumns = 3, kTilePlanes = 6;
 constexpr int kPlanes2 = kTilePlanes * kTilePlanes;
@@ -24,6 +25,9 @@ constexpr int kPlanes2 = kTilePlanes * kTilePlanes;
 // How a convolution's input is held: float; int8 levels less their zero point, in pairs of s16; int8 levels in fours
 // of u8; bfloat16 in pairs.
 enum class Packed { none, s16, u8, bf16 };
+
+// What is added to the network's output: nothing, the input repeated, or enlarged by cubic convolution.
+enum class Base { none, nearest, bicubic };
 
 // Steps of an int8 tensor: level = round(value / scale) + zero, within 0..255.
 struct Grid {
@@ -165,11 +169,26 @@ struct FinishRow {
   Grid grid;
 };
 
+// A row of the input frame enlarged by cubic convolution, whose taps are clamped to the frame.
+struct BicubicRow {
+  const void* rows[kTaps];  // of the input: the first pixel of each row under the kernel
+  const float* weights;     // of those rows
+  const float* phases;      // kTaps for each of `scale` sub-pixels
+  const int* starts;        // first tap of each sub-pixel, from its input pixel on
+  Type type;
+  int64_t width;                   // of the input, pixels
+  int64_t first, count, channels;  // input pixels that are enlarged
+  int64_t scale;
+  float* column;  // scratch for (count + 2 * kTaps) * channels
+  float* target;  // count * scale * channels
+};
+
 // One row of C * factor * factor channels, in the order (dy, dx, c), to row dy of the frame, clamped and rounded.
 struct StoreRow {
   const float* source;  // first channel of the first pixel
   int64_t stored, count, channels, factor, dy;
-  const void* low;  // frame pixels that are added, repeated; or null
+  const void* low;    // frame pixels that are added, repeated; or null
+  const float* base;  // samples that are added, as many as are stored; or null
   void* pixels;
   Type type;
 };
@@ -189,6 +208,7 @@ struct ConvKernels {
   void (*gather)(const GatherRow&);
   void (*sum)(const SumRow&);
   void (*finish)(const FinishRow&);
+  void (*bicubic)(const BicubicRow&);
   void (*store)(const StoreRow&);
   int64_t (*burn)(Packed kind, int64_t rounds);  // multiplies and adds in registers; returns how many operations
 };

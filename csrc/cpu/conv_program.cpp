@@ -2,6 +2,7 @@
 #include "conv_program.h"
 
 #include <algorithm>
+#include <cmath>
 #include <stdexcept>
 
 #include "conv_pack.h"
@@ -20,6 +21,14 @@ Interval joined(Interval a, Interval b) {
   if (a.empty()) return b;
   if (b.empty()) return a;
   return Interval{std::min(a.first, b.first), std::max(a.last, b.last)};
+}
+
+// Keys 1981, with the a = -0.75 of PyTorch and ONNX.
+double cubic(double x) {
+  constexpr double a = -0.75;
+  x = std::abs(x);
+  if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? ((x - 5) * x + 8) * a * x - 4 * a : 0;
 }
 
 // Rows a power of two apart would share the same few lines of the cache.
@@ -188,18 +197,25 @@ void ConvProgram::sum(int source, int target, int terms, std::vector<float> bias
   steps_.push_back(std::move(step));
 }
 
-void ConvProgram::store(int source, int factor, bool residual) {
+void ConvProgram::store(int source, int factor, Base base, int fold) {
   Step step;
   step.kind = Kind::store;
   step.source = source;
   step.factor = factor;
-  step.residual = residual;
+  step.base = base;
   steps_.push_back(std::move(step));
   body_factor_ = tensors_[source].factor;
+  fold_ = fold;
+  if (base == Base::bicubic) {
+    for (int64_t p = 0; p < scale(); ++p) {
+      // Sub-pixels lie in the middle of their part of an input pixel (ONNX's half_pixel).
+      const double at = (static_cast<double>(p) + 0.5) / static_cast<double>(scale()) - 0.5, left = std::floor(at);
+      starts_.push_back(static_cast<int>(left) - 1);
+      for (int k = 0; k < kTaps; ++k) phases_.push_back(static_cast<float>(cubic(at - left + 1 - k)));
+    }
+  }
   measure();
 }
-
-int64_t ConvProgram::scale() const { return body_factor_ * steps_.back().factor; }
 
 // What of every tensor rows (axis 0) or columns (axis 1) first..last of the tensor that `store` reads depend on, in a
 // frame without edges.
@@ -272,7 +288,7 @@ double ConvProgram::work(const Step& step) const {
     case Kind::winograd:
     case Kind::flat: return products * kTilePlanes / kTileOutputs;
     case Kind::tiles: return products * kPlanes2 / kTileOutputs / kTileOutputs;
-    case Kind::store: return 8. * step.factor * step.factor * tensors_[0].channels;
+    case Kind::store: return 8. * static_cast<double>(step.factor * step.factor * colours());
     default: return 4. * tensors_[step.target].stored;
   }
 }

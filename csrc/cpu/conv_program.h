@@ -58,17 +58,17 @@ class ConvProgram {
   // target = bias + sums of the rows of `source`, which holds `terms` kernel rows of `channels` each. With scales
   // `source` holds s32 and once more as many channels, which are added to the middle row.
   void sum(int source, int target, int terms, std::vector<float> bias, std::vector<float> scales);
-  // The last step: `source`, shuffled by `factor`, plus the repeated input, to pixels. No step may follow.
-  void store(int source, int factor, bool residual);
+  // The last step: `source`, shuffled by `factor`, plus the enlarged input (none, nearest or bicubic), to pixels. The
+  // first tensor holds blocks of `fold` x `fold` pixels, in the order (dy, dx, colour). No step may follow.
+  void store(int source, int factor, Base base, int fold);
 
-  int64_t scale() const;
-  int64_t channels() const { return tensors_[0].channels; }
+  int64_t scale() const { return enlarged() / fold_; }
   // Bytes that a unit of `width` input pixels needs; its margins do not reach beyond a frame of `frame_width`.
   int64_t unit_bytes(int64_t width, int64_t frame_width) const;
 
-  // Upscales a frame of shape.height x shape.width input pixels. `side` bounds the units' sides in input pixels (0: the
-  // memory decides). `progress` (may be empty) is called on the caller's thread with (rows done, rows in all); what it
-  // throws ends the run.
+  // Upscales a frame of shape.height x shape.width input pixels, multiples of the fold. `side` bounds the units' sides
+  // in input pixels (0: the memory decides). `progress` (may be empty) is called on the caller's thread with (rows
+  // done, rows in all); what it throws ends the run.
   void run(const void* pixels, Type type, FrameShape shape, void* out, int64_t side,
            const std::function<void(int64_t, int64_t)>& progress) const;
 
@@ -97,7 +97,7 @@ class ConvProgram {
     std::vector<int32_t> table;
     int terms = 0;
     std::vector<float> starts, scales;
-    bool residual = false;
+    Base base = Base::none;
   };
   struct Frame;
   struct Unit;
@@ -112,6 +112,8 @@ class ConvProgram {
   int64_t item(const Tensor& t) const {
     return t.packed && kernels_.int8 == Packed::u8 && kind_ != Packed::bf16 ? 1 : 2;
   }
+  int64_t enlarged() const { return body_factor_ * steps_.back().factor; }  // from blocks to pixels
+  int64_t colours() const { return tensors_[0].channels / (fold_ * fold_); }
   void measure();
   void needs(int64_t first, int64_t last, int axis, std::vector<Interval>& need) const;
   Cut cut(const FrameShape& shape, int64_t side) const;
@@ -126,6 +128,9 @@ class ConvProgram {
   void conv_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
   void tiles_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
   void spread_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
+  const void* folded(const Frame& frame, int64_t y, Interval columns) const;
+  const float* bicubic(const Frame& frame, int64_t y, int64_t first, int64_t count) const;
+  void store_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const;
   std::vector<Place> places(const Unit& unit, const Step& step, int64_t y, int64_t x) const;
   Stride stride(const Unit& unit, const Step& step) const;
   double work(const Step& step) const;
@@ -135,8 +140,11 @@ class ConvProgram {
   std::vector<Tensor> tensors_;
   std::vector<Step> steps_;
   int64_t body_factor_ = 1;  // of the tensor that `store` reads
-  int64_t lead_ = 0;         // rows of that tensor between the first layer's start and the first row that is stored
-  bool teams_ = false;       // rows are made four at a time: threads may share them, however little they are
+  int64_t fold_ = 1;
+  std::vector<float> phases_;  // of bicubic enlargement, for each sub-pixel: weights of its taps,
+  std::vector<int> starts_;    // and the first of them, from its input pixel on
+  int64_t lead_ = 0;           // rows of that tensor between the first layer's start and the first row that is stored
+  bool teams_ = false;         // rows are made four at a time: threads may share them, however little they are
   mutable std::mutex mutex_;
   mutable std::vector<Memory> spare_;  // memory of finished units
 };

@@ -126,6 +126,42 @@ inline void finish_row(const FinishRow& row) {
   }
 }
 
+// Rows first, one after the other, then columns: the order of additions is the same on every instruction set.
+template <typename T>
+void bicubic_pixels(const BicubicRow& row) {
+  const int64_t from = row.first - kTaps, wide = row.count + 2 * kTaps;
+  for (int64_t i = 0; i < wide; ++i) {
+    const int64_t x = clamp_index(from + i, row.width);
+    for (int64_t c = 0; c < row.channels; ++c) {
+      float sum = 0.f;
+      for (int k = 0; k < kTaps; ++k) {
+        sum += row.weights[k] * to_network(static_cast<const T*>(row.rows[k])[x * row.channels + c]);
+      }
+      row.column[i * row.channels + c] = sum;
+    }
+  }
+  for (int64_t x = 0; x < row.count; ++x) {
+    for (int64_t p = 0; p < row.scale; ++p) {
+      const float* taps = row.column + (x + kTaps + row.starts[p]) * row.channels;
+      const float* weights = row.phases + p * kTaps;
+      float* target = row.target + (x * row.scale + p) * row.channels;
+      for (int64_t c = 0; c < row.channels; ++c) {
+        float sum = 0.f;
+        for (int k = 0; k < kTaps; ++k) sum += weights[k] * taps[k * row.channels + c];
+        target[c] = sum;
+      }
+    }
+  }
+}
+
+inline void bicubic_row(const BicubicRow& row) {
+  switch (row.type) {
+    case Type::u8: return bicubic_pixels<uint8_t>(row);
+    case Type::u16: return bicubic_pixels<uint16_t>(row);
+    default: return bicubic_pixels<float>(row);
+  }
+}
+
 constexpr int64_t kStoreBlock = 32;  // pixels at a time: their samples stay in L1
 
 // `kRun` samples of one row of the frame for each pixel of kChannels; as many as the row says where they are 0.
@@ -140,7 +176,10 @@ void store_run(const StoreRow& row) {
     const int64_t count = std::min(kStoreBlock, row.count - first);
     for (int64_t x = 0; x < count; ++x) {
       const float* samples = source + (first + x) * row.stored;
-      if (low == nullptr) {
+      if (row.base != nullptr) {
+        const float* base = row.base + (first + x) * length;
+        for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i] + base[i];
+      } else if (low == nullptr) {
         for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i];
       } else {
         float added[kMaxPlanes];
@@ -160,6 +199,7 @@ void store_pixels(const StoreRow& row) {
     case 1: return store_run<3, 3, T>(row);
     case 2: return store_run<6, 3, T>(row);
     case 4: return store_run<12, 3, T>(row);
+    case 8: return store_run<24, 3, T>(row);
     default: return store_run<0, 3, T>(row);
   }
 }

@@ -190,6 +190,9 @@ void ConvProgram::flow(Unit& unit, int team, const std::function<bool(int64_t)>&
 
 void ConvProgram::run(const void* pixels, Type type, FrameShape shape, void* out, int64_t side,
                       const std::function<void(int64_t, int64_t)>& progress) const {
+  shape.height /= fold_;  // from here on a pixel is a block
+  shape.width /= fold_;
+  if (side > 0) side = std::max<int64_t>(1, side / fold_);
   const Frame frame{pixels, out, type, shape};
   const Cut parts = cut(shape, side);
   const int64_t total = shape.height * parts.columns;

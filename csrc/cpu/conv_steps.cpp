@@ -1,6 +1,7 @@
 // A row of a step's target: which kernel makes it, from which rows of the rings, shared out among a team of threads.
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "conv_unit.h"
 #include "pool.h"
@@ -9,6 +10,8 @@ namespace fastsr::cpu {
 namespace {
 
 constexpr double kLeastWork = 6e4;  // multiplications that are worth sharing out
+
+int64_t sample(Type type) { return type == Type::u8 ? 1 : type == Type::u16 ? 2 : 4; }  // bytes
 
 }  // namespace
 
@@ -44,11 +47,6 @@ void ConvProgram::make_row(Unit& unit, const Step& step, int64_t y, int team) co
 
 // The given columns of such a row.
 void ConvProgram::make_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const {
-  const int64_t channels = tensors_[0].channels;
-  const int64_t pixel = channels * (unit.frame.type == Type::u8 ? 1 : unit.frame.type == Type::u16 ? 2 : 4);
-  const auto input = [&](int64_t row, int64_t column) {
-    return static_cast<const uint8_t*>(unit.frame.pixels) + (row * unit.frame.shape.width + column) * pixel;
-  };
   const int t = step.kind == Kind::store ? step.source : step.target;
   const Tensor& tensor = tensors_[t];
   const int64_t count = columns.last - columns.first + 1;
@@ -64,7 +62,7 @@ void ConvProgram::make_part(const Unit& unit, const Step& step, int64_t y, Inter
   };
   switch (step.kind) {
     case Kind::load:
-      kernels_.load(LoadRow{input(y, columns.first), unit.frame.type, count, channels, tensor.stored,
+      kernels_.load(LoadRow{folded(unit.frame, y, columns), unit.frame.type, count, tensor.channels, tensor.stored,
                             floats(t, y, columns.first), packed(t, y, columns.first), kind_, tensor.grid});
       break;
     case Kind::conv:
@@ -102,15 +100,71 @@ void ConvProgram::make_part(const Unit& unit, const Step& step, int64_t y, Inter
       if (tensor.packed) finish();
       break;
     }
-    case Kind::store: {
-      const int64_t first = columns.first, width = unit.frame.shape.width * scale();
-      for (int64_t dy = 0; dy < step.factor; ++dy) {
-        uint8_t* out =
-            static_cast<uint8_t*>(unit.frame.out) + ((y * step.factor + dy) * width + first * step.factor) * pixel;
-        kernels_.store(StoreRow{floats(t, y, first), tensor.stored, count, channels, step.factor, dy,
-                                step.residual ? input(y, first) : nullptr, out, unit.frame.type});
-      }
+    case Kind::store: store_part(unit, step, y, columns);
+  }
+}
+
+// Columns of a row of the frame in blocks, as the first tensor holds them: each block's pixels one after the other.
+const void* ConvProgram::folded(const Frame& frame, int64_t y, Interval columns) const {
+  if (fold_ == 1) {
+    return static_cast<const uint8_t*>(frame.pixels) +
+           (y * frame.shape.width + columns.first) * colours() * sample(frame.type);
+  }
+  thread_local Scratch scratch;
+  const int64_t run = fold_ * colours() * sample(frame.type), count = columns.last - columns.first + 1;
+  auto* made = reinterpret_cast<uint8_t*>(scratch.floats((count * fold_ * run + 3) / 4));
+  for (int64_t dy = 0; dy < fold_; ++dy) {
+    const uint8_t* from =
+        static_cast<const uint8_t*>(frame.pixels) + ((y * fold_ + dy) * frame.shape.width + columns.first) * run;
+    for (int64_t x = 0; x < count; ++x) std::memcpy(made + (x * fold_ + dy) * run, from + x * run, run);
+  }
+  return made;
+}
+
+// `count` input pixels from column `first` on of row `y` of the output, enlarged.
+const float* ConvProgram::bicubic(const Frame& frame, int64_t y, int64_t first, int64_t count) const {
+  thread_local Scratch columns, row;
+  const int64_t colours = this->colours(), width = frame.shape.width * fold_, height = frame.shape.height * fold_;
+  const int64_t phase = y % scale();
+  BicubicRow made{};
+  for (int k = 0; k < kTaps; ++k) {
+    const int64_t from = clamp_index(y / scale() + starts_[phase] + k, height);
+    made.rows[k] = static_cast<const uint8_t*>(frame.pixels) + from * width * colours * sample(frame.type);
+  }
+  made.weights = phases_.data() + phase * kTaps;
+  made.phases = phases_.data();
+  made.starts = starts_.data();
+  made.type = frame.type;
+  made.width = width;
+  made.first = first;
+  made.count = count;
+  made.channels = colours;
+  made.scale = scale();
+  made.column = columns.floats((count + 2 * kTaps) * colours);
+  made.target = row.floats(count * scale() * colours);
+  kernels_.bicubic(made);
+  return made.target;
+}
+
+void ConvProgram::store_part(const Unit& unit, const Step& step, int64_t y, Interval columns) const {
+  const Frame& frame = unit.frame;
+  const Tensor& tensor = tensors_[step.source];
+  const int64_t colours = this->colours(), pixel = colours * sample(frame.type);
+  const int64_t first = columns.first, count = columns.last - first + 1, width = frame.shape.width * enlarged();
+  const float* source = reinterpret_cast<const float*>(unit.floats[step.source].at(y, first));
+  const void* low = step.base == Base::nearest
+                        ? static_cast<const uint8_t*>(frame.pixels) + (y * frame.shape.width + first) * pixel
+                        : nullptr;
+  // What the columns to be stored lie within, in input pixels; a body may end inside of one.
+  const int64_t from = first * step.factor / scale(), to = ((first + count) * step.factor - 1) / scale();
+  for (int64_t dy = 0; dy < step.factor; ++dy) {
+    const int64_t row = y * step.factor + dy;
+    const float* added = nullptr;
+    if (step.base == Base::bicubic) {
+      added = bicubic(frame, row, from, to - from + 1) + (first * step.factor - from * scale()) * colours;
     }
+    uint8_t* out = static_cast<uint8_t*>(frame.out) + (row * width + first * step.factor) * pixel;
+    kernels_.store(StoreRow{source, tensor.stored, count, colours, step.factor, dy, low, added, out, frame.type});
   }
 }
 

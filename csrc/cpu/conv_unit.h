@@ -29,7 +29,7 @@ struct Ring {
   uint8_t* at(int64_t y, int64_t x) const { return data + (y % capacity) * row + (x - first) * pixel; }
 };
 
-// What is upscaled, and to where.
+// What is upscaled, and to where; the shape is in blocks of fold x fold pixels.
 struct ConvProgram::Frame {
   const void* pixels;
   void* out;

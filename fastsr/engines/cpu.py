@@ -68,14 +68,25 @@ class CpuEngine:
             side = tile - 2 * (graph.radius or 0)
         self.side = side
         self.channels, self._path = graph.channels, graph.path
+        self.fold, self.scale = program.fold, graph.scale
         self._program = packed(program, precision)
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`; `progress` counts rows of the parts that the frame is cut into."""
         try:
-            return self._program.run(np.ascontiguousarray(pixels), self.side, progress)
+            return self._filled_up(pixels, progress)
         except MemoryError:
             raise EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller picture")) from None
+
+    def _filled_up(self, pixels: Pixels, progress: Progress | None) -> Pixels:
+        """Run on sides that are multiples of the fold, mirrored beyond the frame's as `tile_gather` does it."""
+        height, width = pixels.shape[:2]
+        below, right = -height % self.fold, -width % self.fold
+        if not below and not right:
+            return self._program.run(np.ascontiguousarray(pixels), self.side, progress)
+        filled = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
+        made = self._program.run(filled, self.side, progress)
+        return np.ascontiguousarray(made[: height * self.scale, : width * self.scale])
 
 
 def packed(program: Program, precision: str) -> _core.ConvProgram:
@@ -94,7 +105,7 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
         else:
             scales = _NONE if step.scales is None else step.scales
             made.sum(step.source, step.target, step.terms, step.bias, scales)
-    made.store(program.output, program.factor, program.residual)
+    made.store(program.output, program.factor, program.base, program.fold)
     return made
 
 

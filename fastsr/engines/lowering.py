@@ -13,11 +13,12 @@ import numpy.typing as npt
 
 from fastsr import quantized
 from fastsr.graph import Graph, Node
-from fastsr.peel import MAX_PLANES, Peeled, peel
+from fastsr.peel import MAX_RUN, Peeled, peel
 
 MAX_KERNEL = 9
 MAX_CHANNELS = 2048
 MAX_FACTOR = 16
+BASES = ("nearest", "bicubic")  # ways of enlarging the input that the store knows
 FEW = 4  # output channels below which a large kernel's rows are computed as channels and added up afterwards
 
 Array = npt.NDArray[Any]
@@ -92,13 +93,17 @@ class Sum:
 
 @dataclasses.dataclass
 class Program:
-    """Steps in order; tensors[0] is the input, and `output` goes to the frame, shuffled, with the input added."""
+    """Steps in order; tensors[0] is the input, and `output` goes to the frame, shuffled, with the input added.
+
+    The input holds blocks of `fold` x `fold` pixels, in the order (dy, dx, colour).
+    """
 
     tensors: list[Tensor]
     steps: list[Conv | Gather | Sum]
     output: int
     factor: int
-    residual: bool
+    base: str  # the enlarged input that is added: "none", "nearest" or "bicubic"
+    fold: int = 1
 
 
 def unsupported(graph: Graph) -> str | None:
@@ -114,26 +119,37 @@ def lower(graph: Graph, precision: str) -> Program:
     """The program of a graph at "fp32", "int8" (the graph must have ranges) or "bf16". Raises Unsupported."""
     if graph.dtype != np.float32:
         raise Unsupported(f"its input is {graph.dtype}")
-    peeled = peel(graph)
-    if peeled.residual != "bilinear":
-        try:
-            return _Lowering(peeled, precision).program()
-        except _NotLast:
-            pass
-    return _Lowering(Peeled(graph, 1, "none"), precision).program()
+    fold = _fold(graph)
+    peeled = peel(graph, BASES, fold)
+    try:
+        return _Lowering(peeled, precision, fold).program()
+    except _NotLast:
+        return _Lowering(Peeled(graph, 1, "none"), precision, fold).program()
+
+
+def _fold(graph: Graph) -> int:
+    """Side of the blocks that a first SpaceToDepth makes of the input's pixels; 1 without one."""
+    folding = [node for node in graph.nodes if node.op == "SpaceToDepth" and node.inputs[0] == graph.input]
+    side = folding[0].attributes.get("blocksize", 0) if len(folding) == 1 else 1
+    return side if isinstance(side, int) and 1 < side <= MAX_FACTOR else 1
 
 
 class _Lowering:
     """Walks a graph's operators once, folding into each convolution what only its output's reader does."""
 
-    def __init__(self, peeled: Peeled, precision: str) -> None:
-        self.peeled, self.graph, self.precision = peeled, peeled.body, precision
+    def __init__(self, peeled: Peeled, precision: str, fold: int = 1) -> None:
+        self.peeled, self.graph, self.precision, self.fold = peeled, peeled.body, precision, fold
         self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
         self.ranges = self.graph.ranges if precision == "int8" else {}
         # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
         self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
-        self.numbers = {self.graph.input: 0}
-        self.tensors = [Tensor(self.graph.input, self.graph.channels, 1)]
+        name = self.graph.input
+        if fold > 1:
+            (folding,) = (n for n in self.nodes if n.op == "SpaceToDepth" and n.inputs[0] == name)
+            self.nodes.remove(folding)
+            name = folding.outputs[0]
+        self.numbers = {name: 0}
+        self.tensors = [Tensor(name, self.graph.channels * fold**2, 1)]
         self.steps: list[Conv | Gather | Sum] = []
         self.readers: dict[str, list[Node]] = {}
         for node in self.nodes:
@@ -149,11 +165,14 @@ class _Lowering:
         if output == 0:
             raise Unsupported("its output is its input")
         made = self.tensors[output]
-        if made.channels != self.graph.channels * self.peeled.factor**2 or made.channels > MAX_PLANES:
+        factor = self.peeled.factor
+        if made.channels != self.graph.channels * factor**2 or self.graph.channels * factor > MAX_RUN:
             raise Unsupported(f"its output has {made.channels} channels")
+        if made.factor * factor % self.fold:
+            raise Unsupported("its output is no multiple of its input")
         made.floats = True
         self._order_output(output)
-        return Program(self.tensors, self.steps, output, self.peeled.factor, self.peeled.residual == "nearest")
+        return Program(self.tensors, self.steps, output, factor, self.peeled.residual, self.fold)
 
     def _wanted(self, node: Node) -> bool:
         """Whether anything reads what an operator makes."""
