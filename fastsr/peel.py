@@ -36,7 +36,8 @@ def peel(graph: Graph, residuals: tuple[str, ...] = ("nearest", "bilinear"), fol
     residual, taken = "none", [last]
     if last.op == "Add":
         a, b = (makers.get(name) for name in last.inputs)
-        pairs = [(s, e) for s, e in ((a, b), (b, a)) if s is not None and e is not None and _residual(graph, e) in residuals]
+        both = [(s, e) for s, e in ((a, b), (b, a)) if s is not None and e is not None]
+        pairs = [(s, e) for s, e in both if _residual(graph, e) in residuals]
         if not pairs:
             return whole
         shuffle, enlarged = pairs[0]

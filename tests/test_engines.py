@@ -374,7 +374,7 @@ def test_a_runtime_that_fails_names_the_model(tmp_path):
 def test_fixed_sizes_must_fit_the_operators(tmp_path):
     path = MODELS["downsampling-x2"]().save(tmp_path / "m.onnx", height=33, width=32)
     with pytest.raises(EngineError, match="multiples of 2"):
-        fastsr.load(path)
+        fastsr.load(path, engine="onnx")
 
 
 def test_unsupported_operator_names_the_other_engine(tmp_path):

@@ -14,7 +14,7 @@ from fastsr.engines.base import Engine
 from fastsr.engines.engine_file import Description
 from fastsr.errors import EngineError
 from fastsr.graph import MAX_ALIGNMENT, MAX_FIXED_SIDE, MAX_SCALE, Graph
-from fastsr.peel import MAX_PLANES, Peeled
+from fastsr.peel import MAX_RUN, Peeled
 
 if TYPE_CHECKING:
     from fastsr.engines.frames import Device, Network
@@ -104,7 +104,7 @@ def _generator(path: Path, description: Description) -> tuple[Graph, Peeled]:
             and math.isfinite(cost)
             and residual in ("none", "nearest", "bilinear")
             and scale % factor == 0
-            and (factor == 1 or factor**2 * channels <= MAX_PLANES)
+            and (factor == 1 or factor * channels <= MAX_RUN)
             and (residual == "none" or factor == scale)
         )
     except (KeyError, TypeError, ValueError, OverflowError):
