@@ -14,7 +14,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from fastsr.graph import STANDARD, Graph
-from fastsr.quantized import Kernel, activation_grid, bias_levels, kernel_grid, kernel_levels, ranged, stored
+from fastsr.quantized import Kernel, activation_grid, bias_levels, by_rows, kernel_grid, kernel_levels, ranged, stored
 
 
 def to_qdq(graph: Graph) -> onnx.ModelProto:
@@ -105,7 +105,7 @@ class Form(ABC):
 
 
 class _IntegerForm(Form):
-    """u8 asymmetric activations, s8 kernels, s32 biases."""
+    """u8 asymmetric activations, s8 kernels, s32 biases; kernels whose rows have grids of their own stay float."""
 
     def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
         scale, zero = activation_grid(low, high)
@@ -113,6 +113,8 @@ class _IntegerForm(Form):
 
     def operands(self, node: onnx.NodeProto, kernel: Kernel, bias: npt.NDArray[np.float32] | None) -> list[str]:
         input_scale, x = self.activation(node.input[0])
+        if by_rows(kernel.shape):
+            return [x, *node.input[1:]]
         scale = kernel_grid(kernel, np.zeros(len(kernel), np.float32) if bias is None else bias, input_scale)
         levels = numpy_helper.from_array(kernel_levels(kernel, scale))
         operands = [x, self.weight(f"{node.output[0]}/kernel", levels, scale)]

@@ -6,7 +6,7 @@ steps of the product of the two scales, as an integer convolution adds them up (
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from fastsr.errors import EngineError, ModelError
 from fastsr.graph import Graph
 
 MIN_OPSET = 13  # DequantizeLinear takes a scale for each channel from here on
+FEW = 4  # output channels below which a large kernel's rows are computed apart
 BIAS_LIMIT = 1 << 30  # a bias may fill half of an s32; the rest is for what the convolution adds to it
 
 Kernel = npt.NDArray[np.float32]  # output channels x input channels x height x width
@@ -49,6 +50,14 @@ def kernel_levels(kernel: Kernel, scale: npt.NDArray[np.float32]) -> npt.NDArray
     levels += (place < missing).astype(np.float64) - (place >= error.shape[-1] + missing)
     made: npt.NDArray[np.int8] = np.clip(levels, -127, 127).astype(np.int8).reshape(kernel.shape)
     return made
+
+
+def by_rows(shape: Sequence[int]) -> bool:
+    """Whether a kernel of this shape (out x in x rows x columns) has its rows computed apart, as outputs of a flat one.
+
+    In int8 each row then has a grid of its own, finer than Q/DQ operators can say: there its weights stay float.
+    """
+    return shape[2] > 3 and shape[0] < FEW
 
 
 def weights(levels: npt.NDArray[np.int8], scale: npt.NDArray[np.float32]) -> Kernel:

@@ -42,7 +42,8 @@ class Objective:
 
     def __init__(self, recipe: Recipe, fabric: Fabric, weights: Path | None) -> None:
         """`weights`: folder of VGG19 / AlexNet files, needed where the content loss has a weight."""
-        self.loss, self.fabric, self.scale = recipe.loss, fabric, recipe.generator.scale
+        self.loss, self.fabric = recipe.loss, fabric
+        self.block = recipe.generator.scale * recipe.generator.fold  # of sub-pixels that one shuffle makes
         self.judging = recipe.discriminator
         self.content: nn.Module | None = None
         if self.loss.content_weight:
@@ -87,7 +88,7 @@ class Objective:
             ("pixel", loss.weight, lambda made, target: pixel(made, target.wanted)),
             ("original", loss.original_weight, lambda made, target: pixel(made, target.original)),
             ("amplitude", loss.amplitude_weight, lambda made, target: losses.amplitude(made, target.wanted, *shift)),
-            ("phases", loss.phase_weight, lambda made, target: losses.phases(made, target.wanted, self.scale)),
+            ("phases", loss.phase_weight, lambda made, target: losses.phases(made, target.wanted, self.block)),
             ("artefacts", loss.artefact_weight, lambda made, target: losses.artefacts(made, target.wanted)),
             ("content", loss.content_weight, lambda made, target: self._content(made, target, draws)),
             ("adversarial", loss.adversarial_weight, lambda made, target: self._adversarial(made, target, draws)),

@@ -21,7 +21,9 @@ class Levels:
 
     def __call__(self, x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
         """`x` (NCHW) and `kernel` (output channels first), rounded."""
-        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, 0, 255), rounded_kernel(kernel)
+        levels = torch.fake_quantize_per_tensor_affine(x, self.scale, self.zero, 0, 255)
+        # Rows with grids of their own lose next to nothing.
+        return levels, kernel if quantized.by_rows(kernel.shape) else rounded_kernel(kernel)
 
 
 def rounded_kernel(kernel: Tensor) -> Tensor:

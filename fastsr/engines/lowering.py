@@ -19,7 +19,6 @@ MAX_KERNEL = 9
 MAX_CHANNELS = 2048
 MAX_FACTOR = 16
 BASES = ("nearest", "bicubic")  # ways of enlarging the input that the store knows
-FEW = 4  # output channels below which a large kernel's rows are computed as channels and added up afterwards
 
 Array = npt.NDArray[Any]
 
@@ -264,8 +263,7 @@ class _Lowering:
             read.packed = True
         else:
             read.floats = True
-        rows = kernel.shape[2]
-        if rows > 3 and len(kernel) < FEW and factor == 1:
+        if quantized.by_rows(kernel.shape) and factor == 1:
             return self._by_rows(source, target, kernel, bias, read.grid[0] if int8 else None, after)
         if int8:
             weight_scale = quantized.kernel_grid(kernel, bias, scale)
