@@ -61,10 +61,12 @@ def _parser() -> argparse.ArgumentParser:
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="override keys: data.batch=4 data.crop=96"
     )
 
-    export = commands.add_parser("export", help="write a trained generator as ONNX")
+    export = commands.add_parser("export", help="write a trained generator as ONNX: its best step, where that is known")
     export.add_argument("recipe", help="name of the run, or its .toml file")
     export.add_argument("--runs", type=Path, default=Path("runs"))
-    export.add_argument("-o", "--out", type=Path, help="default: RECIPE.onnx")
+    export.add_argument(
+        "-o", "--out", type=Path, help="default: RECIPE.onnx; a .safetensors keeps an unfinished run"
+    )
     export.add_argument(
         "--realism", type=float, default=1.0, metavar="0..1", help="how much of the way from the run that it began with"
     )
@@ -200,11 +202,16 @@ def _fine_tuning(arguments: argparse.Namespace) -> recipe.Recipe:
 
 def _export(arguments: argparse.Namespace) -> None:
     from training import checkpoint
-    from training.export import export
+    from training.export import export, keep
 
     name = recipe.read(arguments.recipe).name if arguments.recipe.endswith(".toml") else arguments.recipe
     target = arguments.out or Path(f"{name}.onnx")
-    export(arguments.runs / name / checkpoint.FILE, target, arguments.realism)
+    best = arguments.runs / name / checkpoint.BEST
+    source = best if best.is_file() else best.with_name(checkpoint.FILE)
+    if target.suffix == ".safetensors":
+        keep(source, target)
+    else:
+        export(source, target, arguments.realism)
     print(f"wrote {target}")
 
 

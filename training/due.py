@@ -10,7 +10,7 @@ from typing import Any
 from training import checkpoint, data, pairs, recipe
 
 LIST = Path(__file__).parent / "runs.toml"
-EXPORTS = Path(__file__).parent / "weights"  # last exported weights of unfinished runs, which survive the machine
+KEPT = Path(__file__).parent / "weights"  # of unfinished runs, which survive the loss of the machine
 WITHOUT, VALIDATION = (Path(__file__).parent / name for name in ("set-aside.txt", "validation.txt"))
 
 
@@ -111,7 +111,7 @@ def _teach(place: Place, item: Teaching) -> None:
 def _train(place: Place, item: Training, teacher: str) -> None:
     chosen = recipe.read(item.train)
     state = place.runs / chosen.name / checkpoint.FILE
-    exported = EXPORTS / f"{chosen.name}.onnx"
+    exported = KEPT / f"{chosen.name}.safetensors"
     if state.exists() and checkpoint.load(state)[1].get("flop", 0.0) >= item.flop:
         return
     from training.trainer import Run, Trainer

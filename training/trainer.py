@@ -48,7 +48,7 @@ class Run:
     log_every: int = 100
     stop_after: int | None = None  # steps in this process, then stop as if killed
     stop_at: float = math.inf  # FLOP of the run so far at which to stop
-    exported: Path | None = None  # weights of this recipe as ONNX, to go on from where there is no checkpoint
+    exported: Path | None = None  # what `export` wrote of this recipe, to go on from where there is no checkpoint
 
     def checkpoint(self, name: str) -> Path:
         return self.folder / name / checkpoint.FILE
