@@ -64,9 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", help="write a trained generator as ONNX: its best step, where that is known")
     export.add_argument("recipe", help="name of the run, or its .toml file")
     export.add_argument("--runs", type=Path, default=Path("runs"))
-    export.add_argument(
-        "-o", "--out", type=Path, help="default: RECIPE.onnx; a .safetensors keeps an unfinished run"
-    )
+    export.add_argument("-o", "--out", type=Path, help="default: RECIPE.onnx; a .safetensors keeps an unfinished run")
     export.add_argument(
         "--realism", type=float, default=1.0, metavar="0..1", help="how much of the way from the run that it began with"
     )
