@@ -91,6 +91,9 @@ def from_ncnn(layers: list[ncnn.Layer], origin: str) -> RRDBNet:
     for conv, layer in zip(_convolutions(network), stored, strict=True):
         if len(layer.weights) != 2 or layer.weights[0].size != conv.weight.numel():
             raise TeacherError(f"{origin}: layer {layer.name} does not fit an ESRGAN x4 network")
+        kind, slope = ncnn.activation(layer)
+        if kind == "relu" or (kind == "leaky" and abs(slope - SLOPE) > 1e-6):
+            raise TeacherError(f"{origin}: layer {layer.name} has another activation than an ESRGAN x4 network")
         conv.weight.copy_(torch.from_numpy(layer.weights[0]).view(conv.weight.shape))
         conv.bias.copy_(torch.from_numpy(layer.weights[1]))  # type: ignore[union-attr]
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

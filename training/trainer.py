@@ -97,7 +97,7 @@ class Trainer:
             self.validation = Validation(run.validation, recipe.generator.scale, run.weights, self.fabric.device)
         self.random = torch.Generator(self.fabric.device).manual_seed(recipe.seed)
         self.steps = recipe.steps  # or what its budget gives, once a step's FLOP are counted
-        self.watch = Stopwatch(self.fabric.device)
+        self.watch = Stopwatch()
         self.step, self.seconds = 0, 0.0
         self.flop, self.own_flop = 0.0, 0.0  # of all steps, and the generator's share of them
         self.network = network
@@ -300,7 +300,7 @@ class Trainer:
             "flop": self.flop,
             "own_flop": self.own_flop,
             "recipe": dataclasses.asdict(self.recipe),
-            "images": self.pairs.count if self.pairs is not None else self._images_count(),
+            "images": self._source().count,
             "start": self.start,
             "ranges": self.ranges,
             "device": self._device(),
@@ -308,9 +308,11 @@ class Trainer:
             "rewarmed": self.rewarmed,
         }
 
-    def _images_count(self) -> int:
-        assert self.images is not None
-        return self.images.count
+    def _source(self) -> PackedImages | PackedPairs:
+        """What crops are cut from."""
+        found = self.pairs or self.images
+        assert found is not None
+        return found
 
     def _device(self) -> str:
         device = self.fabric.device

