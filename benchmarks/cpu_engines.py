@@ -32,9 +32,10 @@ from torch import nn
 import fastsr
 from benchmarks import machine, ncnn_peer, untrained
 from benchmarks.turns import Ended, Frame, Runner, Way, interleaved
-from fastsr import _core, catalog, graph, qdq, quantized
-from fastsr.engines.cpu import CpuEngine
-from fastsr.graph import RANGES, Graph, Node
+from fastsr import _core
+from fastsr.engines.native.engine import CpuEngine
+from fastsr.network import catalog, onnx_reader, qdq, quantization
+from fastsr.network.graph import RANGES, Graph, Node
 
 RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 270, 480
@@ -52,7 +53,7 @@ def calibrated(network: Graph) -> Graph:
     """`network` with the ranges in its file, or, so that int8 can be timed without them, with wide ones."""
     if network.ranges:
         return network
-    ranges = {name: (-2.0, 2.0) for name in quantized.inputs(network)} | {network.input: (0.0, 1.0)}
+    ranges = {name: (-2.0, 2.0) for name in quantization.inputs(network)} | {network.input: (0.0, 1.0)}
     return dataclasses.replace(network, metadata={**network.metadata, RANGES: json.dumps(ranges)})
 
 
@@ -182,7 +183,7 @@ def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
 
 def _made(model: str, name: str) -> Way:
     torch.set_num_threads(_core.thread_count())
-    return ways(graph.read(catalog.find(model)))[name][1]()
+    return ways(onnx_reader.read(catalog.find(model)))[name][1]()
 
 
 def operations(network: Graph) -> float:
@@ -221,7 +222,7 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
     if untrained.NAME.fullmatch(model):
         with tempfile.TemporaryDirectory() as folder:
             return measure(str(untrained.write(model, Path(folder))), rounds, patience)
-    network = graph.read(catalog.find(model))
+    network = onnx_reader.read(catalog.find(model))
     runners = {name: Runner(_made, model, name) for name in ways(network)}
     pictures: dict[str, npt.NDArray[np.int64]] = {}
     ended: dict[str, str] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 import fastsr
-from fastsr import catalog
+from fastsr.network import catalog
 
 PHOTO = Path(__file__).parent / "assets" / "photo.jpg"
 PANEL = 640  # side of each half of the picture, pixels

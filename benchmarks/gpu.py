@@ -28,7 +28,7 @@ from torch import Tensor, nn
 import fastsr
 from benchmarks import machine
 from fastsr import ops
-from fastsr.engines import gpus
+from fastsr.engines.gpu import discovery
 from training import generators, start
 from training.recipe import Generator
 
@@ -232,7 +232,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=[m for m in MODELS if m in fastsr.models()])
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out (it takes minutes)")
     arguments = parser.parse_args()
-    found, reason = gpus.listed()
+    found, reason = discovery.listed()
     if not found:
         raise SystemExit(f"benchmarks.gpu needs an NVIDIA GPU: {reason}")
     warnings.simplefilter("ignore", RuntimeWarning)

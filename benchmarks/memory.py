@@ -42,10 +42,10 @@ def forget_peak() -> None:
 def child(model: str, way: str, megapixels: float) -> None:
     """One case, in its own process; prints the bytes beyond input and output."""
     from benchmarks import cpu_engines
-    from fastsr import catalog, graph
-    from fastsr.engines.cpu import CpuEngine
+    from fastsr.engines.native.engine import CpuEngine
+    from fastsr.network import catalog, onnx_reader
 
-    network = graph.read(catalog.find(model))
+    network = onnx_reader.read(catalog.find(model))
     if way == "PyTorch eager":
         run = cpu_engines.eager(network, last=True)
     elif way == "ONNX Runtime":

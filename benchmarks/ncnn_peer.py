@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsr.graph import Graph, Node
+from fastsr.network.graph import Graph, Node
 
 MAGIC = "7767517"
 RAW = struct.pack("<I", 0)  # the weights that follow are float32

@@ -13,7 +13,7 @@ from typing import Any
 
 import fastsr
 from benchmarks import machine
-from fastsr.engines.base import PRECISIONS, Precision
+from fastsr.engines.protocol import PRECISIONS, Precision
 from training import evaluate
 from training.data import find_images
 

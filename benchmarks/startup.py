@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from fastsr import catalog, graph
+from fastsr.network import catalog, onnx_reader
 
 RESULTS = Path(__file__).parent / "results" / "startup.json"
 MODEL = "fast-x4"
@@ -90,7 +90,7 @@ def installed(roots: tuple[str, ...]) -> int:
 
 def chain(folder: Path) -> Path:
     """The model's kernels, biases and slopes for the PyTorch peer."""
-    network, layers = graph.read(catalog.find(MODEL)), 0
+    network, layers = onnx_reader.read(catalog.find(MODEL)), 0
     tensors: dict[str, Any] = {}
     for node in network.nodes:
         if node.op == "Conv":

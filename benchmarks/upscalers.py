@@ -25,7 +25,8 @@ from PIL import Image
 import fastsr
 from benchmarks import machine
 from benchmarks.turns import Frame, Runner, Way, interleaved
-from fastsr import _core, catalog
+from fastsr import _core
+from fastsr.network import catalog
 from training import evaluate
 from training.damage import Damage
 from training.data import find_images

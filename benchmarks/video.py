@@ -31,7 +31,8 @@ import fastsr
 from benchmarks import machine
 from benchmarks.cpu_engines import eager, session
 from benchmarks.turns import Way
-from fastsr import _core, catalog, graph
+from fastsr import _core
+from fastsr.network import catalog, onnx_reader
 from fastsr.video.codecs import Wish
 from fastsr.video.rates import measure
 
@@ -83,7 +84,7 @@ def looped(way: Way, source: Path, target: Path, frames: int, preset: str) -> in
 
 def ways(model: str, source: Path, folder: Path, frames: int, preset: str) -> dict[str, Callable[[], int]]:
     """Name -> what makes the whole file and returns how many frames it has."""
-    network = graph.read(catalog.find(model))
+    network = onnx_reader.read(catalog.find(model))
     upscaler = fastsr.load(model, device="cpu")
     track_rate = _rate_of(source)
     end = float(Fraction(frames) / track_rate)

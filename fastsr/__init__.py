@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastsr import ops
-    from fastsr.catalog import Model, models
     from fastsr.errors import EngineError, FastsrError, ImageError, ModelError, VideoError
+    from fastsr.network.catalog import Model, models
     from fastsr.upscaler import Upscaler, load, upscale
     from fastsr.video.upscale import upscale_video
 
@@ -33,7 +33,7 @@ __all__ = [
 
 # Where each public name stands; its module, and NumPy with it, is imported when the name is first used (PEP 562).
 _MODULES = {
-    **dict.fromkeys(("Model", "models"), "fastsr.catalog"),
+    **dict.fromkeys(("Model", "models"), "fastsr.network.catalog"),
     **dict.fromkeys(("EngineError", "FastsrError", "ImageError", "ModelError", "VideoError"), "fastsr.errors"),
     **dict.fromkeys(("Upscaler", "load", "upscale"), "fastsr.upscaler"),
     "upscale_video": "fastsr.video.upscale",

@@ -2,6 +2,6 @@
 
 import sys
 
-from fastsr.cli import main
+from fastsr.cli.main import main
 
 sys.exit(main())

@@ -17,17 +17,19 @@ from typing import IO, TYPE_CHECKING, Any, Protocol, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from fastsr import catalog, graph, images, on_device, resample
-from fastsr.alpha import bleed
-from fastsr.engines import base, engine_file
-from fastsr.engines.base import Device, EngineName, Pixels, Precision, Progress
+from fastsr import images
+from fastsr.engines import protocol, selection
+from fastsr.engines.gpu import tensors
+from fastsr.engines.protocol import Device, EngineName, Pixels, Precision, Progress
 from fastsr.errors import FastsrError, ModelError
-from fastsr.images import Frame, Picture
+from fastsr.images import Frame, Picture, resample
+from fastsr.images.alpha import bleed
+from fastsr.network import catalog, file_kinds, onnx_reader
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from fastsr.graph import Graph
+    from fastsr.network.graph import Graph
 
 MAX_SIDE = 1 << 28  # pixels of a result; Pillow takes hardly more
 
@@ -59,12 +61,14 @@ class Enlarger(Protocol):
 class _Generator:
     """A trained network; other sizes than its own are resampled from it once, in float."""
 
-    def __init__(self, network: Graph, engine: base.Engine, exact: Callable[[], base.Engine] | None = None) -> None:
+    def __init__(
+        self, network: Graph, engine: protocol.Engine, exact: Callable[[], protocol.Engine] | None = None
+    ) -> None:
         """`exact` makes the engine for pixels of more than 8 bits, once they come, where that is another one."""
         self.network, self.engine, self.scale = network, engine, network.scale
         self._exact, self._making = None if exact is None else functools.cache(exact), threading.Lock()
 
-    def _engine_for(self, dtype: np.dtype[Any]) -> base.Engine:
+    def _engine_for(self, dtype: np.dtype[Any]) -> protocol.Engine:
         if self._exact is None or dtype == np.uint8:
             return self.engine
         with self._making:
@@ -90,12 +94,12 @@ class _Generator:
 
     def takes(self, tensor: Any) -> bool:
         """Whether `on_device` can have this tensor on a GPU."""
-        return hasattr(self.engine, "run_on_device") and on_device.fits(tensor, self.network.channels)
+        return hasattr(self.engine, "run_on_device") and tensors.fits(tensor, self.network.channels)
 
     def on_device(self, tensor: Any) -> Any:
         """A tensor on a GPU, enlarged there."""
         stream = sys.modules["torch"].cuda.current_stream(tensor.device)
-        return on_device.upscale(tensor, self.engine, self.scale, stream)  # type: ignore[arg-type]
+        return tensors.upscale(tensor, self.engine, self.scale, stream)  # type: ignore[arg-type]
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
         height, width = pixels.shape[:2]
@@ -105,7 +109,7 @@ class _Generator:
         made = self._run(engine, resample.to_float(pixels), progress)
         return resample.resize_to(made, size, pixels.dtype)
 
-    def _run(self, engine: base.Engine, pixels: Pixels, progress: Progress | None) -> Pixels:
+    def _run(self, engine: protocol.Engine, pixels: Pixels, progress: Progress | None) -> Pixels:
         given, wanted = pixels.shape[2], self.network.channels
         if given == wanted:
             return engine.run(np.ascontiguousarray(pixels), progress)
@@ -279,9 +283,7 @@ class Upscaler:
     def _stays_on_gpu(self, image: Any, scale: float | None, size: tuple[int, int] | None) -> bool:
         """Whether a picture on a GPU can stay there: the engine is there too, and makes the size that is wanted."""
         own = size is None and scale in (None, self.scale)
-        return (
-            own and on_device.is_tensor_on_gpu(image) and self._generator is not None and self._generator.takes(image)
-        )
+        return own and tensors.is_tensor_on_gpu(image) and self._generator is not None and self._generator.takes(image)
 
     def _is_plain(self, picture: Picture, scale: float | None, size: tuple[int, int] | None) -> bool:
         height, width, _ = picture.frames[0].color.shape
@@ -449,7 +451,7 @@ def _loading(
 ) -> _Loading:
     """Names checked, a model's file found. Raises as `load`."""
     realism = checked_realism(realism)
-    base.check(device, precision, engine, tile)
+    selection.check(device, precision, engine, tile)
     if not isinstance(model, (str, os.PathLike)):
         known = ", ".join([*catalog.models(), *catalog.INTERPOLATIONS])
         raise ModelError(f"model {model!r} is neither a name nor a path; known: {known}")
@@ -469,20 +471,20 @@ def _load(asked: _Loading, wait: bool = True) -> Upscaler:
     if asked.model in catalog.INTERPOLATIONS:
         return Upscaler(asked.model, _Interpolation(asked.model), asked)
     path = catalog.find(asked.model)
-    if engine_file.is_engine(path):
+    if file_kinds.is_engine_file(path):
         chosen = (asked.device, asked.precision, asked.engine, asked.tile, asked.realism)
-        network, engine = base.from_file(path, *chosen)
+        network, engine = selection.from_file(path, *chosen)
         return Upscaler(network.name, _Generator(network, engine), asked)
-    network = graph.read(path)
+    network = onnx_reader.read(path)
     if asked.realism is not None:
-        from fastsr import interpolate  # onnx takes a while to import
+        from fastsr.network import weight_interpolation  # onnx takes a while to import
 
-        network = interpolate.between(interpolate.fidelity_of(network), network, asked.realism)
-    made = base.build(network, asked.device, asked.precision, asked.engine, asked.tile, wait, asked.video)
+        network = weight_interpolation.between(weight_interpolation.fidelity_of(network), network, asked.realism)
+    made = selection.build(network, asked.device, asked.precision, asked.engine, asked.tile, wait, asked.video)
     exact = None
     if asked.precision == "auto" and made.precision == "int8":
         name = made.name
-        exact = lambda: base.build(network, asked.device, "fp32", name, asked.tile)  # noqa: E731
+        exact = lambda: selection.build(network, asked.device, "fp32", name, asked.tile)  # noqa: E731
     return Upscaler(network.name, _Generator(network, made, exact), asked)
 
 

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from fake_tensorrt import device, installed, rtx  # noqa: F401 - of all tests with the stand-in for TensorRT
+from support.fake_tensorrt import device, installed, rtx  # noqa: F401 - of all tests with the stand-in for TensorRT
 
 # The machine's cores are shared with whatever else runs on it; torch's default would oversubscribe them.
 os.environ.setdefault("OMP_NUM_THREADS", "2")

@@ -10,13 +10,15 @@ import typing
 import numpy as np
 import pytest
 from PIL import Image
-from small_models import SAMPLE, compact
+from support.small_models import SAMPLE, compact
 
 import fastsr
-from fastsr import catalog, resample
-from fastsr.alpha import bleed
-from fastsr.engines.base import DEVICES, PRECISIONS, REGISTRY
+from fastsr.engines.protocol import DEVICES, PRECISIONS
+from fastsr.engines.registry import REGISTRY
 from fastsr.errors import EngineError, FastsrError, ImageError, ModelError
+from fastsr.images import resample
+from fastsr.images.alpha import bleed
+from fastsr.network import catalog
 from fastsr.upscaler import output_size
 
 
@@ -482,10 +484,10 @@ def test_shipped_models_keep_colour_and_beat_bicubic(name):
 
 @pytest.mark.parametrize("name", catalog.models())
 def test_cards_are_complete_and_match_the_file(name):
-    from fastsr import graph
+    from fastsr.network import onnx_reader
 
     card = catalog.models()[name]
-    network = graph.read(card.path)
+    network = onnx_reader.read(card.path)
     assert network.scale == card.scale
     assert network.metadata["training"] == card.training
     assert card.licence

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import fastsr
-from fastsr import catalog, graph
-from fastsr.engines import cpu
-from fastsr.engines.base import Precision
+from fastsr.engines.native import engine
+from fastsr.engines.protocol import Precision
 from fastsr.errors import ModelError
-from fastsr.graph import Graph
+from fastsr.network import catalog, onnx_reader
+from fastsr.network.graph import Graph
 from training import drawn, evaluate, precisions
 from training.damage import Damage
 from training.data import find_images
@@ -39,7 +39,7 @@ def make(
     low-resolution pictures suffered that. What bf16 costs is measured where the native engine has it: on a processor
     with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2 instructions, slowly.
     """
-    network = graph.read(catalog.FOLDER / f"{name}.onnx")
+    network = onnx_reader.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")  # "auto" may be less on some machines
     lpips = None if weights is None else evaluate.perceptual(weights)
     card: dict[str, Any] = {
@@ -62,9 +62,9 @@ def make(
         if damage is not None:
             damaged = evaluate.score(upscaler, files, network.scale, lpips, damage)
             card["damaged"][folder.name] = _worth_telling(damaged)
-    if cpu.unsupported(network) is None:
+    if engine.unsupported(network) is None:
         offered: list[Precision] = ["int8", "bf16"] if network.ranges else ["bf16"]
-        for precision in (p for p in offered if p in cpu.precisions()):
+        for precision in (p for p in offered if p in engine.precisions()):
             _add(card, precision, _cost(network, folders, exact, precision))
     return _written(table, name, card)
 
@@ -73,7 +73,7 @@ def add_cost(
     name: str, folders: list[Path], precision: Precision, table: Path = catalog.FOLDER / "models.toml"
 ) -> dict[str, Any]:
     """Measure what `precision` costs the shipped `name` and write that alone into its card in `table`."""
-    network = graph.read(catalog.FOLDER / f"{name}.onnx")
+    network = onnx_reader.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")
     exact = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
     card = tomllib.loads(table.read_text())[name]
@@ -111,8 +111,8 @@ def _cost(
     if upscaler.precision != precision:
         raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it anew")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
-    losses = precisions.Losses(network, cpu.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
-    reduced = cpu.CpuEngine(network, precision, None).run
+    losses = precisions.Losses(network, engine.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
+    reduced = engine.CpuEngine(network, precision, None).run
     costs = {"photographs": max(exact[name] - psnr for name, psnr in made.items()), **losses.costs(reduced)}
     return {kind: round(cost, 3) + 0.0 for kind, cost in costs.items()}, losses.flat_error(reduced)
 

@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 import fastsr
-from fastsr.catalog import INTERPOLATIONS
-from fastsr.engines.base import Device, EngineName, Precision
+from fastsr.engines.protocol import Device, EngineName, Precision
+from fastsr.network.catalog import INTERPOLATIONS
 from training import metrics
 from training.damage import Damage
 from training.data import DataError, find_images

@@ -13,7 +13,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from fastsr.graph import RANGES
+from fastsr.network.graph import RANGES
 from training import checkpoint, generators, start, trainer
 from training.files import replacing
 

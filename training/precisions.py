@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from fastsr.graph import Graph
+from fastsr.network.graph import Graph
 from training import drawn, metrics
 from training.evaluate import as_tensor, low_resolution
 

@@ -15,11 +15,12 @@ import onnx
 from PIL import Image
 from tqdm import tqdm
 
-from fastsr import catalog, graph, quantized
-from fastsr.engines import cpu
-from fastsr.engines.base import Engine, probe
-from fastsr.engines.onnx import OnnxEngine
-from fastsr.graph import Graph
+from fastsr.engines.native import engine
+from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.precision_probe import probe
+from fastsr.engines.protocol import Engine
+from fastsr.network import catalog, graph, onnx_reader, quantization
+from fastsr.network.graph import Graph
 from training import drawn
 from training.data import DataError, find_images
 from training.evaluate import low_resolution
@@ -89,8 +90,8 @@ def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low:
     are. What is drawn is that of `training.drawn`. One run finds the extremes of each tensor, a second its histogram.
     Raises ModelError for a model without an int8 form and DataError for an image that cannot be used.
     """
-    network = graph.read(path)
-    names = [name for name in quantized.inputs(network) if name != network.input]
+    network = onnx_reader.read(path)
+    names = [name for name in quantization.inputs(network) if name != network.input]
     files = _spread(list(images), pictures)
     kinds: dict[str, Callable[[], Iterator[Pixels]]] = {
         "photographs": lambda: _pictures(files, network, low),
@@ -129,7 +130,7 @@ def best_range(counts: npt.NDArray[Any], least: float, most: float) -> tuple[flo
     smallest, best = np.inf, (least, most)
     for low in least * shares if least < 0 else (0.0,):
         for high in most * shares if most > 0 else (0.0,):
-            scale, zero = quantized.activation_grid(low, high)
+            scale, zero = quantization.activation_grid(low, high)
             span = -float(scale) * int(zero), float(scale) * (255 - int(zero))
             rounded = np.rint(centres / scale) * float(scale)
             error = float(weights @ np.abs(np.clip(rounded, *span) - centres) ** POWER)
@@ -194,7 +195,7 @@ def quantize(
     ranges at SHARES those are taken with which the fewest do.
     """
     path = catalog.find(model)
-    network = graph.read(path)
+    network = onnx_reader.read(path)
     images = find_images(folders)
     found = calibrate(path, images, pictures, low)
     few, many = found.ranges("photographs"), found.ranges()
@@ -226,7 +227,7 @@ def _with_ranges(network: Graph, ranges: Ranges) -> Graph:
 
 
 def _engine(network: Graph, precision: str) -> Engine:
-    kind = OnnxEngine if cpu.unsupported(network) else cpu.CpuEngine
+    kind = OnnxEngine if engine.unsupported(network) else engine.CpuEngine
     return kind(network, precision, None)
 
 

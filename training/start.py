@@ -11,7 +11,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from fastsr import catalog, graph
+from fastsr.network import catalog, onnx_reader
 from training import checkpoint, generators
 from training.recipe import Generator, RecipeError
 
@@ -48,10 +48,10 @@ def float_stage(about: dict[str, Any]) -> dict[str, Any]:
 
 def ranges(path: Path) -> dict[str, tuple[float, float]]:
     """The int8 range of what each convolution reads, by the name of its module."""
-    stored = graph.read(path).ranges if path.suffix == ".onnx" else {}
+    stored = onnx_reader.read(path).ranges if path.suffix == ".onnx" else {}
     if not stored:
         raise RecipeError(f"{path}: has no int8 ranges; run: python -m training quantize MODEL.onnx --data FOLDER")
-    convolutions = [node for node in graph.read(path).nodes if node.op == "Conv" and node.inputs[0] in stored]
+    convolutions = [node for node in onnx_reader.read(path).nodes if node.op == "Conv" and node.inputs[0] in stored]
     return {node.inputs[1].removesuffix(".weight"): stored[node.inputs[0]] for node in convolutions}
 
 

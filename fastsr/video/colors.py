@@ -9,7 +9,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from fastsr.engines.base import Pixels
+from fastsr.engines.protocol import Pixels
 
 UNSPECIFIED = 2  # of matrix, primaries and transfer (ITU-T H.273)
 BT709, FCC, BT470BG, BT601, SMPTE240M, BT2020 = 1, 4, 5, 6, 7, 9  # matrices

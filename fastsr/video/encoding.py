@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from fastsr.engines.base import Pixels
+from fastsr.engines.protocol import Pixels
 from fastsr.errors import VideoError
 from fastsr.video.colors import Writer as Colorer
 from fastsr.video.encoders import Encoding

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastsr.engines.base import Pixels
+from fastsr.engines.protocol import Pixels
 from fastsr.video.frames import Frame
 
 _NOTHING: Pixels = np.empty((0, 0, 3), np.uint8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from fractions import Fraction
 
-from fastsr.engines.base import Pixels
+from fastsr.engines.protocol import Pixels
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from fastsr import images
-from fastsr.engines.base import Pixels
+from fastsr.engines.protocol import Pixels
 from fastsr.errors import ImageError, VideoError
-from fastsr.resample import to_dtype, to_float
+from fastsr.images.resample import to_dtype, to_float
 from fastsr.video.colors import OF_RGB
 from fastsr.video.frames import Chooser, Cut, Frame, Mark
 from fastsr.video.segments import Encoded, Store

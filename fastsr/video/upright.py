@@ -9,7 +9,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from fastsr.engines.base import Pixels
+from fastsr.engines.protocol import Pixels
 
 _ONE = 1 << 16  # of the matrix's fixed-point numbers
 

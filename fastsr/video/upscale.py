@@ -14,7 +14,7 @@ from typing import Any
 import av
 
 from fastsr import files
-from fastsr.engines.base import Device, EngineName, Precision
+from fastsr.engines.protocol import Device, EngineName, Precision
 from fastsr.errors import VideoError
 from fastsr.upscaler import Upscaler, default_model, load, output_size
 from fastsr.video import preview as previews

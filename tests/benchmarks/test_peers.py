@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import compact, srresnet
+from support.small_models import compact, srresnet
 
 from benchmarks import cpu_engines, ncnn_peer, plot, turns, untrained, upscalers
-from fastsr import graph
-from fastsr.engines.cpu import CpuEngine
+from fastsr.engines.native.engine import CpuEngine
+from fastsr.network import onnx_reader
 
 FRAME = np.random.default_rng(0).integers(0, 256, (24, 31, 3), np.uint8)
 
 
 @pytest.fixture(params=[compact, srresnet])
 def network(request, tmp_path):
-    return graph.read(request.param().save(tmp_path / "m.onnx"))
+    return onnx_reader.read(request.param().save(tmp_path / "m.onnx"))
 
 
 def near(made, network):
@@ -56,7 +56,7 @@ def test_ncnn(network):
 
 def test_untrained_generators(tmp_path):
     path = untrained.write("compact-6x2", tmp_path)
-    network = graph.read(path)
+    network = onnx_reader.read(path)
     shapes = [network.weights[node.inputs[1]].shape for node in network.nodes if node.op == "Conv"]
     assert (network.name, network.scale) == ("compact-6x2", 4)
     assert shapes == [(6, 3, 3, 3), (6, 6, 3, 3), (6, 6, 3, 3), (48, 6, 3, 3)]

@@ -1,6 +1,6 @@
 import pytest
-from command import runner
-from small_models import compact
+from support.command import runner
+from support.small_models import compact
 
 
 @pytest.fixture(scope="module")

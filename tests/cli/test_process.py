@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from command import finish, on_terminal, start, tree
-from pictures import damaged, picture, size
+from support.cli_images import damaged, picture, size
+from support.command import finish, on_terminal, start, tree
 
 pytestmark = pytest.mark.usefixtures("here")
 

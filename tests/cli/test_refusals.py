@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
-from command import files, tree
-from pictures import damaged, picture, size
 from PIL import Image
+from support.cli_images import damaged, picture, size
+from support.command import files, tree
 
-from fastsr import catalog
-from fastsr.cli import main
+from fastsr.cli.main import main
+from fastsr.network import catalog
 from fastsr.upscaler import Upscaler
 
 pytestmark = pytest.mark.usefixtures("here")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import ROOT, files, finish, on_terminal
-from image_samples import png_bytes, png_chunk, tiff_bytes
-from pictures import damaged, picture, size
 from PIL import Image, TiffImagePlugin
+from support.cli_images import damaged, picture, size
+from support.command import ROOT, files, finish, on_terminal
+from support.image_samples import png_bytes, png_chunk, tiff_bytes
 
-from fastsr.console import printable
+from fastsr.cli.console import printable
 
 pytestmark = pytest.mark.usefixtures("here")
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import files, tree
-from pictures import picture, size
 from PIL import Image
-from small_models import SAMPLE
+from support.cli_images import picture, size
+from support.command import files, tree
+from support.small_models import SAMPLE
 
 import fastsr
-from fastsr import catalog
-from fastsr.cli import main
+from fastsr.cli.main import main
+from fastsr.network import catalog
 
 ROOT = Path(__file__).parent.parent.parent
 

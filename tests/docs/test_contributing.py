@@ -3,7 +3,7 @@
 import re
 import tomllib
 
-from pages import ROOT
+from support.pages import ROOT
 
 CODE = [path for pattern in ("*.py", "*.cpp") for path in ROOT.rglob(pattern) if ".venv" not in path.parts]
 READ = re.compile(r'(?:environ(?:\.get|\.setdefault)?[\[(]|getenv\()"(\w+)"')

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pages import PAGES, ROOT, blocks, prose
 from PIL import Image
-from small_models import SAMPLE
+from support.pages import PAGES, ROOT, blocks, prose
+from support.small_models import SAMPLE
 
 import fastsr
-from fastsr import catalog
-from fastsr.cli import main
+from fastsr.cli.main import main
+from fastsr.network import catalog
 
 KINDS = {"python", "sh", "text"}  # text: drawings, and what is printed
 COMMAND = re.compile(r"(fastsr|python|make|pip|import|from) |fastsr\.|\.ci/")
@@ -43,7 +43,7 @@ SCRIPTS = {
 def samples(tmp_path_factory):
     """The files that the pages name, small."""
     pytest.importorskip("av", reason="PyAV is not installed")
-    import video_samples
+    from support import video_samples as video_samples
 
     here = tmp_path_factory.mktemp("samples")
     with Image.open(SAMPLE) as image:

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from pages import PAGES, ROOT, prose
+from support.pages import PAGES, ROOT, prose
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 

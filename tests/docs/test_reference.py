@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from pages import ROOT
+from support.pages import ROOT
 
 import fastsr
 from fastsr import ops

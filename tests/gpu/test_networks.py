@@ -5,14 +5,16 @@ import json
 import numpy as np
 import onnxruntime
 import pytest
-from small_models import MODELS, compact
+from support.small_models import MODELS, compact
 
 import fastsr
-from fastsr import graph, quantized
-from fastsr.cli import main
-from fastsr.engines import engine_file, flavours, gpus, tensorrt
-from fastsr.engines.engine_builder import FP8_SM, Profile, build
+from fastsr.cli.main import main
+from fastsr.engines.gpu import discovery
+from fastsr.engines.tensorrt import distributions, engine_file
+from fastsr.engines.tensorrt import network as tensorrt_network
+from fastsr.engines.tensorrt.builder import FP8_SM, Profile, build
 from fastsr.errors import EngineError
+from fastsr.network import onnx_reader, quantization
 
 pytestmark = pytest.mark.gpu
 torch = pytest.importorskip("torch")
@@ -27,15 +29,15 @@ def flavour(tmp_path, monkeypatch):
     """The TensorRT for this GPU, with an empty cache."""
     monkeypatch.setenv("FASTSR_CACHE", str(tmp_path / "cache"))
     try:
-        return flavours.choose(gpus.find())
+        return distributions.choose(discovery.find())
     except EngineError as error:
         pytest.skip(str(error))
 
 
 def ranged(builder, folder):
-    bare = graph.read(builder.save(folder / "m.onnx"))
-    ranges = {name: (-2, 3) for name in quantized.inputs(bare)}
-    return graph.read(builder.save(folder / "m.onnx", metadata={"ranges": json.dumps(ranges)}))
+    bare = onnx_reader.read(builder.save(folder / "m.onnx"))
+    ranges = {name: (-2, 3) for name in quantization.inputs(bare)}
+    return onnx_reader.read(builder.save(folder / "m.onnx", metadata={"ranges": json.dumps(ranges)}))
 
 
 def exact(model, x):
@@ -62,10 +64,10 @@ def run(network, x, scale):
 @pytest.mark.parametrize("precision", BOUNDS)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_precision_is_near_fp32(name, precision, tmp_path):
-    if precision == "fp8" and tuple(map(int, gpus.find().sm.split("."))) < FP8_SM:
+    if precision == "fp8" and tuple(map(int, discovery.find().sm.split("."))) < FP8_SM:
         pytest.skip("this GPU has no fp8")
     model = ranged(MODELS[name](), tmp_path)
-    network = tensorrt.network(model, precision, PROFILE)
+    network = tensorrt_network.cached_or_built(model, precision, PROFILE)
     for shape in ((1, 3, 64, 64), (2, 3, 34, 130), (4, 3, 128, 256), (1, 3, 8, 8)):
         x = pictures(*shape)
         made = run(network, x, model.scale)
@@ -77,7 +79,7 @@ def test_every_precision_is_near_fp32(name, precision, tmp_path):
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_a_captured_graph_runs_on_new_pictures(precision, tmp_path):
     model = ranged(compact(channels=16), tmp_path)
-    network = tensorrt.network(model, precision, PROFILE)
+    network = tensorrt_network.cached_or_built(model, precision, PROFILE)
     network.prepare(2, 32, 48)
     x = torch.zeros(2, 3, 32, 48, dtype=torch.float16, device="cuda")
     y = torch.zeros(2, 3, 64, 96, dtype=torch.float16, device="cuda")
@@ -96,7 +98,7 @@ def test_a_captured_graph_runs_on_new_pictures(precision, tmp_path):
 
 def test_a_graph_captured_for_one_shape_outlives_smaller_ones(tmp_path):
     model = ranged(compact(), tmp_path)
-    network = tensorrt.network(model, "fp16", PROFILE)
+    network = tensorrt_network.cached_or_built(model, "fp16", PROFILE)
     network.prepare(1, 64, 64)
     generation = network.generation
     x = torch.from_numpy(pictures(1, 3, 64, 64).astype(np.float16)).cuda()
@@ -114,15 +116,15 @@ def test_a_graph_captured_for_one_shape_outlives_smaller_ones(tmp_path):
 def test_the_second_time_nothing_is_built(tmp_path, monkeypatch):
     model = ranged(compact(), tmp_path)
     x = pictures(1, 3, 32, 32)
-    first = run(tensorrt.network(model, "fp16", PROFILE), x, 2)
-    monkeypatch.setattr(tensorrt, "build", lambda *_: pytest.fail("built again"))
-    np.testing.assert_array_equal(run(tensorrt.network(model, "fp16", PROFILE), x, 2), first)
+    first = run(tensorrt_network.cached_or_built(model, "fp16", PROFILE), x, 2)
+    monkeypatch.setattr(tensorrt_network, "build", lambda *_: pytest.fail("built again"))
+    np.testing.assert_array_equal(run(tensorrt_network.cached_or_built(model, "fp16", PROFILE), x, 2), first)
 
 
 def test_progress_is_told(tmp_path):
     steps = []
     model = ranged(compact(), tmp_path)
-    network = tensorrt.network(model, "fp16", PROFILE, progress=lambda *counts: steps.append(counts))
+    network = tensorrt_network.cached_or_built(model, "fp16", PROFILE, progress=lambda *counts: steps.append(counts))
     x = pictures(1, 3, 32, 32)
     assert np.abs(run(network, x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
     assert steps
@@ -130,21 +132,21 @@ def test_progress_is_told(tmp_path):
 
 def test_exported_engines_run_and_foreign_ones_are_refused(flavour, tmp_path):
     model = ranged(compact(), tmp_path)
-    gpu = gpus.find()
+    gpu = discovery.find()
     targets = (gpu.sm,) if flavour.targets else ()
     engine = build(flavour, model, "fp16", PROFILE, targets)
     path = tmp_path / "m.engine"
     engine_file.write(
-        path, tensorrt.describe(model, "fp16", PROFILE, flavour, targets, None if targets else gpu), engine
+        path, tensorrt_network.describe(model, "fp16", PROFILE, flavour, targets, None if targets else gpu), engine
     )
     x = pictures(1, 3, 32, 32)
-    assert np.abs(run(tensorrt.load(path), x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
+    assert np.abs(run(tensorrt_network.load(path), x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
     with pytest.raises(EngineError, match="cannot"):
-        tensorrt.TensorRTNetwork(engine[: len(engine) // 2], flavour)
-    foreign = tensorrt.describe(model, "fp16", PROFILE, flavour, ("5.0",), None)
+        tensorrt_network.TensorRTNetwork(engine[: len(engine) // 2], flavour)
+    foreign = tensorrt_network.describe(model, "fp16", PROFILE, flavour, ("5.0",), None)
     engine_file.write(path, foreign, engine)
     with pytest.raises(EngineError, match=r"was built for SM 5\.0"):
-        tensorrt.load(path)
+        tensorrt_network.load(path)
 
 
 def test_an_exported_engine_is_a_model(flavour, tmp_path, monkeypatch):
@@ -164,7 +166,7 @@ def test_an_exported_engine_is_a_model(flavour, tmp_path, monkeypatch):
 
 def test_closing_gives_the_memory_back(tmp_path):
     model = ranged(compact(channels=32), tmp_path)
-    network = tensorrt.network(model, "fp16", PROFILE)
+    network = tensorrt_network.cached_or_built(model, "fp16", PROFILE)
     network.prepare(4, 128, 256)
     network.close()
     network.close()

@@ -6,8 +6,8 @@ import io
 
 import numpy as np
 import pytest
-from picture_helpers import encoded, enlarge, image_of_mode, noise, restored, rewritten, smooth, twice
 from PIL import Image
+from support.image_helpers import encoded, enlarge, image_of_mode, noise, restored, rewritten, smooth, twice
 
 from fastsr.errors import ImageError
 from fastsr.images import Frame, read, write

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_helpers import enlarge, noise, restored, rng, twice
+from support.image_helpers import enlarge, noise, restored, rng, twice
 
 from fastsr import images
 from fastsr.errors import ImageError

@@ -8,9 +8,9 @@ import warnings
 
 import numpy as np
 import pytest
-from image_samples import png_bytes, png_chunk, png_chunks, png_samples
-from picture_helpers import SRGB, encoded, enlarge, noise, restored, rewritten, smooth
 from PIL import Image
+from support.image_helpers import SRGB, encoded, enlarge, noise, restored, rewritten, smooth
+from support.image_samples import png_bytes, png_chunk, png_chunks, png_samples
 
 from fastsr.images import read, write
 

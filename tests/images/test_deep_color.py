@@ -8,8 +8,8 @@ import zlib
 
 import numpy as np
 import pytest
-from image_samples import png_bytes, png_chunks, png_samples, tiff_bytes
-from picture_helpers import (
+from PIL import Image, TiffImagePlugin
+from support.image_helpers import (
     SRGB,
     encoded,
     enlarge,
@@ -21,7 +21,7 @@ from picture_helpers import (
     smooth,
     twice,
 )
-from PIL import Image, TiffImagePlugin
+from support.image_samples import png_bytes, png_chunks, png_samples, tiff_bytes
 
 from fastsr.images import read, write
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_samples import png_bytes, png_chunk
-from picture_helpers import SRGB, encoded, enlarge, image_of_mode, noise, sample_exif, smooth
 from PIL import Image
+from support.image_helpers import SRGB, encoded, enlarge, image_of_mode, noise, sample_exif, smooth
+from support.image_samples import png_bytes, png_chunk
 
 import fastsr
 from fastsr.errors import FastsrError, ImageError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from picture_helpers import SRGB, encoded, enlarge, noise, restored, rewritten, sample_exif, smooth, twice
 from PIL import Image, PngImagePlugin, TiffImagePlugin
+from support.image_helpers import SRGB, encoded, enlarge, noise, restored, rewritten, sample_exif, smooth, twice
 
 from fastsr.images import read, write
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from picture_helpers import image_of_mode, noise, restored, twice
 from PIL import Image
+from support.image_helpers import image_of_mode, noise, restored, twice
 
 from fastsr.errors import ImageError
 from fastsr.images import read

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from image_samples import png_bytes, tiff_bytes
-from picture_helpers import encoded, noise, restored, smooth, twice
 from PIL import Image
+from support.image_helpers import encoded, noise, restored, smooth, twice
+from support.image_samples import png_bytes, tiff_bytes
 
 from fastsr.errors import ImageError
 from fastsr.images import read

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from picture_helpers import SRGB, encoded, noise, rewritten, smooth, twice
 from PIL import Image
+from support.image_helpers import SRGB, encoded, noise, rewritten, smooth, twice
 
 from fastsr import images
 from fastsr.errors import ImageError

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from ncnn_files import kernel, param, plain
+from support.ncnn_files import kernel, param, plain
 
 from fastsr.errors import ModelError
 from fastsr.importing import ncnn

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason='training needs: pip install -e ".[train]"')
 
 from PIL import Image  # noqa: E402
-from small_models import SAMPLE  # noqa: E402
+from support.small_models import SAMPLE  # noqa: E402
 
 from training.data import pack  # noqa: E402
 from training.recipe import Data, Generator, Optimizer, Recipe  # noqa: E402

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 import fastsr
-from fastsr import catalog
+from fastsr.network import catalog
 from training import __main__ as command
 from training import card, evaluate
 

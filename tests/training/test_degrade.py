@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import SAMPLE
+from support.small_models import SAMPLE
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
 from training import data, samples

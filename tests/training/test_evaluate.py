@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import compact
+from support.small_models import compact
 
 import fastsr
 from benchmarks import quality
-from fastsr import catalog
+from fastsr.network import catalog
 from training import evaluate
 from training.damage import CHAINS, NAMED, Damage, DamageError
 from training.data import DataError

@@ -11,7 +11,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image, ImageFilter
 from safetensors.numpy import load_file, save_file
-from small_models import SAMPLE
+from support.small_models import SAMPLE
 
 from training import features
 from training.features import FeaturesError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import SAMPLE
+from support.small_models import SAMPLE
 
 from training.jpeg import CHROMA_STEPS, LUMA_STEPS, jpeg, scaled_steps
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from small_models import SAMPLE
+from support.small_models import SAMPLE
 
 from training import degrade, losses, metrics, optimizer, recipe
 

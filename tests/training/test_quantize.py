@@ -7,13 +7,14 @@ import onnx
 import onnxruntime
 import pytest
 from PIL import Image
-from small_models import MODELS, SAMPLE, Builder, compact, srresnet
+from support.small_models import MODELS, SAMPLE, Builder, compact, srresnet
 
 import fastsr
-from fastsr import _core, catalog, graph
-from fastsr.engines import cpu
-from fastsr.engines.onnx import OnnxEngine
+from fastsr import _core
+from fastsr.engines.native import engine
+from fastsr.engines.onnxruntime import OnnxEngine
 from fastsr.errors import ModelError
+from fastsr.network import catalog, onnx_reader
 from training import drawn, quantize
 from training.data import DataError, find_images
 from training.precisions import Losses
@@ -85,7 +86,7 @@ def tensors_of(path, names, pictures):
 @pytest.mark.parametrize("make", [lambda: compact(2), lambda: srresnet(4)])
 def test_ranges_are_those_of_the_tensors(make, photos, tmp_path):
     path = make().save(tmp_path / "m.onnx")
-    network = graph.read(path)
+    network = onnx_reader.read(path)
     files = sorted(photos.iterdir())
     ranges = calibrate(path, files).ranges("photographs")
     assert list(ranges) == list(dict.fromkeys(node.inputs[0] for node in network.nodes if node.op == "Conv"))
@@ -155,7 +156,7 @@ def test_one_file_serves_every_precision(name, photos, tmp_path):
     ranges = quantize.quantize(str(path), [photos])
     after = onnx.load_model(str(path))
     assert after.graph == before.graph
-    network = graph.read(path)
+    network = onnx_reader.read(path)
     assert network.ranges == ranges
     assert {**network.metadata, "ranges": ""} == {"name": "plates", "licence": "mine", "ranges": ""}
     np.testing.assert_array_equal(fastsr.load(path, engine="onnx").upscale(picture), exact)
@@ -168,7 +169,7 @@ def test_one_file_serves_every_precision(name, photos, tmp_path):
 def test_calibrated_beats_careless_ranges(photos, tmp_path):
     path = compact(2, depth=4).save(tmp_path / "m.onnx")
     ranges = quantize.quantize(str(path), [photos], tmp_path / "good.onnx")
-    assert "ranges" not in graph.read(path).metadata
+    assert "ranges" not in onnx_reader.read(path).metadata
     wide = {name: (4 * low, 4 * high) for name, (low, high) in ranges.items()}
     compact(2, depth=4).save(tmp_path / "wide.onnx", metadata={"ranges": json.dumps(wide)})
     picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"), np.float32)[:48, :48] / 255
@@ -199,14 +200,14 @@ def test_refusals_name_the_file(photos, tmp_path):
 @pytest.fixture(scope="module")
 def losses(photos):
     """Of fast-x2."""
-    network = graph.read(catalog.find("fast-x2"))
-    exact = cpu.CpuEngine(network, "fp32", None).run
+    network = onnx_reader.read(catalog.find("fast-x2"))
+    exact = engine.CpuEngine(network, "fp32", None).run
     return Losses(network, exact, drawn.CALIBRATED, quantize._crops(find_images([photos]), network))
 
 
 def test_what_costs_too_much_stays_float(losses):
     """A range that is far too wide leaves a tensor two levels; it is the first to go, and no other follows."""
-    read = graph.read(catalog.find("fast-x2"))
+    read = onnx_reader.read(catalog.find("fast-x2"))
     spoiled = list(read.ranges)[4]
     bad = read.ranges | {spoiled: (-100.0, 100.0)}
     order = by_cost(read, bad, losses)
@@ -219,13 +220,13 @@ def test_what_costs_too_much_stays_float(losses):
 
 def test_flat_colours_and_text_have_a_say(losses):
     """Ranges of half the size fray text and leave photographs alone; wide ones turn flat colours."""
-    read = graph.read(catalog.find("fast-x2"))
+    read = onnx_reader.read(catalog.find("fast-x2"))
     order = by_cost(read, read.ranges, losses)
 
     def scaled(factor):
         ends = {name: (factor * low, factor * high) for name, (low, high) in read.ranges.items() if name != "input"}
         ranges = {"input": (0.0, 1.0), **ends}
-        run = cpu.CpuEngine(quantize._with_ranges(read, ranges), "int8", None).run
+        run = engine.CpuEngine(quantize._with_ranges(read, ranges), "int8", None).run
         return ranges, losses.costs(run), losses.flat_error(run)
 
     narrow, costs, _ = scaled(0.6)
@@ -270,15 +271,15 @@ def test_drawn_pictures_are_the_same_for_a_seed():
 @pytest.mark.parametrize("name", catalog.models())
 def test_cards_say_what_int8_and_bf16_cost(name):
     """Text, ramps and flat colours measured anew; and what they leave of "auto" for video."""
-    card, network = catalog.models()[name], graph.read(catalog.find(name))
-    losses = Losses(network, cpu.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
+    card, network = catalog.models()[name], onnx_reader.read(catalog.find(name))
+    losses = Losses(network, engine.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
     for precision in ("int8", "bf16"):
         assert card.precision_cost[precision].keys() == catalog.KINDS
         bounded = max(card.precision_cost[precision].values()) < 0.05 and card.flat_error[precision] <= 1
         assert card.proves(precision) == bounded
-        if precision not in cpu.precisions():
+        if precision not in engine.precisions():
             continue
-        run = cpu.CpuEngine(network, precision, None).run
+        run = engine.CpuEngine(network, precision, None).run
         costs = losses.costs(run)
         assert costs["text"] == pytest.approx(card.precision_cost[precision]["text"], abs=0.02)
         assert costs["ramps"] == pytest.approx(card.precision_cost[precision]["ramps"], abs=0.3)
@@ -286,10 +287,10 @@ def test_cards_say_what_int8_and_bf16_cost(name):
     assert card.flat_error["int8"] <= 1
 
 
-@pytest.mark.parametrize("isa", sorted(cpu.FASTER))
+@pytest.mark.parametrize("isa", sorted(engine.FASTER))
 @pytest.mark.parametrize("name", catalog.models())
 def test_video_gets_nothing_that_its_card_does_not_prove(name, isa, monkeypatch):
     monkeypatch.setattr(_core, "active_isa", lambda: isa)
     card = catalog.models()[name]
-    taken = cpu.video_precision(graph.read(card.path))
+    taken = engine.video_precision(onnx_reader.read(card.path))
     assert taken == "fp32" or (max(card.precision_cost[taken].values()) < 0.05 and card.flat_error[taken] <= 1)

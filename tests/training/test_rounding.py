@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import fastsr
-from fastsr import graph, qdq, quantized
-from fastsr.engines.onnx import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.network import onnx_reader, qdq, quantization
 from training import generators, recipe, start
 from training import quantize as calibration
 from training.export import export, to_onnx
@@ -23,7 +23,7 @@ from training.trainer import Trainer
 
 def test_values_take_the_levels_of_the_grid():
     x = torch.linspace(-2, 4, 1001).view(1, 1, 7, 143)
-    scale, zero = quantized.activation_grid(-0.7, 2.1)
+    scale, zero = quantization.activation_grid(-0.7, 2.1)
     seen, _ = Levels(-0.7, 2.1)(x, torch.ones(1, 1, 1, 1))
     expected = (np.clip(np.rint(x.numpy() / scale) + int(zero), 0, 255) - int(zero)) * scale
     np.testing.assert_allclose(seen.numpy(), expected, atol=1e-6)
@@ -32,8 +32,8 @@ def test_values_take_the_levels_of_the_grid():
 def test_kernels_take_the_levels_of_the_int8_form():
     kernel = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     kernel[2] = 0
-    scale = quantized.kernel_grid(kernel.numpy(), np.zeros(5, np.float32), np.float32(0.01))
-    expected = quantized.kernel_levels(kernel.numpy(), scale) * scale[:, None, None, None]
+    scale = quantization.kernel_grid(kernel.numpy(), np.zeros(5, np.float32), np.float32(0.01))
+    expected = quantization.kernel_levels(kernel.numpy(), scale) * scale[:, None, None, None]
     np.testing.assert_allclose(rounded_kernel(kernel).numpy(), expected, atol=1e-7)
 
 
@@ -63,7 +63,7 @@ def test_training_sees_what_the_int8_form_computes(kind, photos, tmp_path):
         rounded = network(x)
         generators.see_int8(network, {})
         assert torch.equal(network(x), exact)
-    model = qdq.to_qdq(graph.read(path)).SerializeToString()
+    model = qdq.to_qdq(onnx_reader.read(path)).SerializeToString()
     (made,) = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"]).run(None, {"input": x.numpy()})
     cost = (rounded - exact).abs().mean()
     assert cost > 1e-4
@@ -106,11 +106,11 @@ def test_who_saw_the_rounding_does_better_with_it(tiny, packed, photos, run_of, 
         made = tmp_path / f"{name}.onnx"
         export(tmp_path / name / "state.safetensors", made)
         if int8:
-            assert graph.read(made).ranges == wide
-            assert "(every other step rounded as int8)" in graph.read(made).metadata["training"]
+            assert onnx_reader.read(made).ranges == wide
+            assert "(every other step rounded as int8)" in onnx_reader.read(made).metadata["training"]
             assert start.float_stage(start.describe(made))["recipe"]["name"] == "tiny"
         else:
-            assert graph.read(made).ranges == {}
+            assert onnx_reader.read(made).ranges == {}
             _with_ranges(made, wide)
         high = np.asarray(Image.open(picture).convert("RGB"), float)
         low = fastsr.upscale(picture, size=(64, 64), model="bicubic")
@@ -120,5 +120,5 @@ def test_who_saw_the_rounding_does_better_with_it(tiny, packed, photos, run_of, 
 
 def run_int8(path, picture):
     """The int8 form's result, without the guard that refuses poor ones."""
-    engine = OnnxEngine(graph.read(path), "int8", None)
+    engine = OnnxEngine(onnx_reader.read(path), "int8", None)
     return engine.run(picture).astype(float)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "importing"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-from ncnn_files import esrgan, kernel, param, plain
+from support.ncnn_files import esrgan, kernel, param, plain
 
 from fastsr.importing import ncnn
 from training import __main__ as command

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
-from video_samples import HEIGHT, TICKS, WIDTH, constant, decoded, packets, picture, planes, shown, video
+from support.video_samples import HEIGHT, TICKS, WIDTH, constant, decoded, packets, picture, planes, shown, video
 
 av = pytest.importorskip("av")
 

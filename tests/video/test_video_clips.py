@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from video_samples import constant, decoded, packets, shown, video
+from support.video_samples import constant, decoded, packets, shown, video
 
 av = pytest.importorskip("av")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from video_samples import planes
+from support.video_samples import planes
 
 av = pytest.importorskip("av")
 

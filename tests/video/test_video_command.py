@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command import files, on_terminal, runner
 from PIL import Image
-from video_samples import HEIGHT, WIDTH, decoded, packets, picture, planes, shown, video
+from support.command import files, on_terminal, runner
+from support.video_samples import HEIGHT, WIDTH, decoded, packets, picture, planes, shown, video
 
 av = pytest.importorskip("av")
 
 import fastsr  # noqa: E402
-from fastsr.cli import main  # noqa: E402
+from fastsr.cli.main import main  # noqa: E402
 from fastsr.errors import FastsrError, VideoError  # noqa: E402
 
 ROOT = Path(__file__).parents[2]

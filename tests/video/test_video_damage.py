@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from video_samples import decoded, video
+from support.video_samples import decoded, video
 
 pytest.importorskip("av")
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from video_samples import picture
+from support.video_samples import picture
 
 av = pytest.importorskip("av")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from video_samples import decoded, picture, video
+from support.video_samples import decoded, picture, video
 
 av = pytest.importorskip("av")
 

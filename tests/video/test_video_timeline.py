@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from video_samples import RATE, decoded, packets, picture, video
+from support.video_samples import RATE, decoded, packets, picture, video
 
 av = pytest.importorskip("av")
 

@@ -1,0 +1,57 @@
+"""The models that one run of the command uses, each loaded once."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+
+import fastsr
+from fastsr.cli.console import say
+from fastsr.errors import FastsrError
+from fastsr.upscaler import Upscaler, default_model
+
+
+class StopError(FastsrError):
+    """A failure that concerns all inputs, so that the run ends."""
+
+
+class Models:
+    """Loads what the command's arguments ask for; prints what engines warn of."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
+        self._loaded: dict[tuple[str, bool], Upscaler] = {}
+
+    def fitting(self, width: int, height: int, video: bool = False) -> Upscaler:
+        """The named model, or the shipped one that fits what is asked of a picture of this size. Raises StopError."""
+        a = self._arguments
+        if a.model is not None:
+            return self.load(a.model, video)
+        try:
+            name = default_model(width, height, a.scale, a.size)
+        except FastsrError as error:
+            raise StopError(str(error)) from None
+        return self.load(name, video)
+
+    def fitting_video(self, width: int, height: int) -> Upscaler:
+        """`fitting`, for moving pictures (see `fastsr.load`)."""
+        return self.fitting(width, height, video=True)
+
+    def load(self, name: str, video: bool = False) -> Upscaler:
+        """A model, loaded on first use. Raises StopError."""
+        a, key = self._arguments, (name, video)
+        if key not in self._loaded:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", RuntimeWarning)
+                try:
+                    options = {"realism": a.realism, "video": video}
+                    self._loaded[key] = fastsr.load(name, a.device, a.precision, a.engine, a.tile, **options)
+                except FastsrError as error:
+                    raise StopError(str(error)) from None
+                except OSError as error:
+                    raise StopError(f"{name}: cannot be read ({error.strerror}); check --model") from None
+            for warning in caught:
+                if warning.category is RuntimeWarning:
+                    say(f"fastsr: {warning.message}", sys.stderr)
+        return self._loaded[key]

@@ -1,0 +1,359 @@
+"""A Graph as the steps of the native CPU engine: convolutions with what follows them folded in, and little else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsr.engines.native.program import After, Array, Conv, Gather, Program, Sum, Tensor
+from fastsr.network import quantization
+from fastsr.network.graph import Graph, Node
+from fastsr.network.output_head import MAX_RUN, Peeled, peel
+
+MAX_KERNEL = 9
+MAX_CHANNELS = 2048
+MAX_FACTOR = 16
+BASES = ("nearest", "bicubic")  # ways of enlarging the input that the store knows
+
+
+class Unsupported(Exception):
+    """What keeps a graph from running on the native engine, as a clause that names the operator."""
+
+
+class _NotLast(Exception):
+    """The tensor before a last shuffle is not a convolution's own."""
+
+
+def unsupported(graph: Graph) -> str | None:
+    """What keeps the native engine from running a graph, or None."""
+    try:
+        lower(graph, "fp32")
+    except Unsupported as reason:
+        return str(reason)
+    return None
+
+
+def lower(graph: Graph, precision: str) -> Program:
+    """The program of a graph at "fp32", "int8" (the graph must have ranges) or "bf16". Raises Unsupported."""
+    if graph.dtype != np.float32:
+        raise Unsupported(f"its input is {graph.dtype}")
+    fold = _fold(graph)
+    peeled = peel(graph, BASES, fold)
+    try:
+        return _Lowering(peeled, precision, fold).program()
+    except _NotLast:
+        return _Lowering(Peeled(graph, 1, "none"), precision, fold).program()
+
+
+def _fold(graph: Graph) -> int:
+    """Side of the blocks that a first SpaceToDepth makes of the input's pixels; 1 without one."""
+    folding = [node for node in graph.nodes if node.op == "SpaceToDepth" and node.inputs[0] == graph.input]
+    side = folding[0].attributes.get("blocksize", 0) if len(folding) == 1 else 1
+    return side if isinstance(side, int) and 1 < side <= MAX_FACTOR else 1
+
+
+class _Lowering:
+    """Walks a graph's operators once, folding into each convolution what only its output's reader does."""
+
+    def __init__(self, peeled: Peeled, precision: str, fold: int = 1) -> None:
+        self.peeled, self.graph, self.precision, self.fold = peeled, peeled.body, precision, fold
+        self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
+        self.ranges = self.graph.ranges if precision == "int8" else {}
+        # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
+        self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
+        name = self.graph.input
+        if fold > 1:
+            (folding,) = (n for n in self.nodes if n.op == "SpaceToDepth" and n.inputs[0] == name)
+            self.nodes.remove(folding)
+            name = folding.outputs[0]
+        self.numbers = {name: 0}
+        self.tensors = [Tensor(name, self.graph.channels * fold**2, 1)]
+        self.steps: list[Conv | Gather | Sum] = []
+        self.readers: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in node.inputs:
+                self.readers.setdefault(name, []).append(node)
+
+    def program(self) -> Program:
+        done: set[str] = set()
+        for node in self.nodes:
+            if node.outputs[0] not in done and self._wanted(node):
+                done |= self._node(node)
+        output = self.numbers.get(self.graph.output, 0)
+        if output == 0:
+            raise Unsupported("its output is its input")
+        made = self.tensors[output]
+        factor = self.peeled.factor
+        if made.channels != self.graph.channels * factor**2 or self.graph.channels * factor > MAX_RUN:
+            raise Unsupported(f"its output has {made.channels} channels")
+        if made.factor * factor % self.fold:
+            raise Unsupported("its output is no multiple of its input")
+        made.floats = True
+        self._order_output(output)
+        return Program(self.tensors, self.steps, output, factor, self.peeled.residual, self.fold)
+
+    def _wanted(self, node: Node) -> bool:
+        """Whether anything reads what an operator makes."""
+        return any(name == self.graph.output or name in self.readers for name in node.outputs)
+
+    def _order_output(self, output: int) -> None:
+        """Give the last tensor its channels in the order in which the store writes them: (dy, dx, colour)."""
+        factor, step = self.peeled.factor, self.steps[-1]
+        if factor == 1:
+            return
+        order = np.arange(self.tensors[output].channels).reshape(-1, factor, factor).transpose(1, 2, 0).reshape(-1)
+        alone = isinstance(step, Conv) and step.target == output and step.factor == 1 and step.after.add < 0
+        if not alone or self.graph.output in self.readers:
+            raise _NotLast
+        _permute(step, order)  # type: ignore[arg-type]
+
+    def _node(self, node: Node) -> set[str]:
+        """Add the steps of an operator; returns the names of the tensors that are made then."""
+        if node.op == "Conv":
+            return self._conv(node)
+        source = self._number(node, node.inputs[0])
+        if node.op == "Identity":
+            self.numbers[node.outputs[0]] = source
+            return {node.outputs[0]}
+        after = After()
+        table = _straight(self.tensors[source].channels)
+        if node.op == "DepthToSpace":
+            table = self._shuffle(node, self.tensors[source].channels)
+        elif node.op == "Resize":
+            table = self._repeat(node, self.tensors[source].channels)
+        elif node.op == "Add":
+            after.add = self._addend(node, node.inputs[1], self.tensors[source].channels, self.tensors[source].factor)
+        else:
+            self._activation(node, table.shape[2], after)
+        target = self._tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
+        self._gather(source, target, table, after)
+        return {node.outputs[0]}
+
+    def _gather(self, source: int, target: int, table: npt.NDArray[np.int32], after: After) -> None:
+        self.tensors[source].floats = self.tensors[target].floats = True
+        self.steps.append(Gather(source, target, table, after))
+
+    def _conv(self, node: Node) -> set[str]:
+        """Add a convolution and what is done while its sums are in registers: activation, shuffle, addition, clamp."""
+        kernel, bias = self._kernel(node)
+        source = self._number(node, node.inputs[0])
+        if self.tensors[source].channels != kernel.shape[1]:
+            raise Unsupported(f"{node.outputs[0]}: a kernel for {kernel.shape[1]} channels")
+        resolution = self.tensors[source].factor
+        made, after, factor = {node.outputs[0]}, After(), 1
+        order: npt.NDArray[Any] = np.arange(len(kernel))
+        name = node.outputs[0]
+        while (following := self._only_reader(name)) is not None:
+            clamped = np.isfinite([after.low, after.high]).any()
+            if following.op == "DepthToSpace" and factor == 1 and after.add < 0:
+                table = self._shuffle(following, len(kernel))
+                factor, order = len(table), table.reshape(-1)
+                after.slopes = None if after.slopes is None else after.slopes[order]
+            elif following.op == "Clip" and not clamped:
+                self._activation(following, 0, after)
+            elif following.op in _SLOPES and after.slopes is None and after.add < 0 and not clamped:
+                self._activation(following, len(kernel) // factor**2, after)
+                assert after.slopes is not None
+                after.slopes = np.tile(after.slopes, factor**2)
+            elif following.op == "Add" and after.add < 0 and not clamped:
+                other = following.inputs[1 - following.inputs.index(name)]
+                if other not in self.numbers:  # made later: then the addition is a step of its own
+                    break
+                after.add = self._addend(following, other, len(kernel) // factor**2, resolution * factor)
+            else:
+                break
+            name = following.outputs[0]
+            made.add(name)
+        target = self._tensor(name, len(kernel) // factor**2, resolution * factor)
+        step = self._step(node, source, target, kernel, bias, after, factor)
+        _permute(step, order, slopes=False)
+        return made
+
+    def _step(
+        self, node: Node, source: int, target: int, kernel: Array, bias: Array, after: After, factor: int
+    ) -> Conv:
+        scales = None
+        read = self.tensors[source]
+        int8 = node.inputs[0] in self.ranges
+        if int8:
+            scale, zero = quantization.activation_grid(*self.ranges[node.inputs[0]])
+            read.packed, read.grid = True, (float(scale), int(zero))
+        elif self.precision == "bf16" and source != 0 and node is not self.last:
+            read.packed = True
+        else:
+            read.floats = True
+        if quantization.by_rows(kernel.shape) and factor == 1:
+            return self._by_rows(source, target, kernel, bias, read.grid[0] if int8 else None, after)
+        if int8:
+            weight_scale = quantization.kernel_grid(kernel, bias, scale)
+            scales = (scale * weight_scale).astype(np.float32)
+            kernel, bias = quantization.kernel_levels(kernel, weight_scale), quantization.bias_levels(bias, scales)
+        made = Conv(source, target, kernel, bias, scales, after, factor)
+        self.steps.append(made)
+        return made
+
+    def _by_rows(self, source: int, target: int, kernel: Array, bias: Array, scale: float | None, after: After) -> Conv:
+        """A large kernel with few outputs: its rows become outputs of a flat one, which fill vectors; then a sum.
+
+        int8 (`scale` is the input's): each row has steps of its own, and what the middle one's levels miss is computed
+        beside them. It weighs most by far: where the trained kernels have taps near 1, those around are near 0.01.
+        """
+        out, deep, rows, columns = kernel.shape
+        flat = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3).reshape(rows * out, deep, 1, columns))
+        scales = None
+        if scale is not None:
+            flat, steps = _levels_by_rows(flat, slice(rows // 2 * out, (rows // 2 + 1) * out))
+            scales = (np.float32(scale) * steps).astype(np.float32)
+        made = self.tensors[target]
+        partial = self._tensor(f"{made.name}/rows", len(flat), made.factor)
+        self.tensors[partial].floats = True
+        nothing = np.zeros(len(flat), np.float32 if scale is None else np.int32)
+        conv = Conv(source, partial, flat, nothing, None, After())
+        self.steps.append(conv)
+        plain = after.slopes is None and after.add < 0 and not np.isfinite([after.low, after.high]).any()
+        summed = target if plain else self._tensor(f"{made.name}/sum", out, made.factor)
+        self.tensors[summed].floats = True
+        self.steps.append(Sum(partial, summed, rows, bias, scales))
+        if not plain:
+            self._gather(summed, target, _straight(out), after)
+        return conv
+
+    def _kernel(self, node: Node) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        a = node.attributes
+        kernel = self._stored(node, 1)
+        bias = self._stored(node, 2) if len(node.inputs) > 2 and node.inputs[2] else None
+        if kernel.ndim != 4:
+            raise Unsupported(f"{node.outputs[0]}: not a convolution in two dimensions")
+        rows, columns = kernel.shape[2:]
+        if rows % 2 == 0 or columns % 2 == 0 or max(rows, columns) > MAX_KERNEL:
+            raise Unsupported(f"{node.outputs[0]}: a kernel of {rows}x{columns}")
+        if a.get("group", 1) != 1:
+            raise Unsupported(f"{node.outputs[0]}: a convolution in groups")
+        if set(a.get("strides", (1,))) != {1} or set(a.get("dilations", (1,))) != {1}:
+            raise Unsupported(f"{node.outputs[0]}: a convolution with strides or dilation")
+        same = [rows // 2, columns // 2] * 2
+        pads = same if a.get("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER") else list(a.get("pads", (0,) * 4))
+        if pads != same or (a.get("auto_pad", "NOTSET") == "VALID" and same != [0] * 4):
+            raise Unsupported(f"{node.outputs[0]}: a convolution that changes the size")
+        if max(kernel.shape[:2]) > MAX_CHANNELS:
+            raise Unsupported(f"{node.outputs[0]}: {max(kernel.shape[:2])} channels")
+        return kernel, np.zeros(len(kernel), np.float32) if bias is None else bias
+
+    def _stored(self, node: Node, index: int) -> npt.NDArray[np.float32]:
+        value = self.graph.weights.get(node.inputs[index])
+        if value is None or value.dtype != np.float32:
+            raise Unsupported(f"{node.outputs[0]}: {node.op} with weights that are not stored as float32")
+        return value
+
+    def _activation(self, node: Node, channels: int, after: After) -> None:
+        """Add an activation of `channels` channels to what follows a step."""
+        a = node.attributes
+        if node.op == "Clip":
+            bounds = [self._bound(node, i, key, v) for i, key, v in ((1, "min", -np.inf), (2, "max", np.inf))]
+            after.low, after.high = bounds
+            return
+        if node.op == "PRelu":
+            slopes = self._stored(node, 1)
+            if slopes.size not in (1, channels) or (slopes.size > 1 and slopes.shape[-3:] != (channels, 1, 1)):
+                raise Unsupported(f"{node.outputs[0]}: PRelu slopes of shape {slopes.shape}")
+            after.slopes = np.ascontiguousarray(np.broadcast_to(slopes.reshape(-1), (channels,)))
+        elif node.op in ("Relu", "LeakyRelu"):
+            slope = a.get("alpha", 0.01) if node.op == "LeakyRelu" else 0.0
+            after.slopes = np.full(channels, slope, np.float32)
+        else:
+            raise Unsupported(f"operator {node.op}")
+
+    def _bound(self, node: Node, index: int, key: str, unbounded: float) -> float:
+        if len(node.inputs) > index and node.inputs[index]:
+            value = self._stored(node, index)
+            if value.size != 1:
+                raise Unsupported(f"{node.outputs[0]}: Clip with a bound for each sample")
+            return float(value.reshape(-1)[0])
+        return float(node.attributes.get(key, unbounded))
+
+    def _shuffle(self, node: Node, channels: int) -> npt.NDArray[np.int32]:
+        factor = node.attributes["blocksize"]
+        if factor > MAX_FACTOR or channels % factor**2:
+            raise Unsupported(f"{node.outputs[0]}: DepthToSpace of {channels} channels by {factor}")
+        index = np.arange(channels, dtype=np.int32)
+        if node.attributes.get("mode", "DCR") == "CRD":
+            return np.ascontiguousarray(index.reshape(-1, factor, factor).transpose(1, 2, 0))
+        return index.reshape(factor, factor, -1)
+
+    def _repeat(self, node: Node, channels: int) -> npt.NDArray[np.int32]:
+        a, scales = node.attributes, self.graph.weights.get(node.inputs[2]) if len(node.inputs) == 3 else None
+        plain = len(node.inputs) == 3 and not node.inputs[1] and not a.keys() & {"antialias", "axes", "exclude_outside"}
+        whole = scales is not None and scales.shape == (4,) and (scales[:2] == 1).all() and scales[2] == scales[3]
+        nearest = (a.get("mode", "nearest"), a.get("coordinate_transformation_mode"), a.get("nearest_mode"))
+        if not plain or not whole or nearest != ("nearest", "asymmetric", "floor"):
+            raise Unsupported(f"{node.outputs[0]}: a Resize that does not repeat pixels")
+        factor = float(scales[2])  # type: ignore[index]
+        if factor % 1 or not 1 <= factor <= MAX_FACTOR:
+            raise Unsupported(f"{node.outputs[0]}: a Resize by {factor:g}")
+        index = np.arange(channels, dtype=np.int32)
+        return np.ascontiguousarray(np.broadcast_to(index, (int(factor), int(factor), channels)))
+
+    def _only_reader(self, name: str) -> Node | None:
+        readers = self.readers.get(name, [])
+        return (
+            readers[0]
+            if len(readers) == 1 and name != self.graph.output and readers[0].inputs.count(name) == 1
+            else None
+        )
+
+    def _number(self, node: Node, name: str) -> int:
+        if name not in self.numbers:
+            raise Unsupported(f"{node.outputs[0]}: {node.op} of a constant")
+        return self.numbers[name]
+
+    def _addend(self, node: Node, name: str, channels: int, factor: int) -> int:
+        """The number of a tensor that is added to one of so many channels at such a resolution."""
+        number = self._number(node, name)
+        added = self.tensors[number]
+        if (added.channels, added.factor) != (channels, factor):
+            raise Unsupported(f"{node.outputs[0]}: an Add of different shapes")
+        if number == 0:  # the input's pixels lie closer together than those of other tensors
+            number = self._tensor(f"{node.outputs[0]}/input", channels, factor)
+            self._gather(0, number, _straight(channels), After())
+        self.tensors[number].floats = True
+        return number
+
+    def _tensor(self, name: str, channels: int, factor: int) -> int:
+        self.numbers[name] = len(self.tensors)
+        self.tensors.append(Tensor(name, channels, factor))
+        return self.numbers[name]
+
+
+_SLOPES = ("PRelu", "Relu", "LeakyRelu")
+
+
+def _straight(channels: int) -> npt.NDArray[np.int32]:
+    """The table of samples that stay where they are."""
+    return np.arange(channels, dtype=np.int32).reshape(1, 1, -1)
+
+
+def _levels_by_rows(
+    flat: npt.NDArray[np.float32], middle: slice
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """The levels of a kernel's rows, then those of what the middle row's miss; and each one's steps."""
+    steps = quantization.kernel_grid(flat, np.zeros(len(flat), np.float32), np.float32(1))
+    levels = quantization.kernel_levels(flat, steps)
+    coarse = steps[middle]
+    levels[middle] = np.rint(flat[middle] / coarse[:, None, None, None])
+    missed = flat[middle].astype(np.float64) - levels[middle] * coarse[:, None, None, None].astype(np.float64)
+    fine = (coarse / 254).astype(np.float32)  # half a step is 127 of these
+    rest = np.clip(np.rint(missed / fine[:, None, None, None]), -127, 127).astype(np.int8)
+    return np.concatenate([levels, rest]), np.concatenate([steps, fine])
+
+
+def _permute(step: Conv, order: npt.NDArray[Any], slopes: bool = True) -> None:
+    """Reorder a convolution's outputs."""
+    if (order == np.arange(len(order))).all():
+        return
+    step.kernel, step.bias = np.ascontiguousarray(step.kernel[order]), np.ascontiguousarray(step.bias[order])
+    if step.scales is not None:
+        step.scales = np.ascontiguousarray(step.scales[order])
+    if slopes and step.after.slopes is not None:
+        step.after.slopes = np.ascontiguousarray(step.after.slopes[order])

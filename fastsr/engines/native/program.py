@@ -1,0 +1,85 @@
+"""The steps of the native engine as plain data: packed for the C++ engine, or run by a reference implementation."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclasses.dataclass
+class Tensor:
+    """Channels at a multiple of the input's resolution, held as floats, as packed levels (or bf16), or both."""
+
+    name: str
+    channels: int
+    factor: int
+    floats: bool = False
+    packed: bool = False
+    grid: tuple[float, int] = (1.0, 0)  # scale and zero point of the levels
+
+
+@dataclasses.dataclass
+class After:
+    """What happens to a value between the sum and its store, in this order."""
+
+    slopes: npt.NDArray[np.float32] | None = None  # of negative values, per channel
+    add: int = -1  # tensor that is added
+    low: float = -np.inf
+    high: float = np.inf
+
+
+@dataclasses.dataclass
+class Conv:
+    """target = after(source * kernel + bias), shuffled by `factor`: outputs come in the order (dy, dx, channel)."""
+
+    source: int
+    target: int
+    kernel: Array  # out x in x rows x columns; float32, or int8 levels
+    bias: Array  # float32, or int32 levels
+    scales: npt.NDArray[np.float32] | None  # int8: of one unit of the sum; None: kept as integers for a Sum
+    after: After
+    factor: int = 1
+
+
+@dataclasses.dataclass
+class Gather:
+    """target = after(source moved): channel c at sub-pixel (dy, dx) is channel table[dy, dx, c] of the source pixel."""
+
+    source: int
+    target: int
+    table: npt.NDArray[np.int32]  # factor x factor x channels
+    after: After
+
+
+@dataclasses.dataclass
+class Sum:
+    """target[y, x, c] = bias[c] + the sum over k of source[y + k - terms // 2, x, k * channels + c].
+
+    int8: the source holds integers, each worth its own of `scales`, and `channels` more behind those, for row y.
+    """
+
+    source: int
+    target: int
+    terms: int
+    bias: npt.NDArray[np.float32]
+    scales: npt.NDArray[np.float32] | None  # int8: of one unit, by channel of the source
+
+
+@dataclasses.dataclass
+class Program:
+    """Steps in order; tensors[0] is the input, and `output` goes to the frame, shuffled, with the input added.
+
+    The input holds blocks of `fold` x `fold` pixels, in the order (dy, dx, colour).
+    """
+
+    tensors: list[Tensor]
+    steps: list[Conv | Gather | Sum]
+    output: int
+    factor: int
+    base: str  # the enlarged input that is added: "none", "nearest" or "bicubic"
+    fold: int = 1

@@ -1,0 +1,181 @@
+"""Which engine runs a model here, and at which precision: what "auto" stands for, and what happens when one fails."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from fastsr import environment
+from fastsr.engines.gpu import discovery
+from fastsr.engines.precision_probe import probe
+from fastsr.engines.protocol import DEVICES, PRECISIONS, Engine
+from fastsr.engines.registry import REGISTRY, EngineSpec
+from fastsr.errors import EngineError, ModelError
+from fastsr.network.graph import Graph
+
+GPU_PRECISION = "fp16"  # what "auto" stands for on a GPU
+ON_GPU = ("tensorrt", "torch")  # in order of preference
+FALLBACKS = {
+    "int8": ("fp16", "fp32"),
+    "fp16": ("fp32",),
+    "bf16": ("fp32",),
+    "fp32": (),
+}  # when a precision fails its probe
+
+
+def build(
+    graph: Graph, device: str, precision: str, engine: str, tile: int | None, wait: bool = True, video: bool = False
+) -> Engine:
+    """The engine that was asked for, or for "auto" the first that serves the device, probed when below fp32.
+
+    Device "auto" is a GPU where there is one and an engine for it, else the CPU. Precision "auto" is fp32 on a CPU; for
+    `video` it may be a faster one that the model's card proves (`native.engine.video_precision`). Without `wait`, an
+    engine that takes long to build is built in the background while another serves. Raises EngineError as `check`,
+    and for what is not available here.
+    """
+    check(device, precision, engine, tile)
+    if engine != "auto":
+        spec = REGISTRY[engine]
+        where = _gpu_first(spec) if device == "auto" else device
+        return _build_with_fallback(spec, graph, where, precision, tile, video)
+    if device == "cuda" or (device == "auto" and discovery.present()):
+        try:
+            return _on_gpu(graph, precision, tile, wait)
+        except EngineError as error:
+            if device == "cuda":
+                raise
+            _say_once(f"the GPU is not used: {error}")
+    return _build_with_fallback(_on_cpu(graph, precision), graph, "cpu", precision, tile, video)
+
+
+def from_file(
+    path: Path, device: str, precision: str, engine: str, tile: int | None, realism: float | None
+) -> tuple[Graph, Engine]:
+    """The generator and the engine of a file that `fastsr export --tensorrt` wrote. Raises EngineError; names it."""
+    if realism is not None:
+        raise EngineError(f"{path}: is an engine, whose weights are fixed; for a choice of realism load the ONNX model")
+    from fastsr.engines.tensorrt import exported_engine
+
+    return exported_engine.load(path, device, precision, engine, tile)
+
+
+def _on_cpu(graph: Graph, precision: str) -> EngineSpec:
+    """The native engine where it knows the graph and the precision, else the one that does."""
+    from fastsr.engines.native import engine
+
+    if precision != "auto" and precision not in engine.precisions():
+        return REGISTRY["torch"]
+    reason = engine.unsupported(graph)
+    if reason is None:
+        return REGISTRY["cpu"]
+    other = REGISTRY["torch" if precision == "bf16" else "onnxruntime"]
+    try:
+        other.builder()
+    except EngineError as error:
+        raise EngineError(f"{graph.path}: the native engine cannot run it ({reason}), and {error}") from None
+    _say_once(f"{graph.path}: the native engine cannot run it ({reason}); {other.name} does, more slowly")
+    return other
+
+
+def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> Engine:
+    """The first engine that serves the GPU; what is missing for a better one is said once."""
+    reasons: list[str] = []
+    best, *others = ON_GPU
+    if not wait:
+        from fastsr.engines.background_build import SwitchingEngine
+
+        try:
+            first = _first(others, graph, precision, tile, reasons)
+        except EngineError:
+            reasons.clear()  # nothing can serve meanwhile
+        else:
+            return SwitchingEngine(first, lambda: _build_with_fallback(REGISTRY[best], graph, "cuda", precision, tile))
+    return _first(ON_GPU, graph, precision, tile, reasons)
+
+
+def _first(names: Iterable[str], graph: Graph, precision: str, tile: int | None, reasons: list[str]) -> Engine:
+    for name in names:
+        try:
+            made = _build_with_fallback(REGISTRY[name], graph, "cuda", precision, tile)
+        except (EngineError, ModelError) as error:
+            reasons.append(str(error))
+            continue
+        if reasons:
+            _say_once(f"the {name} engine is used: {'; '.join(reasons)}")
+        return made
+    raise EngineError("; ".join(reasons))
+
+
+def _gpu_first(spec: EngineSpec) -> str:
+    return "cuda" if "cuda" in spec.devices and ("cpu" not in spec.devices or discovery.present()) else "cpu"
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=6)
+
+
+def _build_with_fallback(
+    spec: EngineSpec, graph: Graph, device: str, precision: str, tile: int | None, video: bool = False
+) -> Engine:
+    """An engine of one spec, at the precision asked for or the next one that passes its probe."""
+    if device not in spec.devices:
+        raise EngineError(f"engine {spec.name!r} does not run on {device!r}; it runs on: {', '.join(spec.devices)}")
+    chosen = precision
+    if precision == "auto":
+        chosen = GPU_PRECISION if device == "cuda" else _auto_precision(spec, graph, video)
+    if chosen not in spec.precisions:
+        raise EngineError(
+            f"engine {spec.name!r} does not offer precision {chosen!r}; it offers: {', '.join(spec.precisions)}"
+        )
+    make = spec.builder()
+    while True:
+        try:
+            made = make(graph, device, chosen, tile)
+        except MemoryError:
+            raise EngineError(f"{graph.path}: memory ran out while its engine was made; free some") from None
+        fault = None if chosen == "fp32" else probe(made, _exact(spec, graph, device, tile), graph)
+        if fault is None:
+            return made
+        following = next(p for p in FALLBACKS[chosen] if p in spec.precisions)
+        text = f"{graph.name}: {chosen} on {spec.name} {fault}; using {following} instead"
+        warnings.warn(text, RuntimeWarning, stacklevel=5)
+        chosen = following
+
+
+def _auto_precision(spec: EngineSpec, graph: Graph, video: bool) -> str:
+    """What "auto" stands for on a CPU."""
+    if spec.name != "cpu" or not video:
+        return spec.precisions[0]
+    from fastsr.engines.native import engine
+
+    return engine.video_precision(graph)
+
+
+def _exact(spec: EngineSpec, graph: Graph, device: str, tile: int | None) -> Engine:
+    """What a precision is probed against: fp32, for a GPU by the native engine, which takes no time to build."""
+    from fastsr.engines.native import engine
+
+    if device == "cuda" and engine.unsupported(graph) is None:
+        spec, device, tile = REGISTRY["cpu"], "cpu", None
+    return spec.builder()(graph, device, "fp32", tile)
+
+
+def check(device: str, precision: str, engine: str, tile: int | None) -> None:
+    """Raise EngineError, naming what there is, for values that `build` does not know, in the environment too."""
+    environment.check()
+    _known("device", device, DEVICES)
+    _known("precision", precision, PRECISIONS)
+    if engine != "auto":
+        _known("engine", engine, tuple(REGISTRY))
+    if tile is not None and (not isinstance(tile, (int, np.integer)) or isinstance(tile, bool) or tile < 1):
+        raise EngineError(f"tile {tile!r} is not a number of pixels; use a whole number such as 256")
+
+
+def _known(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise EngineError(f"unknown {what} {value!r}; known: {', '.join(known)}")

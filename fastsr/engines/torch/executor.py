@@ -1,0 +1,137 @@
+"""A graph's operators run by PyTorch, one by one, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fastsr.errors import ModelError
+from fastsr.network.graph import Graph, Node
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_RESIZE_MODES = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
+
+Inputs = list[Any]
+
+
+def _pads(node: Node) -> tuple[int, int]:
+    pads = node.attributes.get("pads", (0, 0, 0, 0))
+    if tuple(pads[:2]) != tuple(pads[2:]) or node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
+        raise ModelError(f"{node.op} with one-sided padding is not supported by the torch engine; use engine='onnx'")
+    return pads[0], pads[1]
+
+
+def _conv(node: Node, x: Inputs) -> Tensor:
+    a = node.attributes
+    bias = x[2] if len(x) > 2 else None
+    strides, dilations = a.get("strides", (1, 1)), a.get("dilations", (1, 1))
+    return F.conv2d(x[0], x[1], bias, strides, _pads(node), dilations, a.get("group", 1))
+
+
+def _conv_transpose(node: Node, x: Inputs) -> Tensor:
+    a = node.attributes
+    bias = x[2] if len(x) > 2 else None
+    strides, extra = a.get("strides", (1, 1)), a.get("output_padding", (0, 0))
+    if "output_shape" in a:
+        raise ModelError("ConvTranspose to a given size is not supported by the torch engine; use engine='onnx'")
+    dilations = a.get("dilations", (1, 1))
+    return F.conv_transpose2d(x[0], x[1], bias, strides, _pads(node), extra, a.get("group", 1), dilations)
+
+
+def _prelu(node: Node, x: Inputs) -> Tensor:
+    return F.prelu(x[0], x[1].reshape(-1))
+
+
+def _clip(node: Node, x: Inputs) -> Tensor:
+    low = x[1] if len(x) > 1 else node.attributes.get("min")
+    high = x[2] if len(x) > 2 else node.attributes.get("max")
+    return torch.clamp(x[0], low, high)
+
+
+def _depth_to_space(node: Node, x: Inputs) -> Tensor:
+    block = node.attributes["blocksize"]
+    if node.attributes.get("mode", "DCR") == "CRD":
+        return F.pixel_shuffle(x[0], block)
+    picture: Tensor = x[0]
+    n, c, h, w = picture.shape
+    deep = picture.reshape(n, block, block, c // block**2, h, w).permute(0, 3, 4, 1, 5, 2)
+    return deep.reshape(n, c // block**2, h * block, w * block)
+
+
+def _resize(node: Node, x: Inputs) -> Tensor:
+    a = node.attributes
+    mode = a.get("mode", "nearest")
+    place = a.get("coordinate_transformation_mode", "half_pixel")
+    supported = (
+        (place == "asymmetric" and a.get("nearest_mode", "round_prefer_floor") == "floor")
+        if mode == "nearest"
+        else place in ("half_pixel", "pytorch_half_pixel")
+    )
+    plain = not a.get("antialias") and not a.get("exclude_outside") and a.get("cubic_coeff_a", -0.75) == -0.75
+    if not supported or not plain or len(x) < 3 or x[2] is None:
+        raise ModelError(f"Resize {mode} with {place} is not supported by the torch engine; use engine='onnx'")
+    factors = [float(v) for v in x[2][2:]]
+    return F.interpolate(x[0], scale_factor=factors, mode=_RESIZE_MODES[mode])
+
+
+_OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
+    "Conv": _conv,
+    "ConvTranspose": _conv_transpose,
+    "PRelu": _prelu,
+    "Clip": _clip,
+    "DepthToSpace": _depth_to_space,
+    "Resize": _resize,
+    "Relu": lambda node, x: F.relu(x[0]),
+    "LeakyRelu": lambda node, x: F.leaky_relu(x[0], node.attributes.get("alpha", 0.01)),
+    "Add": lambda node, x: x[0] + x[1],
+    "Sub": lambda node, x: x[0] - x[1],
+    "Mul": lambda node, x: x[0] * x[1],
+    "Div": lambda node, x: x[0] / x[1],
+    "Tanh": lambda node, x: torch.tanh(x[0]),
+    "Sigmoid": lambda node, x: torch.sigmoid(x[0]),
+    "Concat": lambda node, x: torch.cat(x, node.attributes["axis"]),
+    "Identity": lambda node, x: x[0],
+}
+
+
+class Executor:
+    """Runs a graph's operators one by one, on one device at one precision, in channels-last order."""
+
+    def __init__(self, graph: Graph, device: str, precision: str) -> None:
+        unknown = graph.operators - set(_OPERATORS) - {"Constant"}
+        if unknown:
+            raise ModelError(f"{graph.path}: the torch engine has no {', '.join(sorted(unknown))}; use engine='onnx'")
+        self.graph, self.device, self.dtype = graph, torch.device(device), _DTYPES[precision]
+        self._weights = {name: self._placed(value) for name, value in graph.weights.items()}
+        self._nodes = [n for n in graph.nodes if n.op != "Constant"]
+        last = {name: i for i, n in enumerate(self._nodes) for name in n.inputs if name not in self._weights}
+        last.pop(graph.output, None)
+        self._finished = [tuple(name for name in last if last[name] == i) for i in range(len(self._nodes))]
+
+    def _placed(self, value: npt.NDArray[Any]) -> Tensor:
+        try:
+            tensor = torch.from_numpy(np.array(value))
+        except TypeError as error:  # text, for one
+            raise ModelError(f"{self.graph.path}: PyTorch has no such weights: {error}") from None
+        if not tensor.is_floating_point():
+            return tensor
+        tensor = tensor.to(self.device, self.dtype)
+        return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+
+    @torch.inference_mode()
+    def __call__(self, x: Tensor) -> Tensor:
+        """N x C x h x w of the executor's dtype in, the graph's output out."""
+        values: dict[str, Any] = {**self._weights, self.graph.input: x}
+        for node, finished in zip(self._nodes, self._finished, strict=True):
+            inputs = [values[name] if name else None for name in node.inputs]
+            values[node.outputs[0]] = _OPERATORS[node.op](node, inputs)
+            for name in filter(None, finished):  # frees what no later operator reads
+                del values[name]
+        made: Tensor = values[self.graph.output]
+        return made

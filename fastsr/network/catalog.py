@@ -1,0 +1,152 @@
+"""The trained generators that ship with fastsr, and their cards (models/models.toml)."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import os
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from fastsr.errors import ModelError
+from fastsr.images.resample import METHODS
+
+INTERPOLATIONS = METHODS
+FOLDER = Path(__file__).parents[1] / "models"
+SUFFIXES = (".onnx", ".engine")  # of files that are models
+MISSING = "no such model file"
+
+KINDS = {"photographs", "text", "ramps"}  # of pictures on which a card says what a precision costs
+MAX_COST = 0.05  # dB of PSNR that it may cost where "auto" takes it
+MAX_FLAT_ERROR = 1  # levels of 255 that it may be off from fp32 in a flat colour
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A shipped generator's card: what it is, how it was trained, what it scores, under which licence.
+
+    Attributes:
+        name: as `fastsr.load` takes it.
+        scale: factor along each axis.
+        path: its ONNX file.
+        summary: what it is and what it is for.
+        training: steps, photographs, losses, time.
+        licence: of its weights.
+        scores: data set -> measure ("psnr" in dB, "ssim", "lpips") -> value.
+        damaged: as `scores`, where the low-resolution pictures suffered `damage` first.
+        damage: such as "blur=1,noise=5,jpeg=50": sigmas in pixels and levels of 255, JPEG quality.
+        precision_cost: precision -> kind of picture ("photographs", "text", "ramps") -> PSNR lost against fp32, in dB.
+        flat_error: precision -> how far a flat colour is off from fp32's at most, in levels of 255.
+        fidelity: of an adversarial model, the shipped one, trained for PSNR alone, that `realism` starts from.
+
+    """
+
+    name: str
+    scale: int
+    path: Path
+    summary: str
+    training: str
+    licence: str
+    scores: dict[str, dict[str, float]]
+    precision_cost: dict[str, dict[str, float]]
+    flat_error: dict[str, int] = dataclasses.field(default_factory=dict)
+    fidelity: str = ""
+    damaged: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+    damage: str = ""
+
+    def proves(self, precision: str) -> bool:
+        """Whether "auto" may take a precision for video: it costs under 0.05 dB on each kind of picture.
+
+        Flat colours may be off by 1 level of 255 at most. What was not measured proves nothing.
+
+        Args:
+            precision: "bf16" or "int8".
+
+        """
+        costs = self.precision_cost.get(precision, {})
+        cheap = costs.keys() >= KINDS and max(costs.values()) < MAX_COST
+        return cheap and self.flat_error.get(precision, MAX_FLAT_ERROR + 1) <= MAX_FLAT_ERROR
+
+
+DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any picture
+
+
+@functools.cache
+def models() -> dict[str, Model]:
+    """The shipped generators by name, in the order of models.toml."""
+    table: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "models.toml").read_text())
+    return {
+        name: Model(
+            name=name,
+            scale=card["scale"],
+            path=FOLDER / f"{name}.onnx",
+            summary=card["summary"],
+            training=card["training"],
+            licence=card["licence"],
+            scores=card.get("scores", {}),
+            precision_cost=card.get("precision_cost", {}),
+            flat_error=card.get("flat_error", {}),
+            fidelity=card.get("fidelity", ""),
+            damaged=card.get("damaged", {}),
+            damage=card.get("damage", ""),
+        )
+        for name, card in table.items()
+    }
+
+
+def default(scale: float) -> str:
+    """The model for enlarging `scale` times: the one with the smallest sufficient factor, else the largest factor.
+
+    One of DEFAULTS, which are for any picture; where none of them is shipped, any model.
+    """
+    shipped = models().values()
+    known = sorted([m for m in shipped if m.name in DEFAULTS] or shipped, key=lambda m: m.scale)
+    if not known:
+        raise ModelError("this installation has no trained models; name an .onnx file or an interpolation")
+    return next((m.name for m in known if m.scale >= scale), known[-1].name)
+
+
+def card(path: Path) -> Model | None:
+    """The card of the shipped model whose file `path` is; None for a file of the user's own."""
+    return next((m for m in models().values() if m.path.resolve() == path.resolve()), None)
+
+
+def realism_offered() -> str:
+    """Which shipped models `realism` can be chosen for, for messages."""
+    names = [m.name for m in models().values() if m.fidelity]
+    return f"shipped models with a choice of realism: {', '.join(names) or 'none'}"
+
+
+def fault(path: Path) -> str | None:
+    """Why a path is not that of a model's file, as a clause with the remedy; None where it is a plain file."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in the name
+        return MISSING
+    except OSError as error:
+        return f"cannot be read ({error.strerror}); check the path, and that you may read its folder"
+    if stat.S_ISDIR(mode):
+        return "is a folder; name the model file in it"
+    return None if stat.S_ISREG(mode) else "is not a plain file; name an .onnx file"
+
+
+def find(model: str | os.PathLike[str]) -> Path:
+    """Path of a shipped model's ONNX file, or of the user's own. Raises ModelError, with near names, when unknown."""
+    text = os.fspath(model)
+    if text in models():
+        return models()[text].path
+    path = Path(text)
+    reason = fault(path)
+    if reason is None:
+        return path
+    if reason != MISSING:
+        raise ModelError(f"{path}: {reason}")
+    if path.suffix.lower() in SUFFIXES:
+        raise ModelError(f"{path}: {reason}; shipped models are: {', '.join(models())}")
+    names = [*models(), *INTERPOLATIONS]
+    near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise ModelError(f"unknown model {text!r}: {hint}Known: {', '.join(names)}; or the path of an .onnx file")

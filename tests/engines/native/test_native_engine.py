@@ -1,0 +1,485 @@
+"""The native engine: agreement, exactness for any cut, number of threads and instruction set, int8, refusals."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from support.reference_program import run_program
+from support.small_models import MODELS, SAMPLE, Builder, compact, srresnet
+
+import fastsr
+from fastsr import _core
+from fastsr.engines import selection
+from fastsr.engines.native.engine import CpuEngine, unsupported
+from fastsr.engines.native.lowering import lower
+from fastsr.engines.native.program import Conv, Gather, Sum
+from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.errors import EngineError
+from fastsr.network import catalog, onnx_reader, quantization
+
+WIDE = (-2.0, 3.0)
+
+
+def kernels(seed=0):
+    """Every kernel size, kernels that are not square, PReLU before a shuffle."""
+    b = Builder(3, seed).conv(10, 5).add("LeakyRelu", alpha=0.2).conv(7, 1).add("Relu").conv(9, 7)
+    weight = b.random.standard_normal((12, 9, 1, 3)).astype(np.float32) * 0.2
+    b.add("Conv", b.weight(weight), pads=[0, 1, 0, 1])
+    b.deep = 12
+    return b.prelu().shuffle(2).conv(12).shuffle(2, "DCR")
+
+
+def sums(seed=0):
+    """Additions on their own, of the input, of a tensor read twice; a clamp; the input repeated."""
+    b = Builder(3, seed).conv(3).add("Add", "input").conv(16)
+    trunk = b.x
+    b.prelu()
+    left, b.x = b.x, trunk
+    b.conv(16).add("Add", left).add("Add", trunk).add("Clip", b.weight(np.float32(-0.5)), b.weight(np.float32(0.9)))
+    return b.resize(3).conv(3, 9).add("LeakyRelu", alpha=0.1).residual(3)
+
+
+def clipped(seed=0):
+    """The clamp at the end that exporters like, and a shuffle that is not the last operator."""
+    b = Builder(3, seed).conv(40).prelu().conv(12).shuffle(2).conv(3)
+    return b.add("Clip", b.weight(np.float32(0)), b.weight(np.float32(1)))
+
+
+def wide(seed=0):
+    """Channels enough for tiles of four rows: stacked, shuffled, added, at two resolutions, beside other kernels."""
+    b = Builder(3, seed).conv(40).prelu()
+    trunk = b.x
+    b.conv(40).prelu().conv(40).add("Add", trunk).conv(32, 5).conv(128).shuffle(2).prelu().conv(33).prelu()
+    return b.conv(3).residual(2)
+
+
+def deep(seed=0):
+    """Tiles of four rows behind one another, so that they begin at every one of four rows and columns."""
+    b = Builder(3, seed).conv(32)
+    trunk = b.x
+    for _ in range(DEEP):
+        b.conv(32).prelu()
+    return b.add("Add", trunk).conv(128).shuffle(2).conv(32).conv(32).conv(3)
+
+
+def stack(channels):
+    """Convolutions of one width: on their own, added, of one row, shuffled; and a 9x9 one of few outputs."""
+    b = Builder(3, channels).conv(channels).prelu()
+    trunk = b.x
+    b.conv(channels).prelu().conv(channels).add("Add", trunk)
+    weight = b.random.standard_normal((channels, channels, 1, 3)).astype(np.float32) * 0.1
+    b.add("Conv", b.weight(weight), pads=[0, 1, 0, 1])
+    return b.conv(4 * channels).shuffle(2).prelu().conv(3, 9)
+
+
+def gray(seed=0):
+    """One channel, a last shuffle behind a kernel of few outputs."""
+    return Builder(1, seed).conv(5, 3).add("Relu").conv(1, 9).residual(1)
+
+
+def folded(scale, channels, fold=2, base="cubic"):
+    """Blocks of pixels as pixels, the input enlarged by cubic convolution behind the last shuffle."""
+    b = Builder(3, scale).unshuffle(fold).conv(channels).prelu().conv(channels).prelu()
+    b.conv(3 * (scale * fold) ** 2).shuffle(scale * fold)
+    if base is None:
+        return b
+    made, b.x = b.x, "input"
+    return b.resize(scale, "cubic").add("Add", made)
+
+
+def bicubic(seed=0):
+    """An enlargement in two steps with the bicubic one added: the last body row lies inside an input pixel."""
+    b = Builder(3, seed).conv(16).prelu().conv(16).shuffle(2).prelu().conv(12).shuffle(2)
+    made, b.x = b.x, "input"
+    return b.resize(4, "cubic").add("Add", made)
+
+
+DEEP = 5  # convolutions
+
+NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x4", "srresnet-x4")} | {
+    "kernels-x4": kernels,
+    "sums-x3": sums,
+    "clipped-x2": clipped,
+    "wide-x2": wide,
+    "deep-x2": deep,
+    "gray-x1": gray,
+    "folded-x4": lambda: folded(4, 32),
+    "folded-x2": lambda: folded(2, 24, base=None),
+    "folded-x1": lambda: folded(1, 8, fold=3),
+    "bicubic-x4": bicubic,
+}
+
+
+def ranged(builder, folder):
+    """A graph with a range for whatever a convolution reads."""
+    bare = onnx_reader.read(builder.save(folder / "bare.onnx"))
+    ranges = {name: WIDE for name in quantization.inputs(bare)} | {"input": (0.0, 1.0)}
+    return onnx_reader.read(builder.save(folder / "m.onnx", metadata={"ranges": json.dumps(ranges)}))
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    return {name: ranged(make(), tmp_path_factory.mktemp(name)) for name, make in NATIVE.items()}
+
+
+@pytest.fixture(scope="module")
+def engines(networks):
+    return {(n, p): CpuEngine(network, p, None) for n, network in networks.items() for p in ("fp32", "int8")}
+
+
+def frame_of(seed, height, width, channels=3, dtype=np.uint8):
+    random = np.random.default_rng(seed)
+    if dtype == np.float32:
+        return random.random((height, width, channels), dtype=np.float32)
+    return random.integers(0, np.iinfo(dtype).max + 1, (height, width, channels), dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("name", NATIVE)
+def test_fp32_agrees_with_onnx_runtime(networks, engines, name, dtype):
+    network = networks[name]
+    frame = frame_of(1, 23, 37, network.channels, dtype)
+    made = engines[name, "fp32"].run(frame)
+    expected = OnnxEngine(network, "fp32", None).run(frame)
+    assert (made.shape, made.dtype) == (expected.shape, expected.dtype)
+    difference = np.abs(made.astype(np.float64) - expected)
+    assert difference.max() <= {np.uint8: 1, np.uint16: 1, np.float32: 1e-5}[dtype]
+    if dtype == np.uint8:
+        assert (difference > 0).mean() < 1e-3  # only where the exact value lies between two levels
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_int8_agrees_with_integers_in_numpy(networks, engines, name):
+    """Sums are the same integers; a value between two levels may round to either where NumPy sums in another order."""
+    frame = frame_of(2, 12, 18, networks[name].channels, np.float32)
+    made = engines[name, "int8"].run(frame)
+    expected = run_program(lower(networks[name], "int8"), frame)
+    assert np.abs(made - expected).max() < 2e-6
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_int8_is_near_onnx_runtimes(networks, engines, name):
+    frame = frame_of(3, 30, 33, networks[name].channels)
+    made = engines[name, "int8"].run(frame).astype(int)
+    expected = OnnxEngine(networks[name], "int8", None).run(frame).astype(int)
+    difference = np.abs(made - expected)
+    by_rows = any(isinstance(step, Sum) for step in lower(networks[name], "int8").steps)  # whose kernels are finer here
+    # A level that rounded the other way moves what follows.
+    assert (difference > 1).mean() < (0.1 if by_rows else 0.02)
+    assert difference.mean() < (0.5 if by_rows else 0.2)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(NATIVE)),
+    precision=st.sampled_from(["fp32", "int8"]),
+    height=st.integers(1, 70),
+    width=st.integers(1, 130),
+    side=st.integers(1, 110),
+    seed=st.integers(0, 1000),
+)
+def test_parts_equal_the_whole_bit_for_bit(engines, name, precision, height, width, side, seed):
+    engine = engines[name, precision]
+    height, width = (-(-side // engine.fold) * engine.fold for side in (height, width))
+    frame = frame_of(seed, height, width, engine.channels, np.float32)
+    np.testing.assert_array_equal(engine._program.run(frame, side), engine._program.run(frame))
+
+
+def test_a_cut_out_of_a_larger_frame_is_the_same(networks, engines):
+    """What lies beyond the receptive radius changes nothing, not even the last bit.
+
+    In float only rows can be cut off by hand: what the outputs of a Winograd tile share cancels up to rounding.
+    """
+    for name, precision, left in (("srresnet-x4", "fp32", 0), ("compact-x2", "int8", 7)):
+        radius, scale = networks[name].radius, networks[name].scale
+        frame = frame_of(5, 90, 100, dtype=np.float32)
+        whole = engines[name, precision].run(frame)[10 * scale : 85 * scale, left * scale :]
+        part = engines[name, precision].run(np.ascontiguousarray(frame[10:85, left:]))
+        rows, columns = slice(radius * scale, -radius * scale), slice(radius * scale if left else 0, None)
+        np.testing.assert_array_equal(part[rows, columns], whole[rows, columns])
+
+
+RUN = """
+import sys, numpy as np
+from fastsr import graph
+from fastsr.engines.cpu import CpuEngine
+frame = np.load(sys.argv[1])
+made = {}
+for path in sys.argv[3:]:
+    for precision in ("fp32", "int8"):
+        key = path.replace("/", "_") + precision
+        made[key] = CpuEngine(onnx_reader.read(path), precision, None).run(frame)
+np.savez(sys.argv[2], **made)
+"""
+
+
+def results(folder, paths, **environment):
+    """What a process with other settings makes of one frame, by model and precision."""
+    np.save(folder / "frame.npy", frame_of(8, 45, 133, dtype=np.float32))  # wide enough for threads to share rows
+    arguments = [sys.executable, "-c", RUN, folder / "frame.npy", folder / "made.npz", *paths]
+    subprocess.run([*map(str, arguments)], check=True, env={**os.environ, **environment})
+    with np.load(folder / "made.npz") as made:
+        return dict(made)
+
+
+def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):
+    paths = [networks[name].path for name in NATIVE if name != "gray-x1"]
+    isa = _core.available_isas()[-1]
+    expected = results(tmp_path, paths, FASTSR_NUM_THREADS="1", FASTSR_ISA=isa)
+    for key, value in results(tmp_path, paths, FASTSR_NUM_THREADS="2", FASTSR_ISA=isa).items():
+        np.testing.assert_array_equal(value, expected[key], err_msg=key)
+    for isa in _core.available_isas():
+        made = results(tmp_path, paths, FASTSR_ISA=isa)
+        for key, value in expected.items():
+            if isa == "portable" and key.endswith("fp32"):  # without FMA products and sums are rounded apart
+                np.testing.assert_allclose(made[key], value, atol=1e-5, err_msg=f"{isa} {key}")
+            else:
+                np.testing.assert_array_equal(made[key], value, err_msg=f"{isa} {key}")
+
+
+def with_fma():
+    """The machine's instruction sets that have it, among them "wide": 16 lanes in AVX2 instructions."""
+    found = [isa for isa in _core.available_isas() if isa != "portable"]
+    if len(found) < 2:
+        pytest.skip("needs AVX2")
+    return found
+
+
+@pytest.mark.parametrize("channels", [8, 16, 20, 24, 32, 48, 64])
+def test_fp32_is_one_result_whatever_vectors_the_channels_fill(channels, tmp_path, monkeypatch):
+    """Channels are filled up to whole vectors: which algorithm computes them must not follow from that."""
+    network = onnx_reader.read(stack(channels).save(tmp_path / "m.onnx"))
+    frame = frame_of(9, 37, 121, dtype=np.float32)
+    monkeypatch.setenv("FASTSR_ISA", with_fma()[0])
+    expected = CpuEngine(network, "fp32", None).run(frame)
+    for isa in with_fma():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        engine = CpuEngine(network, "fp32", None)
+        for side in (0, 11, 50):
+            np.testing.assert_array_equal(engine._program.run(frame, side), expected, err_msg=f"{isa} {side}")
+
+
+@pytest.mark.parametrize("name", sorted(catalog.models()))
+def test_shipped_models_make_one_picture_on_every_instruction_set(name, monkeypatch):
+    with Image.open(SAMPLE) as photo:
+        pixels = np.asarray(photo.convert("RGB").crop((60, 60, 95, 87)))
+    network = onnx_reader.read(catalog.find(name))
+    made = {}
+    for isa in with_fma():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        made[isa] = hashlib.sha256(CpuEngine(network, "fp32", None).run(pixels).tobytes()).hexdigest()
+    assert len(set(made.values())) == 1, made
+
+
+def test_one_engine_from_many_threads(engines):
+    engine = engines["srresnet-x4", "fp32"]
+    frames = [frame_of(i, 30 + i, 40) for i in range(6)]
+    expected, made = [engine.run(f) for f in frames], [None] * 6
+
+    def work(i):
+        made[i] = engine.run(frames[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    [t.start() for t in threads]
+    [t.join() for t in threads]
+    for value, result in zip(expected, made, strict=True):
+        np.testing.assert_array_equal(result, value)
+
+
+def test_memory_does_not_grow_with_the_height(engines):
+    """Rings of rows, whose number the network alone decides; wide frames are cut into strips."""
+    program = engines["compact-x4", "fp32"]._program
+    assert program.unit_bytes(500) < 1 << 20  # 8 channels, 3 rows, 4 tensors: some hundred kilobytes
+    code = (
+        "import sys, resource, numpy as np; sys.path.insert(0, 'tests'); from fastsr import graph\n"
+        "from fastsr.engines.native.engine import CpuEngine\n"
+        "engine = CpuEngine(onnx_reader.read(sys.argv[1]), 'fp32', None)\n"
+        "engine.run(np.zeros((16, 200, 3), np.uint8))\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "made = engine.run(np.zeros((1500, 200, 3), np.uint8))\n"
+        "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
+        "print(grown - made.nbytes // 1024 - 1500 * 200 * 3 // 1024)"
+    )
+    arguments = [sys.executable, "-c", code, str(catalog.find("fast-x2"))]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 4 << 10  # kilobytes
+
+
+def test_layers_of_tiles_wait_for_one_row_each(engines):
+    """Their rings then hold 103 rows together; 150 if each layer waited for four rows of the one before."""
+    row = 4 * 32 * 516  # bytes: a row's margins come to some 16 columns
+    assert engines["deep-x2", "fp32"]._program.unit_bytes(500) < 120 * row
+
+
+def test_progress_counts_to_the_end(networks):
+    seen = []
+    engine = CpuEngine(networks["compact-x2"], "fp32", 20)
+    engine.run(frame_of(0, 70, 70), lambda done, total: seen.append((done, total)))
+    done, totals = zip(*seen, strict=True)
+    assert list(done) == sorted(set(done))
+    assert set(totals) == {done[-1]}
+
+
+def test_what_progress_raises_ends_the_run(engines):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        engines["compact-x2", "fp32"].run(frame_of(0, 70, 70), stop)
+    engines["compact-x2", "fp32"].run(frame_of(0, 70, 70))
+
+
+def test_tiles_too_small_are_refused_and_others_change_nothing(networks, engines):
+    network = networks["compact-x2"]
+    with pytest.raises(EngineError, match="use at least"):
+        CpuEngine(network, "fp32", 2 * network.radius)
+    frame = frame_of(1, 50, 60)
+    made = CpuEngine(network, "fp32", 2 * network.radius + 1).run(frame)
+    np.testing.assert_array_equal(made, engines["compact-x2", "fp32"].run(frame))
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: Builder().conv(3, dilation=2), "strides or dilation"),
+        (lambda: Builder().conv(12).conv(3, group=3), "in groups"),
+        (lambda: Builder().conv(3, 11), "a kernel of 11x11"),
+        (lambda: Builder().conv(3).add("Sigmoid"), "operator Sigmoid"),
+        (lambda: Builder().conv(3).resize(2, "linear"), "Resize that does not repeat"),
+        (lambda: Builder().transposed(3), "operator ConvTranspose"),
+        (lambda: Builder().resize(1), None),
+    ],
+)
+def test_what_it_cannot_run_is_named(make, reason, tmp_path):
+    network = onnx_reader.read(make().save(tmp_path / "m.onnx"))
+    if reason is None:
+        assert unsupported(network) is None
+        return
+    assert reason in unsupported(network)
+    with pytest.raises(EngineError, match=rf"m\.onnx: .*{reason}.*use engine='onnx'"):
+        fastsr.load(tmp_path / "m.onnx", engine="cpu")
+    selection._say_once.cache_clear()
+    with pytest.warns(RuntimeWarning, match=reason):
+        assert fastsr.load(tmp_path / "m.onnx").engine == "onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fastsr.load(tmp_path / "m.onnx")
+
+
+def test_shipped_models_run_on_it():
+    for name, model in catalog.models().items():
+        network = onnx_reader.read(model.path)
+        assert unsupported(network) is None
+        if name.startswith("fast"):  # nothing but convolutions is left: the store does the rest
+            program = lower(network, "fp32")
+            assert all(isinstance(s, Conv) for s in program.steps)
+            assert (program.factor, program.base) == (model.scale, "nearest")
+        assert fastsr.load(name, device="cpu").engine == "cpu"
+
+
+def test_an_srresnet_is_convolutions_and_one_sum(tmp_path):
+    """Additions, activations and shuffles are folded in; the 9x9 tail's rows fill the vectors."""
+    program = lower(onnx_reader.read(srresnet(4).save(tmp_path / "m.onnx")), "fp32")
+    assert [type(s) for s in program.steps] == [Conv] * 6 + [Sum]
+    assert [s.factor for s in program.steps[:-1]] == [1, 1, 1, 2, 2, 1]
+    assert program.steps[2].after.add == 1
+    assert not any(isinstance(s, Gather) for s in program.steps)
+
+
+def test_a_tail_in_int8_keeps_what_its_middle_row_weighs():
+    """A trained 9x9 tail has taps near 1 in its middle and near 0.01 around: one grid for all would lose the latter."""
+    bare = onnx_reader.read(catalog.find("srgan-x4"))
+    last = [node for node in bare.nodes if node.op == "Conv"][-1]
+    network = dataclasses.replace(bare, metadata={**bare.metadata, "ranges": json.dumps({last.inputs[0]: (-0.5, 2.5)})})
+    with Image.open(SAMPLE) as photo:
+        pixels = np.asarray(photo.convert("RGB").crop((60, 60, 95, 87)))
+    made, exact = (CpuEngine(network, p, None).run(pixels).astype(int) for p in ("int8", "fp32"))
+    assert np.sqrt(np.square(made - exact).mean()) < 1.1  # levels, of which the input's grid of u8 costs most; else 2.9
+
+
+def test_int8_without_ranges_says_how_to_get_them(tmp_path):
+    path = compact().save(tmp_path / "m.onnx")
+    with pytest.raises(EngineError, match=r"m\.onnx: int8 needs .*: python -m training quantize .*m\.onnx --data"):
+        fastsr.load(path, engine="cpu", precision="int8")
+
+
+def test_some_convolutions_may_stay_float(tmp_path):
+    b = compact(2)
+    path = b.save(tmp_path / "m.onnx", metadata={"ranges": json.dumps({"PRelu1": WIDE})})
+    network = onnx_reader.read(path)
+    program = lower(network, "int8")
+    assert [s.kernel.dtype == np.int8 for s in program.steps] == [False, True, False, False]
+    frame = frame_of(4, 20, 21, dtype=np.float32)
+    made = CpuEngine(network, "int8", None).run(frame)
+    np.testing.assert_allclose(made, run_program(program, frame), atol=2e-6)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_convolutions_left_in_float_between_those_in_int8(first, tmp_path, monkeypatch):
+    """Tiles of four rows that read and make levels, in every cut and on every instruction set."""
+    builder = wide()
+    bare = onnx_reader.read(builder.save(tmp_path / "bare.onnx"))
+    ranges = {name: WIDE for name in quantization.inputs(bare)[first::2]}
+    network = onnx_reader.read(builder.save(tmp_path / "m.onnx", metadata={"ranges": json.dumps(ranges)}))
+    program = lower(network, "int8")
+    assert {step.kernel.dtype for step in program.steps if isinstance(step, Conv)} == {np.dtype("i1"), np.dtype("f4")}
+    frame = frame_of(6, 31, 75, dtype=np.float32)
+    monkeypatch.setenv("FASTSR_ISA", with_fma()[0])
+    expected = CpuEngine(network, "int8", None).run(frame)
+    # A level that rounds the other way, as sums in another order may have it, moves what follows by a few hundredths.
+    assert np.abs(expected - run_program(program, frame)).mean() < 1e-3
+    for isa in with_fma():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        engine = CpuEngine(network, "int8", None)
+        for side in (0, 13, 30):
+            np.testing.assert_array_equal(engine._program.run(frame, side), expected, err_msg=f"{isa} {side}")
+
+
+def test_bf16_is_near_float(networks):
+    if "wide" not in _core.available_isas():
+        pytest.skip("needs AVX2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTSR_ISA", "wide")
+        frame = frame_of(4, 40, 41, dtype=np.float32)
+        for name in ("compact-x4", "srresnet-x4"):
+            exact = CpuEngine(networks[name], "fp32", None).run(frame)
+            made = CpuEngine(networks[name], "bf16", None).run(frame)
+            assert 0 < np.abs(made - exact).mean() < 0.01
+        patch.setenv("FASTSR_ISA", "portable")
+        with pytest.raises(EngineError, match="has no bf16 on this machine"):
+            CpuEngine(networks["compact-x4"], "bf16", None)
+
+
+@pytest.mark.parametrize("name", sorted(catalog.models()))
+def test_bf16_is_within_a_level_of_float(name, monkeypatch):
+    if "wide" not in _core.available_isas():
+        pytest.skip("needs AVX2")
+    monkeypatch.setenv("FASTSR_ISA", "wide")
+    with Image.open(SAMPLE) as photo:
+        pixels = np.asarray(photo.convert("RGB").crop((60, 60, 100, 100)))
+    network = onnx_reader.read(catalog.find(name))
+    exact, made = (CpuEngine(network, p, None).run(pixels).astype(int) for p in ("fp32", "bf16"))
+    assert (np.abs(made - exact) <= 1).mean() >= 0.999
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 3), (5, 5, 1), (5, 5)])
+def test_wrong_pixels_are_refused(engines, shape):
+    with pytest.raises(ValueError, match="pixels"):
+        engines["compact-x2", "fp32"].run(np.zeros(shape, np.uint8))
+
+
+def test_the_rate_of_every_precision_can_be_measured():
+    """Benchmarks compare with it; products in registers are faster than any network."""
+    assert all(_core.multiply_add_rate(1000, precision) > 0 for precision in _core.precisions())
+    with pytest.raises(ValueError, match="this instruction set has no fp8"):
+        _core.multiply_add_rate(1000, "fp8")
