@@ -33,7 +33,7 @@ import fastsr
 from benchmarks import machine, ncnn_peer, untrained
 from benchmarks.turns import Ended, Frame, Runner, Way, interleaved
 from fastsr import _core
-from fastsr.engines.native.engine import CpuEngine
+from fastsr.engines.native.engine import NativeEngine
 from fastsr.network import catalog, onnx_reader, qdq, quantization
 from fastsr.network.graph import RANGES, Graph, Node
 
@@ -160,7 +160,7 @@ def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
         return bytes(qdq.to_qdq(ranged).SerializeToString())
 
     made: dict[str, tuple[str, Callable[[], Way]]] = {
-        f"fastsr {p}": (p, lambda p=p: CpuEngine(ranged, p, None).run)  # type: ignore[misc]
+        f"fastsr {p}": (p, lambda p=p: NativeEngine(ranged, p, None).run)  # type: ignore[misc]
         for p in ("fp32", "bf16", "int8")
         if p in _core.precisions()
     }

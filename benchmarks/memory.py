@@ -42,7 +42,7 @@ def forget_peak() -> None:
 def child(model: str, way: str, megapixels: float) -> None:
     """One case, in its own process; prints the bytes beyond input and output."""
     from benchmarks import cpu_engines
-    from fastsr.engines.native.engine import CpuEngine
+    from fastsr.engines.native.engine import NativeEngine
     from fastsr.network import catalog, onnx_reader
 
     network = onnx_reader.read(catalog.find(model))
@@ -51,7 +51,7 @@ def child(model: str, way: str, megapixels: float) -> None:
     elif way == "ONNX Runtime":
         run = cpu_engines.session(network.serialized, network.input)
     else:
-        run = CpuEngine(network, way.split()[1], None).run
+        run = NativeEngine(network, way.split()[1], None).run
     height = round(math.sqrt(megapixels * 1e6 * 3 / 4))
     pixels = np.random.default_rng(0).integers(0, 256, (height, height * 4 // 3, 3), np.uint8)
     run(pixels[:64, :64].copy())  # threads, and what is allocated once

@@ -156,7 +156,7 @@ class Upscaler:
 
     @property
     def engine(self) -> str:
-        """Name of the engine in use: "cpu", "onnx", "torch" or "tensorrt"; "pillow" for an interpolation."""
+        """Name of the engine in use: "cpu", "onnxruntime", "torch" or "tensorrt"; "pillow" for an interpolation."""
         return "pillow" if self._generator is None else self._generator.engine.name
 
     @property
@@ -419,7 +419,7 @@ def load(
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", "fp16", "int8", or "auto": on a CPU fp32, on a GPU fp16. Reduced ones are faster
             where a machine has instructions for them, and less exact; `fastsr.models()` says what they cost.
-        engine: "auto", "cpu", "onnx", "torch" or "tensorrt".
+        engine: "auto", "cpu", "onnxruntime", "torch" or "tensorrt".
         tile: side of the windows that large frames are cut into, halo included, in input pixels; the result does not
             depend on it.
         realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not

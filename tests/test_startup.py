@@ -28,9 +28,9 @@ def test_a_shipped_model_runs_without_onnx_and_torch():
 def test_onnx_can_be_imported_after_its_messages_were_used():
     code = f"""{UPSCALE}
 import onnx
-from fastsr import catalog, graph, onnx_messages
+from fastsr.network import catalog, onnx_messages, onnx_reader
 assert onnx_messages.messages().ModelProto is onnx.ModelProto
-onnx.checker.check_model(onnx_messages.parse(graph.read(catalog.find("fast-x2")).serialized))"""
+onnx.checker.check_model(onnx_messages.parse(onnx_reader.read(catalog.find("fast-x2")).serialized))"""
     assert loaded(code, ("onnx",)) == ["onnx"]
 
 

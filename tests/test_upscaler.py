@@ -14,7 +14,7 @@ from support.small_models import SAMPLE, compact
 
 import fastsr
 from fastsr.engines.protocol import DEVICES, PRECISIONS
-from fastsr.engines.registry import REGISTRY
+from fastsr.engines.registry import FORMER_NAMES, REGISTRY
 from fastsr.errors import EngineError, FastsrError, ImageError, ModelError
 from fastsr.images import resample
 from fastsr.images.alpha import bleed
@@ -229,7 +229,7 @@ def test_stream_takes_a_batch_of_tensors_and_refuses_one_tensor(up):
     assert all(torch.equal(made, up.upscale(frame)) for made, frame in zip(up.stream(batch), batch, strict=True))
 
 
-@pytest.mark.parametrize("options", [{}, {"precision": "int8"}, {"tile": 64}, {"engine": "onnx"}])
+@pytest.mark.parametrize("options", [{}, {"precision": "int8"}, {"tile": 64}, {"engine": "onnxruntime"}])
 def test_an_upscaler_can_be_pickled(photo, options):
     up = fastsr.load("fast-x2", device="cpu", **options)
     again = pickle.loads(pickle.dumps(up))
@@ -391,9 +391,9 @@ def test_upscale_makes_four_times_by_default(photo):
 def test_upscale_takes_what_load_takes(photo, model):
     seen = []
     made = fastsr.upscale(
-        photo, model=model, device="cpu", engine="onnx", tile=24, progress=lambda *count: seen.append(count)
+        photo, model=model, device="cpu", engine="onnxruntime", tile=24, progress=lambda *count: seen.append(count)
     )
-    np.testing.assert_array_equal(made, fastsr.load(model, engine="onnx").upscale(photo))
+    np.testing.assert_array_equal(made, fastsr.load(model, engine="onnxruntime").upscale(photo))
     check_progress(seen)
     assert seen[-1][1] > 1  # in tiles
     with pytest.raises(EngineError, match="unknown engine 'ncnn'"):
@@ -408,7 +408,7 @@ def test_choices_are_literals():
         hints = typing.get_type_hints(function, function.__globals__ | {"Image": Image})
         assert typing.get_args(hints["device"]) == DEVICES
         assert typing.get_args(hints["precision"]) == PRECISIONS
-        assert typing.get_args(hints["engine"]) == ("auto", *REGISTRY)
+        assert typing.get_args(hints["engine"]) == ("auto", *REGISTRY, *FORMER_NAMES)
 
 
 TYPED = """

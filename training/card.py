@@ -111,8 +111,8 @@ def _cost(
     if upscaler.precision != precision:
         raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it anew")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
-    losses = precisions.Losses(network, engine.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
-    reduced = engine.CpuEngine(network, precision, None).run
+    losses = precisions.Losses(network, engine.NativeEngine(network, "fp32", None).run, drawn.MEASURED)
+    reduced = engine.NativeEngine(network, precision, None).run
     costs = {"photographs": max(exact[name] - psnr for name, psnr in made.items()), **losses.costs(reduced)}
     return {kind: round(cost, 3) + 0.0 for kind, cost in costs.items()}, losses.flat_error(reduced)
 

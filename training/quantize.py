@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from fastsr.engines.native import engine
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.engines.precision_probe import probe
 from fastsr.engines.protocol import Engine
 from fastsr.network import catalog, graph, onnx_reader, quantization
@@ -227,7 +227,7 @@ def _with_ranges(network: Graph, ranges: Ranges) -> Graph:
 
 
 def _engine(network: Graph, precision: str) -> Engine:
-    kind = OnnxEngine if engine.unsupported(network) else engine.CpuEngine
+    kind = OnnxRuntimeEngine if engine.unsupported(network) else engine.NativeEngine
     return kind(network, precision, None)
 
 
@@ -244,7 +244,7 @@ def _crops(images: list[Path], network: Graph) -> list[tuple[Pixels, Pixels]]:
     return made
 
 
-class _Watched(OnnxEngine):
+class _Watched(OnnxRuntimeEngine):
     """The float model, run window by window as everywhere; shows the named tensors of each window to `watch`."""
 
     def __init__(self, network: Graph, names: list[str], watch: Watch) -> None:
@@ -256,7 +256,7 @@ class _Watched(OnnxEngine):
         self._names, self._watch = names, watch
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """See `TiledEngine.forward`."""
+        """See `WindowedEngine.forward`."""
         made, *watched = self.fetch([self.graph.output, *self._names], batch)
         for name, values in zip(self._names, watched, strict=True):
             self._watch(name, values)

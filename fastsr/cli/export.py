@@ -17,7 +17,7 @@ from fastsr.network import catalog
 
 if TYPE_CHECKING:
     from fastsr.engines.gpu.discovery import Gpu
-    from fastsr.engines.tensorrt.distributions import Flavour
+    from fastsr.engines.tensorrt.distributions import Distribution
     from fastsr.network.graph import Graph
 
 PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")  # as typed.PRECISIONS, without its imports
@@ -77,30 +77,30 @@ def _engine(network: Graph, precision: str, arguments: argparse.Namespace) -> tu
     from fastsr.engines.tensorrt import engine_file, exported_engine
     from fastsr.engines.tensorrt.builder import MOST, build, default_profile, for_windows
     from fastsr.engines.tensorrt.network import describe
-    from fastsr.network.output_head import peel
+    from fastsr.network.output_head import without_output_head
 
     height, width = MOST[1:] if arguments.max_size is None else _sides(arguments.max_size)
     batch = MOST[0] if arguments.max_batch is None else arguments.max_batch
     if batch < 1:
         raise FastsrError(f"--max-batch {batch} is not a number of pictures; use 1 or more")
     profile = for_windows(network, default_profile(network, batch, height, width))
-    peeled = peel(network)  # what it takes off, the store does when the engine is loaded
-    flavour, targets, gpu = _builder(arguments.target_sm)
+    headless = without_output_head(network)  # what it takes off, the store does when the engine is loaded
+    distribution, targets, gpu = _builder(arguments.target_sm)
     with tqdm(unit="step", desc=network.name, leave=False, disable=None) as bar:
 
         def follow(done: int, total: int) -> None:
             bar.total = total
             bar.update(done - bar.n)
 
-        engine = build(flavour, peeled.body, precision, profile, targets, follow)
-    description = describe(peeled.body, precision, profile, flavour, targets, gpu)
-    description |= exported_engine.described(network, peeled)
+        engine = build(distribution, headless.body, precision, profile, targets, follow)
+    description = describe(headless.body, precision, profile, distribution, targets, gpu)
+    description |= exported_engine.described(network, headless)
     where = f"SM {', '.join(targets)}" if gpu is None else gpu.name
     most = f"{profile.most[0]} x {profile.most[2]}x{profile.most[1]}"
-    return engine_file.pack(description, engine), f"{precision}, up to {most}, by {flavour.title} for {where}"
+    return engine_file.pack(description, engine), f"{precision}, up to {most}, by {distribution.title} for {where}"
 
 
-def _builder(target_sm: str | None) -> tuple[Flavour, tuple[str, ...], Gpu | None]:
+def _builder(target_sm: str | None) -> tuple[Distribution, tuple[str, ...], Gpu | None]:
     """Who builds the engine, for which compute capabilities, or for which GPU."""
     from fastsr.engines.gpu import discovery
     from fastsr.engines.tensorrt import distributions
@@ -110,16 +110,16 @@ def _builder(target_sm: str | None) -> tuple[Flavour, tuple[str, ...], Gpu | Non
         odd = [sm for sm in targets if not re.fullmatch(r"\d{1,2}\.\d", sm)]
         if odd:
             raise FastsrError(f"--target-sm {odd[0]!r} is no compute capability; write them as 8.6,8.9,12.0")
-        flavour = distributions.find("tensorrt_rtx")
+        distribution = distributions.find("tensorrt_rtx")
         for sm in targets:
-            flavour.target(sm)
-        return flavour, targets, None
+            distribution.target(sm)
+        return distribution, targets, None
     try:
         gpu = discovery.find()
     except FastsrError as error:
         raise FastsrError(f"{error}; to build for GPUs elsewhere, name them: --target-sm 8.6,8.9,12.0") from None
-    flavour = distributions.choose(gpu)
-    return (flavour, (gpu.sm,), None) if flavour.targets else (flavour, (), gpu)
+    distribution = distributions.choose(gpu)
+    return (distribution, (gpu.sm,), None) if distribution.targets else (distribution, (), gpu)
 
 
 def _sides(text: str) -> tuple[int, int]:

@@ -28,7 +28,7 @@ from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Task, is_file, mode, names_file, plan
 from fastsr.cli.models import Models, StopError
 from fastsr.engines.protocol import DEVICES, PRECISIONS, Progress
-from fastsr.engines.registry import REGISTRY
+from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError, ImageError
 from fastsr.network import catalog
 from fastsr.upscaler import checked_realism, output_size
@@ -84,7 +84,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale", type=float, help="factor along each axis (default: the model's)")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    parser.add_argument("--engine", choices=("auto", *REGISTRY), default="auto")
+    parser.add_argument("--engine", type=current_name, choices=("auto", *REGISTRY), default="auto")
     parser.add_argument("--tile", type=int, help="side of the windows large images are cut into (bounds the memory)")
 
 

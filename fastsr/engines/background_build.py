@@ -11,7 +11,7 @@ from typing import Any
 from fastsr.engines.protocol import Engine, Pixels, Progress
 
 
-class SwitchingEngine:
+class UpgradingEngine:
     """An engine that is `first` until `build` has made another; if that fails, it stays, and says so once."""
 
     def __init__(self, first: Engine, build: Callable[[], Engine]) -> None:

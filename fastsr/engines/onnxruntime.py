@@ -9,16 +9,16 @@ import numpy.typing as npt
 import onnxruntime
 
 from fastsr import _core
-from fastsr.engines.windowed import TiledEngine
+from fastsr.engines.windowed import WindowedEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
 from fastsr.network.qdq import to_qdq
 
 
-class OnnxEngine(TiledEngine):
+class OnnxRuntimeEngine(WindowedEngine):
     """One ONNX Runtime session; its `run` may be called from several threads."""
 
-    name = "onnx"
+    name = "onnxruntime"
 
     def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
         super().__init__(graph, precision, tile)
@@ -38,7 +38,7 @@ class OnnxEngine(TiledEngine):
             raise ModelError(f"{graph.path}: ONNX Runtime cannot run it: {error}") from None
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """See `TiledEngine.forward`."""
+        """See `WindowedEngine.forward`."""
         return self.fetch([self.graph.output], batch)[0]
 
     def fetch(self, outputs: list[str], batch: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
@@ -55,6 +55,6 @@ class OnnxEngine(TiledEngine):
         return [np.asarray(values) for values in made]
 
 
-def build(graph: Graph, device: str, precision: str, tile: int | None) -> OnnxEngine:
+def build(graph: Graph, device: str, precision: str, tile: int | None) -> OnnxRuntimeEngine:
     """The registry's entry point."""
-    return OnnxEngine(graph, precision, tile)
+    return OnnxRuntimeEngine(graph, precision, tile)

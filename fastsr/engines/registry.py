@@ -72,4 +72,9 @@ REGISTRY: dict[str, EngineSpec] = {
     )
 }
 
-ALIASES = {"onnx": "onnxruntime"}  # names that engines had before
+FORMER_NAMES = {"onnx": "onnxruntime"}
+
+
+def current_name(engine: str) -> str:
+    """The name of an engine, for one that it had in earlier versions; others as they are."""
+    return FORMER_NAMES.get(engine, engine)

@@ -13,7 +13,7 @@ from fastsr import environment
 from fastsr.engines.gpu import discovery
 from fastsr.engines.precision_probe import probe
 from fastsr.engines.protocol import DEVICES, PRECISIONS, Engine
-from fastsr.engines.registry import REGISTRY, EngineSpec
+from fastsr.engines.registry import REGISTRY, EngineSpec, current_name
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
 
@@ -39,7 +39,7 @@ def build(
     """
     check(device, precision, engine, tile)
     if engine != "auto":
-        spec = REGISTRY[engine]
+        spec = REGISTRY[current_name(engine)]
         where = _gpu_first(spec) if device == "auto" else device
         return _build_with_fallback(spec, graph, where, precision, tile, video)
     if device == "cuda" or (device == "auto" and discovery.present()):
@@ -86,14 +86,14 @@ def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> Engin
     reasons: list[str] = []
     best, *others = ON_GPU
     if not wait:
-        from fastsr.engines.background_build import SwitchingEngine
+        from fastsr.engines.background_build import UpgradingEngine
 
         try:
             first = _first(others, graph, precision, tile, reasons)
         except EngineError:
             reasons.clear()  # nothing can serve meanwhile
         else:
-            return SwitchingEngine(first, lambda: _build_with_fallback(REGISTRY[best], graph, "cuda", precision, tile))
+            return UpgradingEngine(first, lambda: _build_with_fallback(REGISTRY[best], graph, "cuda", precision, tile))
     return _first(ON_GPU, graph, precision, tile, reasons)
 
 
@@ -171,7 +171,7 @@ def check(device: str, precision: str, engine: str, tile: int | None) -> None:
     _known("device", device, DEVICES)
     _known("precision", precision, PRECISIONS)
     if engine != "auto":
-        _known("engine", engine, tuple(REGISTRY))
+        _known("engine", current_name(engine), tuple(REGISTRY))
     if tile is not None and (not isinstance(tile, (int, np.integer)) or isinstance(tile, bool) or tile < 1):
         raise EngineError(f"tile {tile!r} is not a number of pixels; use a whole number such as 256")
 

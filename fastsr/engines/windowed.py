@@ -21,7 +21,7 @@ def out_of_memory(path: Path, pixels: Pixels, remedy: str) -> str:
     return f"{path}: memory ran out on {pixels.shape[1]}x{pixels.shape[0]} pixels; {remedy}"
 
 
-class TiledEngine(Windows, ABC):
+class WindowedEngine(Windows, ABC):
     """Runs window by window; subclasses run one batch."""
 
     name: str

@@ -13,10 +13,10 @@ def form(graph: Graph, precision: str) -> onnx.ModelProto:
     """What `fastsr export --onnx` writes: for int8 Q/DQ operators of u8, s8 and s32, which any runtime takes, between
     float32 pictures; else the strongly typed form of the precision.
 
-    Raises EngineError and ModelError as `qdq.to_qdq` and `strong_typing.typed` do.
+    Raises EngineError and ModelError as `qdq.to_qdq` and `strong_typing.strongly_typed` do.
     """
     if precision != "int8":
-        return strong_typing.typed(graph, precision)
+        return strong_typing.strongly_typed(graph, precision)
     model = qdq.to_qdq(graph)
     onnx.helper.set_model_props(model, {**graph.metadata, MARK: precision})
     return model

@@ -14,7 +14,7 @@ MAX_RUN = 64  # neighbouring samples of a row that the store takes from a pixel:
 
 
 @dataclasses.dataclass(frozen=True)
-class Peeled:
+class HeadlessGraph:
     """A body and what is done to its output afterwards, as `ops.tile_scatter` names it."""
 
     body: Graph  # N x C*factor^2 x h*scale/factor x w*scale/factor comes out of it
@@ -22,14 +22,16 @@ class Peeled:
     residual: str  # "none", "nearest", "bilinear" or "bicubic"
 
 
-def peel(graph: Graph, residuals: tuple[str, ...] = ("nearest", "bilinear"), fold: int = 1) -> Peeled:
+def without_output_head(
+    graph: Graph, residuals: tuple[str, ...] = ("nearest", "bilinear"), fold: int = 1
+) -> HeadlessGraph:
     """Take off a last DepthToSpace, and an addition of the enlarged input behind it; without one, nothing.
 
     `residuals`: ways of enlarging that the caller's store knows. `fold`: the side of the blocks that the caller hands
     the body as one pixel.
     """
     makers = {name: node for node in graph.nodes for name in node.outputs}
-    whole = Peeled(graph, 1, "none")
+    whole = HeadlessGraph(graph, 1, "none")
     last = makers.get(graph.output)
     if last is None:
         return whole
@@ -54,7 +56,7 @@ def peel(graph: Graph, residuals: tuple[str, ...] = ("nearest", "bilinear"), fol
     inner = {name for node in taken for name in node.outputs} - {graph.output}
     if graph.output in read or any(read.count(name) != 1 for name in inner):
         return whole
-    return Peeled(_without(graph, taken, shuffle.inputs[0], factor, scale // factor), factor, residual)
+    return HeadlessGraph(_without(graph, taken, shuffle.inputs[0], factor, scale // factor), factor, residual)
 
 
 def _residual(graph: Graph, node: Node) -> str:

@@ -53,7 +53,7 @@ def io_dtype(precision: str) -> np.dtype[Any]:
     return np.dtype(np.float32 if precision == "fp32" else np.float16)
 
 
-def typed(graph: Graph, precision: str) -> onnx.ModelProto:
+def strongly_typed(graph: Graph, precision: str) -> onnx.ModelProto:
     """`graph` with every tensor in the type that `precision` computes it in.
 
     Raises EngineError for an unknown precision, or for int8 and fp8 without ranges, saying how to get them; ModelError,

@@ -9,7 +9,7 @@ from PIL import Image
 from support.small_models import compact, srresnet
 
 from benchmarks import cpu_engines, ncnn_peer, plot, turns, untrained, upscalers
-from fastsr.engines.native.engine import CpuEngine
+from fastsr.engines.native.engine import NativeEngine
 from fastsr.network import onnx_reader
 
 FRAME = np.random.default_rng(0).integers(0, 256, (24, 31, 3), np.uint8)
@@ -21,7 +21,7 @@ def network(request, tmp_path):
 
 
 def near(made, network):
-    expected = CpuEngine(network, "fp32", None).run(FRAME)
+    expected = NativeEngine(network, "fp32", None).run(FRAME)
     return np.abs(made.astype(int) - expected).max() <= 1
 
 
@@ -32,7 +32,7 @@ def test_pytorch(network, last):
 
 def test_pytorch_in_bf16(network):
     made = cpu_engines.eager(network, last=True, dtype=torch.bfloat16)(FRAME).astype(int)
-    assert 0 < np.abs(made - CpuEngine(network, "fp32", None).run(FRAME)).max() <= cpu_engines.TOLERANCE["bf16"]
+    assert 0 < np.abs(made - NativeEngine(network, "fp32", None).run(FRAME)).max() <= cpu_engines.TOLERANCE["bf16"]
 
 
 @pytest.mark.slow

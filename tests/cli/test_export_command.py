@@ -63,7 +63,7 @@ def test_onnx_in_the_types_of_a_precision(cli, model, tmp_path, precision):
         assert {p.key: p.value for p in made.metadata_props} == {**network.metadata, "precision": "int8"}
         assert made.graph == qdq.to_qdq(network).graph
     else:
-        assert made.SerializeToString() == strong_typing.typed(network, precision).SerializeToString()
+        assert made.SerializeToString() == strong_typing.strongly_typed(network, precision).SerializeToString()
     assert files_in(tmp_path) == ["out.onnx"]
 
 

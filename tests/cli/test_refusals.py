@@ -273,7 +273,7 @@ def test_huge_images(cli, monkeypatch, factor):
     [
         (["--model", "bilinaer"], "unknown model 'bilinaer': did you mean bilinear"),
         (["--model", "MODEL", "--tile", "3"], "tile 3 is too small"),
-        (["--model", "MODEL", "--engine", "onnx", "--precision", "fp16"], "does not offer precision 'fp16'"),
+        (["--model", "MODEL", "--engine", "onnxruntime", "--precision", "fp16"], "does not offer precision 'fp16'"),
     ],
 )
 def test_what_concerns_all_images_is_said_once(cli, model, options, says):

@@ -32,7 +32,7 @@ def test_one_file_as_the_library_makes_it(cli, model):
 def test_tiles_engine_and_precision_give_the_same(cli, model):
     picture("in.png", 90, 50)
     assert cli("in.png", "-o", "whole.png", "--model", model)[0] == 0
-    options = ["--tile", "32", "--engine", "onnx", "--device", "cpu", "--precision", "fp32"]
+    options = ["--tile", "32", "--engine", "onnxruntime", "--device", "cpu", "--precision", "fp32"]
     assert cli("in.png", "-o", "tiled.png", "--model", model, *options)[0] == 0
     whole, tiled = (np.asarray(Image.open(name)).astype(int) for name in ("whole.png", "tiled.png"))
     assert np.abs(whole - tiled).max() <= 1

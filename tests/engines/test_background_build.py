@@ -5,7 +5,7 @@ import threading
 import numpy as np
 import pytest
 
-from fastsr.engines.background_build import SwitchingEngine
+from fastsr.engines.background_build import UpgradingEngine
 
 
 class Marking:
@@ -36,7 +36,7 @@ def pair():
         go.wait()
         return Marking(2)
 
-    engine = SwitchingEngine(Marking(1), build)
+    engine = UpgradingEngine(Marking(1), build)
 
     def finish():
         go.set()
@@ -83,7 +83,7 @@ def test_a_build_that_fails_is_said_once():
     def build():
         raise ValueError("the driver is too old")
 
-    engine = SwitchingEngine(Marking(1), build)
+    engine = UpgradingEngine(Marking(1), build)
     while not engine._built.done():
         pass
     with pytest.warns(RuntimeWarning, match="engine 1 goes on serving: the driver is too old"):

@@ -21,7 +21,7 @@ import fastsr
 from fastsr import _core
 from fastsr.engines import precision_probe, registry, selection
 from fastsr.engines.gpu import discovery
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network import catalog, onnx_reader, quantization
 
@@ -35,7 +35,7 @@ def networks(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(networks):
     """One engine a model that runs any test frame in one window."""
-    return {name: OnnxEngine(network, "fp32", None) for name, network in networks.items()}
+    return {name: OnnxRuntimeEngine(network, "fp32", None) for name, network in networks.items()}
 
 
 def frame_of(seed, height, width, channels=3, dtype=np.uint8):
@@ -45,7 +45,7 @@ def frame_of(seed, height, width, channels=3, dtype=np.uint8):
     return random.integers(0, np.iinfo(dtype).max + 1, (height, width, channels), dtype=dtype)
 
 
-_TILED: dict[str, OnnxEngine] = {}
+_TILED: dict[str, OnnxRuntimeEngine] = {}
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -59,7 +59,7 @@ _TILED: dict[str, OnnxEngine] = {}
 def test_tiled_equals_whole_bit_for_bit(networks, whole, name, height, width, extra, seed):
     network = networks[name]
     smallest = 2 * -(-network.radius // network.alignment) * network.alignment + network.alignment
-    tiled = _TILED.setdefault(name, OnnxEngine(network, "fp32", smallest))
+    tiled = _TILED.setdefault(name, OnnxRuntimeEngine(network, "fp32", smallest))
     tiled.tile = (smallest + extra[0], smallest + extra[1])
     frame = frame_of(seed, height, width)
     assert len(whole[name].plan(height, width)) == 1
@@ -71,8 +71,8 @@ def test_a_halo_one_pixel_smaller_shows_a_seam(networks):
     network = networks["srresnet-x4"]
     short = dataclasses.replace(network, radius=network.radius - 1)
     frame = frame_of(3, 150, 150, dtype=np.float32)
-    seamless, seamed = OnnxEngine(network, "fp32", 60), OnnxEngine(short, "fp32", 60)
-    expected = OnnxEngine(network, "fp32", None).run(frame)
+    seamless, seamed = OnnxRuntimeEngine(network, "fp32", 60), OnnxRuntimeEngine(short, "fp32", 60)
+    expected = OnnxRuntimeEngine(network, "fp32", None).run(frame)
     np.testing.assert_array_equal(seamless.run(frame), expected)
     assert (seamed.run(frame) != expected).any()
 
@@ -121,7 +121,7 @@ def test_torch_tiles_to_its_own_rounding(networks, name):
 
 def test_progress_counts_to_the_end(networks):
     seen = []
-    OnnxEngine(networks["compact-x2"], "fp32", 30).run(
+    OnnxRuntimeEngine(networks["compact-x2"], "fp32", 30).run(
         frame_of(0, 70, 70), lambda done, total: seen.append((done, total))
     )
     assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
@@ -130,7 +130,7 @@ def test_progress_counts_to_the_end(networks):
 
 
 def test_one_engine_from_many_threads(networks, whole):
-    engine = OnnxEngine(networks["compact-x4"], "fp32", 40)
+    engine = OnnxRuntimeEngine(networks["compact-x4"], "fp32", 40)
     frames = [frame_of(i, 50 + i, 60) for i in range(6)]
     made = [None] * 6
 
@@ -146,8 +146,8 @@ def test_one_engine_from_many_threads(networks, whole):
 
 def test_fixed_size_models_run_in_their_size(tmp_path):
     network = onnx_reader.read(compact(2).save(tmp_path / "m.onnx", height=32, width=48))
-    free = OnnxEngine(onnx_reader.read(compact(2).save(tmp_path / "f.onnx")), "fp32", None)
-    engine = OnnxEngine(network, "fp32", None)
+    free = OnnxRuntimeEngine(onnx_reader.read(compact(2).save(tmp_path / "f.onnx")), "fp32", None)
+    engine = OnnxRuntimeEngine(network, "fp32", None)
     frame = frame_of(0, 75, 60)
     np.testing.assert_array_equal(engine.run(frame), free.run(frame))
     assert engine.run(frame_of(0, 5, 7)).shape == (10, 14, 3)
@@ -191,9 +191,9 @@ def test_networks_that_see_everything_refuse_tiles(tmp_path):
     [
         ({"device": "tpu"}, "unknown device 'tpu'; known: auto, cpu, cuda"),
         ({"precision": "fp8"}, "unknown precision 'fp8'"),
-        ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: cpu, onnx, torch, tensorrt"),
-        ({"engine": "onnx", "device": "cuda"}, "does not run on 'cuda'; it runs on: cpu"),
-        ({"engine": "onnx", "precision": "fp16"}, "does not offer precision 'fp16'; it offers: fp32, int8"),
+        ({"engine": "ncnn"}, "unknown engine 'ncnn'; known: cpu, onnxruntime, torch, tensorrt"),
+        ({"engine": "onnxruntime", "device": "cuda"}, "does not run on 'cuda'; it runs on: cpu"),
+        ({"engine": "onnxruntime", "precision": "fp16"}, "does not offer precision 'fp16'; it offers: fp32, int8"),
         *(({"tile": tile}, f"tile {tile!r} is not a number of pixels") for tile in ("128", 12.5, True, 0, -4)),
     ],
 )
@@ -324,7 +324,7 @@ def test_a_missing_runtime_says_what_to_install(tmp_path, monkeypatch):
     with pytest.raises(EngineError, match=r'pip install "fastsr\[torch\]"'):
         fastsr.load(path, engine="torch")
     with pytest.raises(EngineError, match=r'pip install "fastsr\[onnx\]"'):
-        fastsr.load(path, engine="onnx")
+        fastsr.load(path, engine="onnxruntime")
     assert fastsr.load(path).engine == "cpu"
     odd = Builder().conv(3).add("Tanh").save(tmp_path / "odd.onnx")
     with pytest.raises(EngineError, match=r'cannot run it \(operator Tanh\), and .* pip install "fastsr\[onnx\]"'):
@@ -338,14 +338,14 @@ def test_torch_dilates_transposed_convolutions(tmp_path):
     b.deep = 3
     path = b.add("ConvTranspose", kernel, pads=[2] * 4, dilations=[2, 2]).save(tmp_path / "m.onnx")
     frame = frame_of(0, 20, 30, dtype=np.float32)
-    made, expected = (fastsr.load(path, engine=name).upscale(frame) for name in ("torch", "onnx"))
+    made, expected = (fastsr.load(path, engine=name).upscale(frame) for name in ("torch", "onnxruntime"))
     np.testing.assert_allclose(made, expected, atol=1e-5)
 
 
 def test_torch_refuses_resizing_that_it_would_do_differently(tmp_path):
     pytest.importorskip("torch")
     b = Builder().conv(3).resize(2, "cubic", cubic_coeff_a=-0.5)
-    with pytest.raises(ModelError, match="use engine='onnx'"):
+    with pytest.raises(ModelError, match="use engine='onnxruntime'"):
         fastsr.load(b.save(tmp_path / "m.onnx"), engine="torch").upscale(frame_of(0, 9, 9))
 
 
@@ -376,13 +376,13 @@ def test_a_runtime_that_fails_names_the_model(tmp_path):
 def test_fixed_sizes_must_fit_the_operators(tmp_path):
     path = MODELS["downsampling-x2"]().save(tmp_path / "m.onnx", height=33, width=32)
     with pytest.raises(EngineError, match="multiples of 2"):
-        fastsr.load(path, engine="onnx")
+        fastsr.load(path, engine="onnxruntime")
 
 
 def test_unsupported_operator_names_the_other_engine(tmp_path):
     pytest.importorskip("torch")
     path = Builder().conv(12).add("Softplus").shuffle(2).save(tmp_path / "m.onnx")
-    with pytest.raises(ModelError, match="no Softplus; use engine='onnx'"):
+    with pytest.raises(ModelError, match="no Softplus; use engine='onnxruntime'"):
         fastsr.load(path, engine="torch")
 
 
@@ -414,7 +414,7 @@ def test_probe_tells_what_is_wrong(networks, value, message):
 
 def test_a_precision_that_fails_its_probe_falls_back(tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    monkeypatch.setattr(precision_probe, "probe", lambda *_: "gives a black picture")
+    monkeypatch.setattr(selection, "probe", lambda *_: "gives a black picture")
     with pytest.warns(RuntimeWarning, match="bf16 on torch gives a black picture; using fp32"):
         up = fastsr.load(compact().save(tmp_path / "m.onnx"), engine="torch", precision="bf16")
     assert up.precision == "fp32"
@@ -429,7 +429,7 @@ def with_gpu(monkeypatch):
 
     def build(graph, device, precision, tile):
         asked.append((device, precision))
-        made = OnnxEngine(graph, "fp32", tile)
+        made = OnnxRuntimeEngine(graph, "fp32", tile)
         made.name, made.precision = "torch", precision
         return made
 
@@ -451,12 +451,12 @@ def test_auto_takes_the_gpu_where_there_is_one(tmp_path, with_gpu):
     assert with_gpu == [("cuda", "fp16")]
     assert fastsr.load(path, device="cpu").engine == "cpu"
     assert fastsr.load(path, engine="torch").precision == "fp16"
-    assert fastsr.load(path, engine="onnx").precision == "fp32"
+    assert fastsr.load(path, engine="onnxruntime").precision == "fp32"
     assert fastsr.load(path, precision="fp32").engine == "torch"
 
 
 def test_precisions_fall_back_one_after_the_other(tmp_path, with_gpu, monkeypatch):
-    monkeypatch.setattr(precision_probe, "probe", lambda engine, exact, graph: "is wrong")
+    monkeypatch.setattr(selection, "probe", lambda engine, exact, graph: "is wrong")
     with pytest.warns(RuntimeWarning, match="fp16 on torch is wrong; using fp32 instead"):
         up = fastsr.load(compact().save(tmp_path / "m.onnx"), device="cuda")
     assert up.precision == "fp32"
@@ -484,7 +484,7 @@ def test_the_better_engine_is_built_while_another_serves(tmp_path, with_gpu, mon
 
     def slow(graph, device, precision, tile):
         go.wait()
-        made = OnnxEngine(graph, "fp32", tile)
+        made = OnnxRuntimeEngine(graph, "fp32", tile)
         made.name, made.precision = "tensorrt", precision
         return made
 

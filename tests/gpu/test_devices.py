@@ -22,5 +22,5 @@ def test_devices_are_listed():
 def test_torch_engine_agrees_with_the_cpu(precision, levels):
     frame = np.random.default_rng(0).integers(0, 256, (61, 83, 3), dtype=np.uint8)
     made = fastsr.load("fast-x4", device="cuda", precision=precision, engine="torch").upscale(frame)
-    expected = fastsr.load("fast-x4", device="cpu", engine="onnx").upscale(frame)
+    expected = fastsr.load("fast-x4", device="cpu", engine="onnxruntime").upscale(frame)
     assert np.abs(made.astype(int) - expected.astype(int)).max() <= levels

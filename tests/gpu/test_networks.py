@@ -25,7 +25,7 @@ BOUNDS = {"fp32": 0.01, "fp16": 0.2, "bf16": 2.0, "int8": 4.0, "fp8": 7.0}
 
 
 @pytest.fixture(autouse=True)
-def flavour(tmp_path, monkeypatch):
+def distribution(tmp_path, monkeypatch):
     """The TensorRT for this GPU, with an empty cache."""
     monkeypatch.setenv("FASTSR_CACHE", str(tmp_path / "cache"))
     try:
@@ -130,26 +130,26 @@ def test_progress_is_told(tmp_path):
     assert steps
 
 
-def test_exported_engines_run_and_foreign_ones_are_refused(flavour, tmp_path):
+def test_exported_engines_run_and_foreign_ones_are_refused(distribution, tmp_path):
     model = ranged(compact(), tmp_path)
     gpu = discovery.find()
-    targets = (gpu.sm,) if flavour.targets else ()
-    engine = build(flavour, model, "fp16", PROFILE, targets)
+    targets = (gpu.sm,) if distribution.targets else ()
+    engine = build(distribution, model, "fp16", PROFILE, targets)
     path = tmp_path / "m.engine"
     engine_file.write(
-        path, tensorrt_network.describe(model, "fp16", PROFILE, flavour, targets, None if targets else gpu), engine
+        path, tensorrt_network.describe(model, "fp16", PROFILE, distribution, targets, None if targets else gpu), engine
     )
     x = pictures(1, 3, 32, 32)
     assert np.abs(run(tensorrt_network.load(path), x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
     with pytest.raises(EngineError, match="cannot"):
-        tensorrt_network.TensorRTNetwork(engine[: len(engine) // 2], flavour)
-    foreign = tensorrt_network.describe(model, "fp16", PROFILE, flavour, ("5.0",), None)
+        tensorrt_network.TensorRTNetwork(engine[: len(engine) // 2], distribution)
+    foreign = tensorrt_network.describe(model, "fp16", PROFILE, distribution, ("5.0",), None)
     engine_file.write(path, foreign, engine)
     with pytest.raises(EngineError, match=r"was built for SM 5\.0"):
         tensorrt_network.load(path)
 
 
-def test_an_exported_engine_is_a_model(flavour, tmp_path, monkeypatch):
+def test_an_exported_engine_is_a_model(distribution, tmp_path, monkeypatch):
     """As a user has it: the command writes the file, `fastsr.load` takes it."""
     ranged(compact(), tmp_path)
     monkeypatch.chdir(tmp_path)

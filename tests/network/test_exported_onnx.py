@@ -76,7 +76,7 @@ def test_the_native_engine_runs_exports(name, precision, tmp_path, picture):
             up = fastsr.load(path, "cpu", asked)
             assert (up.engine, up.precision) == ("cpu", asked)
             up.upscale(picture)
-    onnx_engine, native = (fastsr.load(path, "cpu", "fp32", e).upscale(picture) for e in ("onnx", "cpu"))
+    onnx_engine, native = (fastsr.load(path, "cpu", "fp32", e).upscale(picture) for e in ("onnxruntime", "cpu"))
     assert np.abs(onnx_engine.astype(int) - native).max() <= 1
 
 
@@ -91,7 +91,7 @@ def test_exports_in_fp16_give_what_their_half_floats_give(name, tmp_path, pictur
     assert np.abs(made - expected).max() < 2.5 / 255
 
 
-@pytest.mark.parametrize("engine", ["cpu", "onnx"])
+@pytest.mark.parametrize("engine", ["cpu", "onnxruntime"])
 @pytest.mark.parametrize("name", NATIVE)
 def test_exports_in_int8_give_the_bytes_of_the_model_in_int8(name, engine, tmp_path, picture):
     path = whole(name, tmp_path)
@@ -112,7 +112,7 @@ def test_a_shipped_model_exported_in_int8_gives_its_bytes_in_int8(tmp_path):
 def test_the_int8_form_of_an_engine_is_read_back_too(tmp_path, picture):
     """fp16 tensors around s8 ones, which `fastsr export --onnx` wrote before."""
     path = whole("compact-x2", tmp_path)
-    read = onnx_reader.read(written(path, "int8", strong_typing.typed))
+    read = onnx_reader.read(written(path, "int8", strong_typing.strongly_typed))
     assert (read.dtype, read.operators & GONE, read.ranges) == (np.float32, set(), onnx_reader.read(path).ranges)
     made, expected = (fastsr.load(p, "cpu", "int8", "cpu").upscale(picture) for p in (read.path, path))
     assert np.abs(made.astype(int) - expected).mean() < 3
@@ -143,7 +143,7 @@ def test_levels_and_scales_survive_as_weights(seed, shape, heavy):
 
 
 def test_a_model_in_halves_of_anyones_making_runs_in_float(tmp_path, picture):
-    model = strong_typing.typed(onnx_reader.read(compact().save(tmp_path / "m.onnx")), "fp16")
+    model = strong_typing.strongly_typed(onnx_reader.read(compact().save(tmp_path / "m.onnx")), "fp16")
     del model.metadata_props[:]
     onnx.save_model(model, str(tmp_path / "half.onnx"))
     assert onnx_reader.read(tmp_path / "half.onnx").dtype == np.float32
@@ -170,7 +170,7 @@ def _own(model):
 
 @pytest.mark.parametrize("change", [_branching, _own])
 def test_models_in_halves_that_hold_more_than_a_list_of_operators_stay_as_they_are(change, tmp_path):
-    model = strong_typing.typed(onnx_reader.read(compact().save(tmp_path / "m.onnx")), "fp16")
+    model = strong_typing.strongly_typed(onnx_reader.read(compact().save(tmp_path / "m.onnx")), "fp16")
     change(model)
     onnx.save_model(model, str(tmp_path / "half.onnx"))
     read = onnx_reader.read(tmp_path / "half.onnx")
@@ -183,8 +183,8 @@ def test_quantised_operators_of_others_stay(tmp_path, picture):
     model = qdq.to_qdq(onnx_reader.read(path))  # without the mark that `fastsr export` sets
     onnx.save_model(model, str(tmp_path / "foreign.onnx"))
     assert onnx_reader.read(tmp_path / "foreign.onnx").operators >= {"QuantizeLinear", "DequantizeLinear"}
-    with pytest.warns(RuntimeWarning, match="onnx does, more slowly"):
-        assert fastsr.load(tmp_path / "foreign.onnx", "cpu", "fp32").engine == "onnx"
+    with pytest.warns(RuntimeWarning, match="onnxruntime does, more slowly"):
+        assert fastsr.load(tmp_path / "foreign.onnx", "cpu", "fp32").engine == "onnxruntime"
 
 
 @pytest.mark.parametrize("fault", ["zero", "scales", "order"])
@@ -224,7 +224,7 @@ def test_casts_to_other_types_stay(tmp_path):
     builder = compact()
     builder.add("Cast", to=TensorProto.DOUBLE).add("Cast", to=TensorProto.FLOAT)
     path = builder.save(tmp_path / "whole.onnx")
-    model = strong_typing.typed(onnx_reader.read(path), "fp16")
+    model = strong_typing.strongly_typed(onnx_reader.read(path), "fp16")
     onnx.save_model(model, str(tmp_path / "half.onnx"))
     read = onnx_reader.read(tmp_path / "half.onnx")
     assert [n.attributes["to"] for n in read.nodes if n.op == "Cast"] == [TensorProto.DOUBLE, TensorProto.FLOAT]

@@ -14,9 +14,9 @@ from support.model_mutations import mutated, originals
 from support.small_models import Builder, compact
 
 import fastsr
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError, FastsrError, ModelError
-from fastsr.network import exported_onnx, exported_onnx_reader, graph, onnx_reader, receptive_field
+from fastsr.network import exported_onnx, exported_onnx_reader, onnx_messages, onnx_reader, receptive_field
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (13, 11, 3), np.uint8)
 RUNS = 40  # mutated models of each original
@@ -25,7 +25,7 @@ RUNS = 40  # mutated models of each original
 def outcome(path, seed):
     """Run a file, or export it, as a seed says; returns the error that it ended in, if any."""
     draw = random.Random(seed)
-    way, tile = draw.choice(("auto", "cpu", "onnx", "torch", "export")), draw.choice((None, None, 33, 64))
+    way, tile = draw.choice(("auto", "cpu", "onnxruntime", "torch", "export")), draw.choice((None, None, 33, 64))
     precision = draw.choice(("fp32", "int8", "auto"))
     try:
         with warnings.catch_warnings():
@@ -123,7 +123,7 @@ def test_what_does_not_fit_is_named(change, message, tmp_path):
     model = compact().model()
     change(model)
     (tmp_path / "odd.onnx").write_bytes(model.SerializeToString())
-    for engine, precision in (("auto", "fp32"), ("onnx", "int8")):
+    for engine, precision in (("auto", "fp32"), ("onnxruntime", "int8")):
         with pytest.raises(ModelError, match=rf"odd\.onnx: .*{message}"):
             fastsr.load(tmp_path / "odd.onnx", "cpu", precision, engine)
 
@@ -137,7 +137,7 @@ def test_weights_behind_an_operator_of_unknown_effect_are_looked_at_too(tmp_path
         onnx_reader.read(tmp_path / "odd.onnx")
 
 
-@pytest.mark.parametrize("engine", ["cpu", "onnx"])
+@pytest.mark.parametrize("engine", ["cpu", "onnxruntime"])
 def test_a_tile_too_small_is_refused_of_models_of_fixed_size_too(engine, tmp_path):
     path = compact().save(tmp_path / "fixed.onnx", height=32, width=32)
     with pytest.raises(EngineError, match="tile 8 is too small for fixed; use at least 9"):
@@ -213,12 +213,12 @@ def test_memory_that_runs_out_while_a_model_is_read_is_named(tmp_path, monkeypat
     def none(content):
         raise MemoryError
 
-    monkeypatch.setattr(graph.onnx_messages, "parse", none)
+    monkeypatch.setattr(onnx_messages, "parse", none)
     with pytest.raises(ModelError, match=r"m\.onnx: memory ran out while it was read"):
         onnx_reader.read(path)
 
 
-@pytest.mark.parametrize("engine", ["cpu", "onnx"])
+@pytest.mark.parametrize("engine", ["cpu", "onnxruntime"])
 def test_memory_that_runs_out_while_a_picture_is_made_is_named(engine, tmp_path):
     program = """
 import resource, sys
@@ -240,7 +240,7 @@ except fastsr.EngineError as error:
 
 
 def test_a_window_that_needs_more_memory_than_there_is_is_named(tmp_path, monkeypatch):
-    engine = OnnxEngine(onnx_reader.read(compact().save(tmp_path / "m.onnx", height=32, width=32)), "fp32", None)
+    engine = OnnxRuntimeEngine(onnx_reader.read(compact().save(tmp_path / "m.onnx", height=32, width=32)), "fp32", None)
 
     def none(*arguments):
         raise MemoryError

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from support.small_models import MODELS, Builder, compact
 
 import fastsr
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network import onnx_reader, qdq, quantization
 
@@ -216,9 +216,9 @@ def test_weights_among_the_inputs_go_with_them(tmp_path):
 def test_int8_is_near_float(name, tmp_path):
     read(MODELS[name](), tmp_path)
     frame = np.random.default_rng(0).integers(0, 256, (40, 36, 3), np.uint8)
-    exact = fastsr.load(tmp_path / "m.onnx", engine="onnx").upscale(frame).astype(int)
-    up = fastsr.load(tmp_path / "m.onnx", engine="onnx", precision="int8")
-    assert (up.engine, up.precision) == ("onnx", "int8")
+    exact = fastsr.load(tmp_path / "m.onnx", engine="onnxruntime").upscale(frame).astype(int)
+    up = fastsr.load(tmp_path / "m.onnx", engine="onnxruntime", precision="int8")
+    assert (up.engine, up.precision) == ("onnxruntime", "int8")
     difference = np.abs(up.upscale(frame) - exact)
     assert difference.max() > 0
     assert difference.mean() < 2.5
@@ -228,7 +228,7 @@ def test_int8_is_near_float(name, tmp_path):
 def engines(tmp_path_factory):
     names = ("compact-x2", "srresnet-x4", "mixed-x4", "downsampling-x2")
     networks = {name: read(MODELS[name](), tmp_path_factory.mktemp(name)) for name in names}
-    return {name: [OnnxEngine(network, "int8", None) for _ in range(2)] for name, network in networks.items()}
+    return {name: [OnnxRuntimeEngine(network, "int8", None) for _ in range(2)] for name, network in networks.items()}
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -250,7 +250,7 @@ def test_a_model_without_ranges_says_how_to_get_them(tmp_path):
     path = compact().save(tmp_path / "m.onnx")
     assert onnx_reader.read(path).ranges == {}
     with pytest.raises(EngineError, match=r"m\.onnx: int8 needs .*: python -m training quantize .*m\.onnx --data"):
-        fastsr.load(path, engine="onnx", precision="int8")
+        fastsr.load(path, engine="onnxruntime", precision="int8")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def operators(model, op):
 @pytest.mark.parametrize("name", MODELS)
 def test_every_form_is_valid_onnx(name, precision, tmp_path):
     network = read(MODELS[name](), tmp_path)
-    model = strong_typing.typed(network, precision)
+    model = strong_typing.strongly_typed(network, precision)
     onnx.checker.check_model(model, full_check=True)
     kinds = element_types(model)
     io = helper.np_dtype_to_tensor_dtype(strong_typing.io_dtype(precision))
@@ -83,7 +83,7 @@ def test_io_dtypes():
 
 def test_fp32_is_the_file_itself(tmp_path):
     network = read(compact(), tmp_path)
-    assert strong_typing.typed(network, "fp32").SerializeToString() == network.serialized
+    assert strong_typing.strongly_typed(network, "fp32").SerializeToString() == network.serialized
 
 
 # Levels of 255: the mean and the largest distance from fp32 that a precision may show on random networks.
@@ -92,8 +92,8 @@ def test_fp32_is_the_file_itself(tmp_path):
 def test_numbers_are_near_fp32(name, precision, mean, most, tmp_path):
     network = read(MODELS[name](), tmp_path)
     x = picture()
-    exact = run(strong_typing.typed(network, "fp32"), x)
-    made = run(strong_typing.typed(network, precision), x)
+    exact = run(strong_typing.strongly_typed(network, "fp32"), x)
+    made = run(strong_typing.strongly_typed(network, precision), x)
     assert made.shape == exact.shape
     difference = np.abs(made - exact) * 255
     assert 0 < difference.mean() < mean
@@ -128,7 +128,7 @@ def widened(model):
 @pytest.mark.parametrize("name", ["compact-x2", "srresnet-x4", "mixed-x4", "deconvolved-x4"])
 def test_bf16_holds_the_weights_rounded_and_is_otherwise_the_same_network(name, tmp_path):
     network = read(MODELS[name](), tmp_path)
-    model = strong_typing.typed(network, "bf16")
+    model = strong_typing.strongly_typed(network, "bf16")
     rounded = {t.name: np.asarray(numpy_helper.to_array(t)) for t in model.graph.initializer}
     for made, values in rounded.items():
         if made.endswith("/bf16"):
@@ -136,13 +136,13 @@ def test_bf16_holds_the_weights_rounded_and_is_otherwise_the_same_network(name, 
             np.testing.assert_array_equal(values.astype(np.float32), expected)
     assert any(made.endswith("/bf16") for made in rounded)
     x = picture()
-    difference = np.abs(run(widened(model), x) - run(strong_typing.typed(network, "fp32"), x)) * 255
+    difference = np.abs(run(widened(model), x) - run(strong_typing.strongly_typed(network, "fp32"), x)) * 255
     assert 0 < difference.mean() < 1.5
 
 
 def test_after_the_last_convolution_bf16_is_fp16(tmp_path):
     """A step of bf16 near white would be a level of 255."""
-    model = strong_typing.typed(read(compact(), tmp_path), "bf16")
+    model = strong_typing.strongly_typed(read(compact(), tmp_path), "bf16")
     kinds = element_types(model)
     for op in ("DepthToSpace", "Resize", "Add"):
         (node,) = operators(model, op)
@@ -152,7 +152,7 @@ def test_after_the_last_convolution_bf16_is_fp16(tmp_path):
 
 
 def test_transposed_convolutions_of_bf16_are_fp32(tmp_path):
-    model = strong_typing.typed(read(MODELS["deconvolved-x4"](), tmp_path), "bf16")
+    model = strong_typing.strongly_typed(read(MODELS["deconvolved-x4"](), tmp_path), "bf16")
     kinds = element_types(model)
     for node in operators(model, "ConvTranspose"):
         assert {kinds[n] for n in (*node.input, *node.output)} == {TensorProto.FLOAT}
@@ -160,7 +160,7 @@ def test_transposed_convolutions_of_bf16_are_fp32(tmp_path):
 
 def test_resize_factors_stay_float32(tmp_path):
     for precision in ("fp16", "bf16", "int8"):
-        model = strong_typing.typed(read(MODELS["mixed-x4"](), tmp_path), precision)
+        model = strong_typing.strongly_typed(read(MODELS["mixed-x4"](), tmp_path), precision)
         kinds = element_types(model)
         assert {kinds[n.input[2]] for n in operators(model, "Resize")} == {TensorProto.FLOAT}
 
@@ -198,8 +198,8 @@ def test_a_convolution_of_int8_is_one_in_integers(size, tmp_path):
     low, high = -0.4, 0.7
     network = read(b.conv(3), tmp_path, {"Conv0": (low, high)})
     x = picture()
-    features = run(strong_typing.typed(network, "int8"), x, "Conv0")
-    made = run(strong_typing.typed(network, "int8"), x, "Conv1")
+    features = run(strong_typing.strongly_typed(network, "int8"), x, "Conv0")
+    made = run(strong_typing.strongly_typed(network, "int8"), x, "Conv1")
     assert (np.abs(features) > high).any()  # some values lie outside
     expected = integer_conv(features, kernel, bias, low, high, size // 2)
     # A value halfway between two levels may round to either when it was divided in fp16.
@@ -212,7 +212,7 @@ def test_a_convolution_of_int8_is_one_in_integers(size, tmp_path):
 def test_int8_weights_are_integers_in_steps_of_fp16_and_biases_float(tmp_path):
     b = Builder().conv(8).conv(6)
     kernel, bias = (numpy_helper.to_array(t) for t in b.weights[2:4])
-    model = strong_typing.typed(read(b.conv(3), tmp_path), "int8")
+    model = strong_typing.strongly_typed(read(b.conv(3), tmp_path), "int8")
     tensors = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     makers = {n.output[0]: n for n in model.graph.node}
     conv = operators(model, "Conv")[1]
@@ -239,7 +239,7 @@ def test_dead_channels_stay_dead(tmp_path):
     b.add("Conv", b.weight(kernel), b.weight(bias), pads=[1] * 4)
     network = read(b.conv(3), tmp_path)
     for precision in ("int8", "fp8"):
-        made = run(strong_typing.typed(network, precision), picture(), "Conv1")
+        made = run(strong_typing.strongly_typed(network, precision), picture(), "Conv1")
         np.testing.assert_array_equal(made[0, 1], 0.5)
         np.testing.assert_array_equal(made[0, [0, 2]], 0)
         assert made[0, 3].std() > 0.01
@@ -247,11 +247,11 @@ def test_dead_channels_stay_dead(tmp_path):
 
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
 def test_only_convolutions_inside_with_a_range_are_quantised(precision, tmp_path):
-    every = strong_typing.typed(read(srresnet(), tmp_path), precision)
+    every = strong_typing.strongly_typed(read(srresnet(), tmp_path), precision)
     convolutions = operators(every, "Conv")
     assert convolutions[0].input[0] == "input"  # pixels are finer than s8 and fp8
     assert all(n.input[0].endswith("/dequantized") for n in convolutions[1:])
-    one = strong_typing.typed(read(srresnet(), tmp_path, {"input": (0, 1), "PRelu1": WIDE}), precision)
+    one = strong_typing.strongly_typed(read(srresnet(), tmp_path, {"input": (0, 1), "PRelu1": WIDE}), precision)
     assert [n.input[0] for n in operators(one, "QuantizeLinear")] == ["PRelu1"]
 
 
@@ -260,7 +260,7 @@ def test_shipped_models_have_a_form_in_every_precision():
         network = onnx_reader.read(card.path)
         for precision in strong_typing.PRECISIONS:
             if network.ranges or precision not in ("int8", "fp8"):
-                onnx.checker.check_model(strong_typing.typed(network, precision), full_check=True)
+                onnx.checker.check_model(strong_typing.strongly_typed(network, precision), full_check=True)
 
 
 def test_shipped_models_lose_little():
@@ -269,10 +269,10 @@ def test_shipped_models_lose_little():
     for card in catalog.models().values():
         network = onnx_reader.read(card.path)
         x = np.repeat(np.repeat(picture(8, 8), 4, 2), 4, 3)
-        exact = run(strong_typing.typed(network, "fp32"), x)
+        exact = run(strong_typing.strongly_typed(network, "fp32"), x)
         for precision, bound in losses.items():
             if precision == "fp16" or network.ranges:
-                assert np.abs(run(strong_typing.typed(network, precision), x) - exact).mean() * 255 < bound
+                assert np.abs(run(strong_typing.strongly_typed(network, precision), x) - exact).mean() * 255 < bound
                 seen += 1
     assert seen >= len(catalog.models())
 
@@ -292,12 +292,12 @@ def test_shapes_computed_inside_stay_exact(tmp_path):
     b.add("Add", "rest")
     b.nodes[-1].input[:] = [last, "rest"]
     path = b.save(tmp_path / "m.onnx")
-    model = strong_typing.typed(onnx_reader.read(path), "fp16")
+    model = strong_typing.strongly_typed(onnx_reader.read(path), "fp16")
     kinds = element_types(model)
     assert {kinds[n] for n in ("sides", "same", "sum", "rest")} == {TensorProto.FLOAT}
     narrow = np.full((1, 3, 1, 4097), 0.5, np.float32)
     np.testing.assert_allclose(
-        run(model, narrow), run(strong_typing.typed(onnx_reader.read(path), "fp32"), narrow), atol=0.02
+        run(model, narrow), run(strong_typing.strongly_typed(onnx_reader.read(path), "fp32"), narrow), atol=0.02
     )
 
 
@@ -306,7 +306,7 @@ def test_constants_made_by_operators_are_typed(tmp_path):
     b.nodes.insert(0, helper.make_node("Constant", [], ["half"], value_float=0.5))
     b.add("Mul", "half")
     network = onnx_reader.read(b.save(tmp_path / "m.onnx"))
-    model = strong_typing.typed(network, "fp16")
+    model = strong_typing.strongly_typed(network, "fp16")
     onnx.checker.check_model(model, full_check=True)
     assert not operators(model, "Constant")
     np.testing.assert_allclose(
@@ -320,7 +320,7 @@ def test_an_output_that_is_read_inside_is_cast_once(tmp_path):
     model = b.model()
     model.graph.node.append(helper.make_node("Relu", ["output"], ["unused"]))
     onnx.save_model(model, str(tmp_path / "m.onnx"))
-    made = strong_typing.typed(onnx_reader.read(tmp_path / "m.onnx"), "bf16")
+    made = strong_typing.strongly_typed(onnx_reader.read(tmp_path / "m.onnx"), "bf16")
     onnx.checker.check_model(made, full_check=True)
     assert element_types(made)["output"] == TensorProto.FLOAT16
 
@@ -328,27 +328,27 @@ def test_an_output_that_is_read_inside_is_cast_once(tmp_path):
 def test_what_has_no_form_says_so(tmp_path):
     plain = onnx_reader.read(compact().save(tmp_path / "plain.onnx"))
     with pytest.raises(EngineError, match="unknown precision 'fp4'; known: fp32, fp16, bf16, int8, fp8"):
-        strong_typing.typed(plain, "fp4")
+        strong_typing.strongly_typed(plain, "fp4")
     for precision in ("int8", "fp8"):
         with pytest.raises(EngineError, match=r"plain\.onnx: int8 needs activation ranges.*training quantize"):
-            strong_typing.typed(plain, precision)
+            strong_typing.strongly_typed(plain, precision)
     b = Builder()
     b.add("Conv", b.weight(np.full((3, 3, 1, 1), 7e4, np.float32)))
     loud = onnx_reader.read(b.save(tmp_path / "loud.onnx"))
     with pytest.raises(ModelError, match=r"loud\.onnx: 'w0' holds values up to 70000.*use bf16 or fp32"):
-        strong_typing.typed(loud, "fp16")
-    strong_typing.typed(loud, "bf16")
+        strong_typing.strongly_typed(loud, "fp16")
+    strong_typing.strongly_typed(loud, "bf16")
 
 
 def test_half_precision_files_are_taken_as_they_are_or_not_at_all(tmp_path):
-    made = strong_typing.typed(onnx_reader.read(compact().save(tmp_path / "m.onnx")), "fp16")
+    made = strong_typing.strongly_typed(onnx_reader.read(compact().save(tmp_path / "m.onnx")), "fp16")
     onnx.save_model(made, str(tmp_path / "half.onnx"))
     half = onnx_reader.read(tmp_path / "half.onnx", as_stored=True)
-    assert [n.SerializeToString() for n in strong_typing.typed(half, "fp16").graph.node] == [
+    assert [n.SerializeToString() for n in strong_typing.strongly_typed(half, "fp16").graph.node] == [
         n.SerializeToString() for n in made.graph.node
     ]
     with pytest.raises(ModelError, match=r"half\.onnx: is a float16 model, which has no fp32 form"):
-        strong_typing.typed(half, "fp32")
+        strong_typing.strongly_typed(half, "fp32")
 
 
 def test_graphs_inside_operators_are_refused_by_name(tmp_path):
@@ -364,5 +364,5 @@ def test_graphs_inside_operators_are_refused_by_name(tmp_path):
     b.nodes.append(helper.make_node("Add", [b.x, "either"], ["Add2"]))
     network = onnx_reader.read(b.save(tmp_path / "m.onnx"))
     with pytest.raises(ModelError, match=r"m\.onnx: If has no fp16 form; use fp32"):
-        strong_typing.typed(network, "fp16")
-    assert strong_typing.typed(network, "fp32").graph.node
+        strong_typing.strongly_typed(network, "fp16")
+    assert strong_typing.strongly_typed(network, "fp32").graph.node

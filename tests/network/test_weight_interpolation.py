@@ -90,7 +90,7 @@ def test_what_it_is_called(gan):
 
 def test_engines_agree(gan, photo):
     pytest.importorskip("torch")
-    made = [fastsr.load(gan, engine=e, realism=0.4).upscale(floats(photo)) for e in ("onnx", "torch")]
+    made = [fastsr.load(gan, engine=e, realism=0.4).upscale(floats(photo)) for e in ("onnxruntime", "torch")]
     np.testing.assert_allclose(*made, atol=1e-4)
 
 

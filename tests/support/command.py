@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fastsr.cli.main import main
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def runner(capsys, *defaults):

@@ -9,7 +9,7 @@ import pytest
 from fastsr.engines.gpu import discovery
 from fastsr.engines.gpu.discovery import Gpu
 from fastsr.engines.tensorrt import distributions
-from fastsr.engines.tensorrt.distributions import Flavour
+from fastsr.engines.tensorrt.distributions import Distribution
 
 ADA = Gpu(0, "NVIDIA GeForce RTX 4090", "8.9")
 HOPPER = Gpu(0, "NVIDIA H200", "9.0")
@@ -205,7 +205,7 @@ def device(monkeypatch):
 @pytest.fixture
 def rtx():
     """TensorRT-RTX."""
-    return Flavour("tensorrt_rtx", "1.7.0", Library())
+    return Distribution("tensorrt_rtx", "1.7.0", Library())
 
 
 @pytest.fixture

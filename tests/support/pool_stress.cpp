@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "../csrc/cpu/pool.h"
+#include "../../csrc/cpu/pool.h"
 
 using fastsr::cpu::parallel_for;
 

@@ -3,7 +3,7 @@
 import numpy as np
 from support.reference_kernels import to_network
 
-from fastsr.engines.native.program import Conv, Gather
+from fastsr.engines.native.program import Conv, Remap
 
 
 def _shifted(x, kernel):
@@ -14,14 +14,14 @@ def _shifted(x, kernel):
         yield kernel[:, :, dy, dx], padded[dy : dy + x.shape[0], dx : dx + x.shape[1]]
 
 
-def _activated(x, after):
-    return x if after.slopes is None else np.where(x < 0, x * after.slopes, x)
+def _activated(x, epilogue):
+    return x if epilogue.slopes is None else np.where(x < 0, x * epilogue.slopes, x)
 
 
-def _added(x, after, tensors):
-    if after.add >= 0:
-        x = x + tensors[after.add]
-    return np.clip(x, after.low, after.high).astype(np.float32)
+def _added(x, epilogue, tensors):
+    if epilogue.add >= 0:
+        x = x + tensors[epilogue.add]
+    return np.clip(x, epilogue.low, epilogue.high).astype(np.float32)
 
 
 def _levels(x, grid):
@@ -48,15 +48,15 @@ def _conv(step, program, tensors):
         made = made.astype(np.float32)
     height, width, deep = made.shape
     f, channels = step.factor, deep // step.factor**2
-    made = _activated(made, step.after).reshape(height, width, f, f, channels).transpose(0, 2, 1, 3, 4)
-    return _added(made.reshape(height * f, width * f, channels), step.after, tensors)
+    made = _activated(made, step.epilogue).reshape(height, width, f, f, channels).transpose(0, 2, 1, 3, 4)
+    return _added(made.reshape(height * f, width * f, channels), step.epilogue, tensors)
 
 
 def _gather(step, tensors):
     x, f = tensors[step.source], len(step.table)
     moved = x[:, :, step.table].transpose(0, 2, 1, 3, 4)
     moved = moved.reshape(x.shape[0] * f, x.shape[1] * f, -1)
-    return _added(_activated(moved, step.after), step.after, tensors)
+    return _added(_activated(moved, step.epilogue), step.epilogue, tensors)
 
 
 def _sum(step, tensors):
@@ -105,7 +105,7 @@ def run_program(program, frame):
         if isinstance(step, Conv):
             tensors[step.target] = _conv(step, program, tensors)
         else:
-            tensors[step.target] = _gather(step, tensors) if isinstance(step, Gather) else _sum(step, tensors)
+            tensors[step.target] = _gather(step, tensors) if isinstance(step, Remap) else _sum(step, tensors)
     out, f = tensors[program.output], program.factor
     height, width, deep = out.shape
     out = out.reshape(height, width, f, f, deep // f**2).transpose(0, 2, 1, 3, 4).reshape(height * f, width * f, -1)

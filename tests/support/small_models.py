@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-SAMPLE = Path(__file__).parent.parent / "benchmarks" / "assets" / "photo.jpg"
+SAMPLE = Path(__file__).parents[2] / "benchmarks" / "assets" / "photo.jpg"
 
 
 class Builder:

@@ -12,7 +12,7 @@ from support.small_models import MODELS, SAMPLE, Builder, compact, srresnet
 import fastsr
 from fastsr import _core
 from fastsr.engines.native import engine
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import ModelError
 from fastsr.network import catalog, onnx_reader
 from training import drawn, quantize
@@ -152,16 +152,16 @@ def test_one_file_serves_every_precision(name, photos, tmp_path):
     path = MODELS[name]().save(tmp_path / "m.onnx", metadata={"name": "plates", "licence": "mine"})
     before = onnx.load_model(str(path))
     picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"))[:48, :48]
-    exact = fastsr.load(path, engine="onnx").upscale(picture)
+    exact = fastsr.load(path, engine="onnxruntime").upscale(picture)
     ranges = quantize.quantize(str(path), [photos])
     after = onnx.load_model(str(path))
     assert after.graph == before.graph
     network = onnx_reader.read(path)
     assert network.ranges == ranges
     assert {**network.metadata, "ranges": ""} == {"name": "plates", "licence": "mine", "ranges": ""}
-    np.testing.assert_array_equal(fastsr.load(path, engine="onnx").upscale(picture), exact)
+    np.testing.assert_array_equal(fastsr.load(path, engine="onnxruntime").upscale(picture), exact)
     # Past the probe, whose picture is not of the kind that such a network of chance was calibrated on.
-    rounded = OnnxEngine(network, "int8", None).run(picture)
+    rounded = OnnxRuntimeEngine(network, "int8", None).run(picture)
     assert 0 < np.abs(rounded.astype(int) - exact).mean() < 1.5
     assert quantize.quantize(str(path), [photos]) == ranges  # again gives the same
 
@@ -173,7 +173,7 @@ def test_calibrated_beats_careless_ranges(photos, tmp_path):
     wide = {name: (4 * low, 4 * high) for name, (low, high) in ranges.items()}
     compact(2, depth=4).save(tmp_path / "wide.onnx", metadata={"ranges": json.dumps(wide)})
     picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"), np.float32)[:48, :48] / 255
-    exact = fastsr.load(path, engine="onnx").upscale(picture)
+    exact = fastsr.load(path, engine="onnxruntime").upscale(picture)
     good, bad = (
         np.square(fastsr.load(tmp_path / f"{n}.onnx", precision="int8").upscale(picture) - exact).mean()
         for n in ("good", "wide")
@@ -201,7 +201,7 @@ def test_refusals_name_the_file(photos, tmp_path):
 def losses(photos):
     """Of fast-x2."""
     network = onnx_reader.read(catalog.find("fast-x2"))
-    exact = engine.CpuEngine(network, "fp32", None).run
+    exact = engine.NativeEngine(network, "fp32", None).run
     return Losses(network, exact, drawn.CALIBRATED, quantize._crops(find_images([photos]), network))
 
 
@@ -226,7 +226,7 @@ def test_flat_colours_and_text_have_a_say(losses):
     def scaled(factor):
         ends = {name: (factor * low, factor * high) for name, (low, high) in read.ranges.items() if name != "input"}
         ranges = {"input": (0.0, 1.0), **ends}
-        run = engine.CpuEngine(quantize._with_ranges(read, ranges), "int8", None).run
+        run = engine.NativeEngine(quantize._with_ranges(read, ranges), "int8", None).run
         return ranges, losses.costs(run), losses.flat_error(run)
 
     narrow, costs, _ = scaled(0.6)
@@ -272,14 +272,14 @@ def test_drawn_pictures_are_the_same_for_a_seed():
 def test_cards_say_what_int8_and_bf16_cost(name):
     """Text, ramps and flat colours measured anew; and what they leave of "auto" for video."""
     card, network = catalog.models()[name], onnx_reader.read(catalog.find(name))
-    losses = Losses(network, engine.CpuEngine(network, "fp32", None).run, drawn.MEASURED)
+    losses = Losses(network, engine.NativeEngine(network, "fp32", None).run, drawn.MEASURED)
     for precision in ("int8", "bf16"):
         assert card.precision_cost[precision].keys() == catalog.KINDS
         bounded = max(card.precision_cost[precision].values()) < 0.05 and card.flat_error[precision] <= 1
         assert card.proves(precision) == bounded
         if precision not in engine.precisions():
             continue
-        run = engine.CpuEngine(network, precision, None).run
+        run = engine.NativeEngine(network, precision, None).run
         costs = losses.costs(run)
         assert costs["text"] == pytest.approx(card.precision_cost[precision]["text"], abs=0.02)
         assert costs["ramps"] == pytest.approx(card.precision_cost[precision]["ramps"], abs=0.3)

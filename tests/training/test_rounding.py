@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import fastsr
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.network import onnx_reader, qdq, quantization
 from training import generators, recipe, start
 from training import quantize as calibration
@@ -120,5 +120,5 @@ def test_who_saw_the_rounding_does_better_with_it(tiny, packed, photos, run_of, 
 
 def run_int8(path, picture):
     """The int8 form's result, without the guard that refuses poor ones."""
-    engine = OnnxEngine(onnx_reader.read(path), "int8", None)
+    engine = OnnxRuntimeEngine(onnx_reader.read(path), "int8", None)
     return engine.run(picture).astype(float)

@@ -1,15 +1,10 @@
 """Pairs: what the teacher makes of damaged photographs, kept with the originals; and learning from them."""
 
 import dataclasses
-import sys
 import zipfile
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
-
 from support.ncnn_files import esrgan, kernel, param, plain
 
 from fastsr.importing import ncnn

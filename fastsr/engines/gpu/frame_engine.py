@@ -21,7 +21,7 @@ from fastsr import ops
 from fastsr.engines.protocol import Pixels, Progress
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
-from fastsr.network.output_head import Peeled
+from fastsr.network.output_head import HeadlessGraph
 from fastsr.tiling.windows import Windows
 
 SLOTS = 2
@@ -97,7 +97,7 @@ class Prepared(Protocol):
 
 
 class Network(Protocol):
-    """A generator (or what `peel` left of it) on one GPU."""
+    """A generator (or what `without_output_head` left of it) on one GPU."""
 
     @property
     def dtype(self) -> npt.DTypeLike:
@@ -175,7 +175,7 @@ class FrameEngine(Windows):
         self,
         name: str,
         graph: Graph,
-        peeled: Peeled,
+        headless: HeadlessGraph,
         network: Network,
         device: Device,
         precision: str,
@@ -183,7 +183,7 @@ class FrameEngine(Windows):
     ) -> None:
         self.name, self.precision = name, precision
         super().__init__(graph, tile)
-        self.peeled, self.network, self.device = peeled, network, device
+        self.headless, self.network, self.device = headless, network, device
         most, *sides = network.limits
         self._batch = most  # windows at once, at most
         if graph.fixed_size is None and graph.radius is not None:
@@ -433,8 +433,8 @@ class FrameEngine(Windows):
         x: Array,
         network: Callable[[], Array],
     ) -> None:
-        layout, peeled = self.network.layout, self.peeled
-        between = self.graph.scale // peeled.factor
+        layout, headless = self.network.layout, self.headless
+        between = self.graph.scale // headless.factor
         batch = self._prepared[0][0] if self._prepared else 1
         for first in range(0, len(windows), batch):
             # The last batch is filled up with its last window, which is then stored more than once, the same each time.
@@ -447,9 +447,9 @@ class FrameEngine(Windows):
                 y,
                 chosen * between,
                 high,
-                peeled.factor,
-                peeled.residual,
-                low if peeled.residual != "none" else None,
+                headless.factor,
+                headless.residual,
+                low if headless.residual != "none" else None,
                 layout=layout,
                 stream=self._compute,
             )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fastsr import _core
 from fastsr.engines.native.lowering import Unsupported, lower, unsupported
-from fastsr.engines.native.program import After, Conv, Gather, Program
+from fastsr.engines.native.program import Conv, Epilogue, Program, Remap
 from fastsr.engines.protocol import Pixels, Progress
 from fastsr.engines.windowed import out_of_memory
 from fastsr.errors import EngineError
@@ -17,7 +17,7 @@ from fastsr.network import catalog, quantization
 from fastsr.network.graph import Graph
 from fastsr.tiling.windows import Windows
 
-__all__ = ["CpuEngine", "build", "precisions", "unsupported", "video_precision"]
+__all__ = ["NativeEngine", "build", "precisions", "unsupported", "video_precision"]
 
 # Precisions that are faster than fp32, fastest first. Byte dot products are; bfloat16's are not: they do four times the
 # products that fp32 is left with by Winograd's transforms (docs/cpu-engine.md).
@@ -40,7 +40,7 @@ def video_precision(graph: Graph) -> str:
     return next((p for p in faster if card.proves(p) and (p != "int8" or graph.ranges)), "fp32")
 
 
-class CpuEngine:
+class NativeEngine:
     """One packed program; its `run` may be called from several threads."""
 
     name = "cpu"
@@ -64,7 +64,9 @@ class CpuEngine:
         try:
             program = lower(graph, precision)
         except Unsupported as reason:
-            raise EngineError(f"{graph.path}: the native engine cannot run it: {reason}; use engine='onnx'") from None
+            raise EngineError(
+                f"{graph.path}: the native engine cannot run it: {reason}; use engine='onnxruntime'"
+            ) from None
         side = 0
         if tile is not None:
             Windows(graph, tile)  # refuses one that is too small
@@ -100,9 +102,9 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
     for step in program.steps:
         if isinstance(step, Conv):
             scales = _NONE if step.scales is None else step.scales
-            made.conv(step.source, step.target, step.kernel, step.bias, scales, *_after(step.after), step.factor)
-        elif isinstance(step, Gather):
-            slopes, add, low, high = _after(step.after)
+            made.conv(step.source, step.target, step.kernel, step.bias, scales, *_epilogue(step.epilogue), step.factor)
+        elif isinstance(step, Remap):
+            slopes, add, low, high = _epilogue(step.epilogue)
             table = step.table.reshape(-1)
             made.gather(step.source, step.target, len(step.table), table, slopes, add, low, high)
         else:
@@ -112,10 +114,10 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
     return made
 
 
-def _after(after: After) -> tuple[npt.NDArray[np.float32], int, float, float]:
-    return (_NONE if after.slopes is None else after.slopes), after.add, after.low, after.high
+def _epilogue(epilogue: Epilogue) -> tuple[npt.NDArray[np.float32], int, float, float]:
+    return (_NONE if epilogue.slopes is None else epilogue.slopes), epilogue.add, epilogue.low, epilogue.high
 
 
-def build(graph: Graph, device: str, precision: str, tile: int | None) -> CpuEngine:
+def build(graph: Graph, device: str, precision: str, tile: int | None) -> NativeEngine:
     """The registry's entry point."""
-    return CpuEngine(graph, precision, tile)
+    return NativeEngine(graph, precision, tile)

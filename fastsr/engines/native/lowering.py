@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsr.engines.native.program import After, Array, Conv, Gather, Program, Sum, Tensor
+from fastsr.engines.native.program import Array, Conv, Epilogue, Program, Remap, RowReduction, Tensor
 from fastsr.network import quantization
 from fastsr.network.graph import Graph, Node
-from fastsr.network.output_head import MAX_RUN, Peeled, peel
+from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_output_head
 
 MAX_KERNEL = 9
 MAX_CHANNELS = 2048
@@ -40,11 +40,11 @@ def lower(graph: Graph, precision: str) -> Program:
     if graph.dtype != np.float32:
         raise Unsupported(f"its input is {graph.dtype}")
     fold = _fold(graph)
-    peeled = peel(graph, BASES, fold)
+    headless = without_output_head(graph, BASES, fold)
     try:
-        return _Lowering(peeled, precision, fold).program()
+        return _Lowering(headless, precision, fold).program()
     except _NotLast:
-        return _Lowering(Peeled(graph, 1, "none"), precision, fold).program()
+        return _Lowering(HeadlessGraph(graph, 1, "none"), precision, fold).program()
 
 
 def _fold(graph: Graph) -> int:
@@ -57,8 +57,8 @@ def _fold(graph: Graph) -> int:
 class _Lowering:
     """Walks a graph's operators once, folding into each convolution what only its output's reader does."""
 
-    def __init__(self, peeled: Peeled, precision: str, fold: int = 1) -> None:
-        self.peeled, self.graph, self.precision, self.fold = peeled, peeled.body, precision, fold
+    def __init__(self, headless: HeadlessGraph, precision: str, fold: int = 1) -> None:
+        self.headless, self.graph, self.precision, self.fold = headless, headless.body, precision, fold
         self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
         self.ranges = self.graph.ranges if precision == "int8" else {}
         # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
@@ -70,7 +70,7 @@ class _Lowering:
             name = folding.outputs[0]
         self.numbers = {name: 0}
         self.tensors = [Tensor(name, self.graph.channels * fold**2, 1)]
-        self.steps: list[Conv | Gather | Sum] = []
+        self.steps: list[Conv | Remap | RowReduction] = []
         self.readers: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in node.inputs:
@@ -85,14 +85,14 @@ class _Lowering:
         if output == 0:
             raise Unsupported("its output is its input")
         made = self.tensors[output]
-        factor = self.peeled.factor
+        factor = self.headless.factor
         if made.channels != self.graph.channels * factor**2 or self.graph.channels * factor > MAX_RUN:
             raise Unsupported(f"its output has {made.channels} channels")
         if made.factor * factor % self.fold:
             raise Unsupported("its output is no multiple of its input")
         made.floats = True
         self._order_output(output)
-        return Program(self.tensors, self.steps, output, factor, self.peeled.residual, self.fold)
+        return Program(self.tensors, self.steps, output, factor, self.headless.residual, self.fold)
 
     def _wanted(self, node: Node) -> bool:
         """Whether anything reads what an operator makes."""
@@ -100,11 +100,11 @@ class _Lowering:
 
     def _order_output(self, output: int) -> None:
         """Give the last tensor its channels in the order in which the store writes them: (dy, dx, colour)."""
-        factor, step = self.peeled.factor, self.steps[-1]
+        factor, step = self.headless.factor, self.steps[-1]
         if factor == 1:
             return
         order = np.arange(self.tensors[output].channels).reshape(-1, factor, factor).transpose(1, 2, 0).reshape(-1)
-        alone = isinstance(step, Conv) and step.target == output and step.factor == 1 and step.after.add < 0
+        alone = isinstance(step, Conv) and step.target == output and step.factor == 1 and step.epilogue.add < 0
         if not alone or self.graph.output in self.readers:
             raise _NotLast
         _permute(step, order)  # type: ignore[arg-type]
@@ -117,23 +117,25 @@ class _Lowering:
         if node.op == "Identity":
             self.numbers[node.outputs[0]] = source
             return {node.outputs[0]}
-        after = After()
+        epilogue = Epilogue()
         table = _straight(self.tensors[source].channels)
         if node.op == "DepthToSpace":
             table = self._shuffle(node, self.tensors[source].channels)
         elif node.op == "Resize":
             table = self._repeat(node, self.tensors[source].channels)
         elif node.op == "Add":
-            after.add = self._addend(node, node.inputs[1], self.tensors[source].channels, self.tensors[source].factor)
+            epilogue.add = self._addend(
+                node, node.inputs[1], self.tensors[source].channels, self.tensors[source].factor
+            )
         else:
-            self._activation(node, table.shape[2], after)
+            self._activation(node, table.shape[2], epilogue)
         target = self._tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
-        self._gather(source, target, table, after)
+        self._gather(source, target, table, epilogue)
         return {node.outputs[0]}
 
-    def _gather(self, source: int, target: int, table: npt.NDArray[np.int32], after: After) -> None:
+    def _gather(self, source: int, target: int, table: npt.NDArray[np.int32], epilogue: Epilogue) -> None:
         self.tensors[source].floats = self.tensors[target].floats = True
-        self.steps.append(Gather(source, target, table, after))
+        self.steps.append(Remap(source, target, table, epilogue))
 
     def _conv(self, node: Node) -> set[str]:
         """Add a convolution and what is done while its sums are in registers: activation, shuffle, addition, clamp."""
@@ -142,37 +144,37 @@ class _Lowering:
         if self.tensors[source].channels != kernel.shape[1]:
             raise Unsupported(f"{node.outputs[0]}: a kernel for {kernel.shape[1]} channels")
         resolution = self.tensors[source].factor
-        made, after, factor = {node.outputs[0]}, After(), 1
+        made, epilogue, factor = {node.outputs[0]}, Epilogue(), 1
         order: npt.NDArray[Any] = np.arange(len(kernel))
         name = node.outputs[0]
         while (following := self._only_reader(name)) is not None:
-            clamped = np.isfinite([after.low, after.high]).any()
-            if following.op == "DepthToSpace" and factor == 1 and after.add < 0:
+            clamped = np.isfinite([epilogue.low, epilogue.high]).any()
+            if following.op == "DepthToSpace" and factor == 1 and epilogue.add < 0:
                 table = self._shuffle(following, len(kernel))
                 factor, order = len(table), table.reshape(-1)
-                after.slopes = None if after.slopes is None else after.slopes[order]
+                epilogue.slopes = None if epilogue.slopes is None else epilogue.slopes[order]
             elif following.op == "Clip" and not clamped:
-                self._activation(following, 0, after)
-            elif following.op in _SLOPES and after.slopes is None and after.add < 0 and not clamped:
-                self._activation(following, len(kernel) // factor**2, after)
-                assert after.slopes is not None
-                after.slopes = np.tile(after.slopes, factor**2)
-            elif following.op == "Add" and after.add < 0 and not clamped:
+                self._activation(following, 0, epilogue)
+            elif following.op in _SLOPES and epilogue.slopes is None and epilogue.add < 0 and not clamped:
+                self._activation(following, len(kernel) // factor**2, epilogue)
+                assert epilogue.slopes is not None
+                epilogue.slopes = np.tile(epilogue.slopes, factor**2)
+            elif following.op == "Add" and epilogue.add < 0 and not clamped:
                 other = following.inputs[1 - following.inputs.index(name)]
                 if other not in self.numbers:  # made later: then the addition is a step of its own
                     break
-                after.add = self._addend(following, other, len(kernel) // factor**2, resolution * factor)
+                epilogue.add = self._addend(following, other, len(kernel) // factor**2, resolution * factor)
             else:
                 break
             name = following.outputs[0]
             made.add(name)
         target = self._tensor(name, len(kernel) // factor**2, resolution * factor)
-        step = self._step(node, source, target, kernel, bias, after, factor)
+        step = self._step(node, source, target, kernel, bias, epilogue, factor)
         _permute(step, order, slopes=False)
         return made
 
     def _step(
-        self, node: Node, source: int, target: int, kernel: Array, bias: Array, after: After, factor: int
+        self, node: Node, source: int, target: int, kernel: Array, bias: Array, epilogue: Epilogue, factor: int
     ) -> Conv:
         scales = None
         read = self.tensors[source]
@@ -185,16 +187,18 @@ class _Lowering:
         else:
             read.floats = True
         if quantization.by_rows(kernel.shape) and factor == 1:
-            return self._by_rows(source, target, kernel, bias, read.grid[0] if int8 else None, after)
+            return self._by_rows(source, target, kernel, bias, read.grid[0] if int8 else None, epilogue)
         if int8:
             weight_scale = quantization.kernel_grid(kernel, bias, scale)
             scales = (scale * weight_scale).astype(np.float32)
             kernel, bias = quantization.kernel_levels(kernel, weight_scale), quantization.bias_levels(bias, scales)
-        made = Conv(source, target, kernel, bias, scales, after, factor)
+        made = Conv(source, target, kernel, bias, scales, epilogue, factor)
         self.steps.append(made)
         return made
 
-    def _by_rows(self, source: int, target: int, kernel: Array, bias: Array, scale: float | None, after: After) -> Conv:
+    def _by_rows(
+        self, source: int, target: int, kernel: Array, bias: Array, scale: float | None, epilogue: Epilogue
+    ) -> Conv:
         """A large kernel with few outputs: its rows become outputs of a flat one, which fill vectors; then a sum.
 
         int8 (`scale` is the input's): each row has steps of its own, and what the middle one's levels miss is computed
@@ -210,14 +214,14 @@ class _Lowering:
         partial = self._tensor(f"{made.name}/rows", len(flat), made.factor)
         self.tensors[partial].floats = True
         nothing = np.zeros(len(flat), np.float32 if scale is None else np.int32)
-        conv = Conv(source, partial, flat, nothing, None, After())
+        conv = Conv(source, partial, flat, nothing, None, Epilogue())
         self.steps.append(conv)
-        plain = after.slopes is None and after.add < 0 and not np.isfinite([after.low, after.high]).any()
+        plain = epilogue.slopes is None and epilogue.add < 0 and not np.isfinite([epilogue.low, epilogue.high]).any()
         summed = target if plain else self._tensor(f"{made.name}/sum", out, made.factor)
         self.tensors[summed].floats = True
-        self.steps.append(Sum(partial, summed, rows, bias, scales))
+        self.steps.append(RowReduction(partial, summed, rows, bias, scales))
         if not plain:
-            self._gather(summed, target, _straight(out), after)
+            self._gather(summed, target, _straight(out), epilogue)
         return conv
 
     def _kernel(self, node: Node) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -247,21 +251,21 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: {node.op} with weights that are not stored as float32")
         return value
 
-    def _activation(self, node: Node, channels: int, after: After) -> None:
+    def _activation(self, node: Node, channels: int, epilogue: Epilogue) -> None:
         """Add an activation of `channels` channels to what follows a step."""
         a = node.attributes
         if node.op == "Clip":
             bounds = [self._bound(node, i, key, v) for i, key, v in ((1, "min", -np.inf), (2, "max", np.inf))]
-            after.low, after.high = bounds
+            epilogue.low, epilogue.high = bounds
             return
         if node.op == "PRelu":
             slopes = self._stored(node, 1)
             if slopes.size not in (1, channels) or (slopes.size > 1 and slopes.shape[-3:] != (channels, 1, 1)):
                 raise Unsupported(f"{node.outputs[0]}: PRelu slopes of shape {slopes.shape}")
-            after.slopes = np.ascontiguousarray(np.broadcast_to(slopes.reshape(-1), (channels,)))
+            epilogue.slopes = np.ascontiguousarray(np.broadcast_to(slopes.reshape(-1), (channels,)))
         elif node.op in ("Relu", "LeakyRelu"):
             slope = a.get("alpha", 0.01) if node.op == "LeakyRelu" else 0.0
-            after.slopes = np.full(channels, slope, np.float32)
+            epilogue.slopes = np.full(channels, slope, np.float32)
         else:
             raise Unsupported(f"operator {node.op}")
 
@@ -316,7 +320,7 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: an Add of different shapes")
         if number == 0:  # the input's pixels lie closer together than those of other tensors
             number = self._tensor(f"{node.outputs[0]}/input", channels, factor)
-            self._gather(0, number, _straight(channels), After())
+            self._gather(0, number, _straight(channels), Epilogue())
         self.tensors[number].floats = True
         return number
 
@@ -355,5 +359,5 @@ def _permute(step: Conv, order: npt.NDArray[Any], slopes: bool = True) -> None:
     step.kernel, step.bias = np.ascontiguousarray(step.kernel[order]), np.ascontiguousarray(step.bias[order])
     if step.scales is not None:
         step.scales = np.ascontiguousarray(step.scales[order])
-    if slopes and step.after.slopes is not None:
-        step.after.slopes = np.ascontiguousarray(step.after.slopes[order])
+    if slopes and step.epilogue.slopes is not None:
+        step.epilogue.slopes = np.ascontiguousarray(step.epilogue.slopes[order])

@@ -24,7 +24,7 @@ class Tensor:
 
 
 @dataclasses.dataclass
-class After:
+class Epilogue:
     """What happens to a value between the sum and its store, in this order."""
 
     slopes: npt.NDArray[np.float32] | None = None  # of negative values, per channel
@@ -41,23 +41,23 @@ class Conv:
     target: int
     kernel: Array  # out x in x rows x columns; float32, or int8 levels
     bias: Array  # float32, or int32 levels
-    scales: npt.NDArray[np.float32] | None  # int8: of one unit of the sum; None: kept as integers for a Sum
-    after: After
+    scales: npt.NDArray[np.float32] | None  # int8: of one unit of the sum; None: kept as integers for a RowReduction
+    epilogue: Epilogue
     factor: int = 1
 
 
 @dataclasses.dataclass
-class Gather:
+class Remap:
     """target = after(source moved): channel c at sub-pixel (dy, dx) is channel table[dy, dx, c] of the source pixel."""
 
     source: int
     target: int
     table: npt.NDArray[np.int32]  # factor x factor x channels
-    after: After
+    epilogue: Epilogue
 
 
 @dataclasses.dataclass
-class Sum:
+class RowReduction:
     """target[y, x, c] = bias[c] + the sum over k of source[y + k - terms // 2, x, k * channels + c].
 
     int8: the source holds integers, each worth its own of `scales`, and `channels` more behind those, for row y.
@@ -78,7 +78,7 @@ class Program:
     """
 
     tensors: list[Tensor]
-    steps: list[Conv | Gather | Sum]
+    steps: list[Conv | Remap | RowReduction]
     output: int
     factor: int
     base: str  # the enlarged input that is added: "none", "nearest" or "bicubic"

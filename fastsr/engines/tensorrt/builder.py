@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastsr.engines.protocol import Progress
-from fastsr.engines.tensorrt.distributions import Flavour, LogLine
+from fastsr.engines.tensorrt.distributions import Distribution, LogLine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
-from fastsr.network.strong_typing import typed
+from fastsr.network.strong_typing import strongly_typed
 
 FP8_SM = (8, 9)
 USUAL = (1, 272, 480)
@@ -82,7 +82,7 @@ def for_windows(graph: Graph, profile: Profile) -> Profile:
 
 
 def build(
-    flavour: Flavour,
+    distribution: Distribution,
     graph: Graph,
     precision: str,
     profile: Profile,
@@ -93,7 +93,7 @@ def build(
     """Build an engine.
 
     Args:
-        flavour: whose engine.
+        distribution: whose engine.
         graph: the generator, float32.
         precision: one of `typed.PRECISIONS`.
         profile: the batches it shall take.
@@ -111,37 +111,37 @@ def build(
 
     """
     profile.check(graph)
-    model = typed(graph, precision).SerializeToString()
-    trt = flavour.trt
+    model = strongly_typed(graph, precision).SerializeToString()
+    trt = distribution.trt
     with contextlib.ExitStack() as listening:
-        errors = listening.enter_context(flavour.log.errors())
+        errors = listening.enter_context(distribution.log.errors())
         if log is not None:
-            listening.enter_context(flavour.log.listening(log, everything=True))
+            listening.enter_context(distribution.log.listening(log, everything=True))
         try:
-            builder = trt.Builder(flavour.log.logger)
+            builder = trt.Builder(distribution.log.logger)
         except Exception:  # a type of pybind11's choosing, for a factory that gave nothing
-            raise EngineError(f"{flavour.title} cannot build engines here: {_last(errors)}") from None
+            raise EngineError(f"{distribution.title} cannot build engines here: {_last(errors)}") from None
         network = builder.create_network(_strongly_typed(trt))
-        parser = trt.OnnxParser(network, flavour.log.logger)
+        parser = trt.OnnxParser(network, distribution.log.logger)
         if not parser.parse(model):
-            raise ModelError(f"{graph.path}: {flavour.title} cannot take it in {precision}: {_refusal(parser)}")
+            raise ModelError(f"{graph.path}: {distribution.title} cannot take it in {precision}: {_refusal(parser)}")
         config = builder.create_builder_config()
-        _configure(config, flavour, precision, targets)
+        _configure(config, distribution, precision, targets)
         if log is not None:
             config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
         shapes = builder.create_optimization_profile()
         sizes = [(n, graph.channels, h, w) for n, h, w in (profile.least, profile.usual, profile.most)]
         shapes.set_shape(graph.input, *sizes)
         config.add_optimization_profile(shapes)
-        monitor = _monitor(trt, flavour, progress) if hasattr(trt, "IProgressMonitor") else None
+        monitor = _monitor(trt, distribution, progress) if hasattr(trt, "IProgressMonitor") else None
         if monitor is not None:
             config.progress_monitor = monitor
         made = builder.build_serialized_network(network, config)
         if monitor is not None and monitor.raised is not None:
             raise monitor.raised
-        flavour.log.check()
+        distribution.log.check()
         if made is None:
-            raise EngineError(f"{graph.path}: {flavour.title} cannot build it in {precision}: {_last(errors)}")
+            raise EngineError(f"{graph.path}: {distribution.title} cannot build it in {precision}: {_last(errors)}")
         return bytes(made)
 
 
@@ -151,11 +151,11 @@ def _strongly_typed(trt: Any) -> int:
     return 0 if flag is None else 1 << int(flag)
 
 
-def _configure(config: Any, flavour: Flavour, precision: str, targets: Sequence[str]) -> None:
-    trt = flavour.trt
+def _configure(config: Any, distribution: Distribution, precision: str, targets: Sequence[str]) -> None:
+    trt = distribution.trt
     if precision == "fp32" and hasattr(trt.BuilderFlag, "TF32"):
         config.clear_flag(trt.BuilderFlag.TF32)  # it would round what fp32 multiplies to 11 bits
-    kinds = [flavour.target(sm) for sm in targets]
+    kinds = [distribution.target(sm) for sm in targets]
     without = [sm for sm in targets if precision == "fp8" and tuple(map(int, sm.split("."))) < FP8_SM]
     if without:
         raise EngineError(f"SM {', '.join(without)} has no fp8; it begins with SM {'.'.join(map(str, FP8_SM))}")
@@ -163,7 +163,9 @@ def _configure(config: Any, flavour: Flavour, precision: str, targets: Sequence[
         config.num_compute_capabilities = len(kinds)
     for i, kind in enumerate(kinds):
         if not config.set_compute_capability(kind, i):
-            raise EngineError(f"{flavour.title} does not build for SM {targets[i]} together with {', '.join(targets)}")
+            raise EngineError(
+                f"{distribution.title} does not build for SM {targets[i]} together with {', '.join(targets)}"
+            )
 
 
 def _refusal(parser: Any) -> str:
@@ -179,7 +181,7 @@ def _last(errors: Sequence[str]) -> str:
     return " ".join(errors[-1].split()) if errors else "it does not say why"
 
 
-def _monitor(trt: Any, flavour: Flavour, progress: Progress | None) -> Any:
+def _monitor(trt: Any, distribution: Distribution, progress: Progress | None) -> Any:
     """An IProgressMonitor that counts the steps of all phases, for `progress`, and stops when something was raised."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
@@ -207,7 +209,7 @@ def _monitor(trt: Any, flavour: Flavour, progress: Progress | None) -> Any:
                 self._tell()
 
         def _tell(self) -> None:
-            flavour.log.check()
+            distribution.log.check()
             if progress is None:
                 return
             done = self._closed + sum(done for _, done in self._open.values())

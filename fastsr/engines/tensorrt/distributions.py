@@ -24,7 +24,7 @@ LogLine = Callable[[str], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Flavour:
+class Distribution:
     """An installed TensorRT. The two share their API, so one builder and one runtime side serve both."""
 
     name: str  # of the module
@@ -123,7 +123,7 @@ def _targets(kinds: Any) -> dict[str, Any]:
 
 
 @functools.cache
-def find(name: str) -> Flavour:
+def find(name: str) -> Distribution:
     """An installed TensorRT by the name of its module. Raises EngineError when it is missing, broken or too old."""
     install = INSTALL if name == "tensorrt_rtx" else "run: pip install tensorrt"
     try:
@@ -133,20 +133,20 @@ def find(name: str) -> Flavour:
         raise EngineError(f"{TITLES[name]} is not installed ({error}); {install}") from None
     if int(version.split(".")[0]) < OLDEST[name]:
         raise EngineError(f"{TITLES[name]} {version} is too old; {install} (at least {OLDEST[name]})")
-    return Flavour(name, version, trt)
+    return Distribution(name, version, trt)
 
 
-def choose(gpu: Gpu) -> Flavour:
+def choose(gpu: Gpu) -> Distribution:
     """TensorRT-RTX where it lists the GPU, else TensorRT. Raises EngineError, saying what to install."""
     unfit = None
     for name in MODULES:
         try:
-            flavour = find(name)
+            distribution = find(name)
         except EngineError:
             continue
-        if flavour.serves(gpu):
-            return flavour
-        unfit = flavour
+        if distribution.serves(gpu):
+            return distribution
+        unfit = distribution
     if unfit is not None:
         raise EngineError(f"{unfit.title} does not serve {gpu.name} (SM {gpu.sm}); run: pip install tensorrt")
     install = "run: pip install tensorrt" if _DATA_CENTRE.fullmatch(gpu.sm) else INSTALL

@@ -15,14 +15,14 @@ from fastsr.engines.tensorrt.builder import Profile, default_profile, for_window
 from fastsr.engines.tensorrt.network import TensorRTNetwork, cached_or_built
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
-from fastsr.network.output_head import Peeled, peel
+from fastsr.network.output_head import HeadlessGraph, without_output_head
 
 
 class TensorRTBatches:
     """See `frames.Network`: a TensorRT network with batches of its own."""
 
-    def __init__(self, network: TensorRTNetwork, peeled: Peeled, device: CoreDevice) -> None:
-        self.network, self.peeled, self.device = network, peeled, device
+    def __init__(self, network: TensorRTNetwork, headless: HeadlessGraph, device: CoreDevice) -> None:
+        self.network, self.headless, self.device = network, headless, device
         self.dtype, self.layout, self.limits = network.dtype, network.layout, network.limits
 
     def need(self, batch: int, height: int, width: int) -> int:
@@ -32,8 +32,8 @@ class TensorRTBatches:
     def prepare(self, batch: int, height: int, width: int) -> TensorRTPrepared:
         """See `frames.Network.prepare`."""
         self.network.prepare(batch, height, width)
-        body = self.peeled.body
-        deep = body.channels * self.peeled.factor**2
+        body = self.headless.body
+        deep = body.channels * self.headless.factor**2
         x = self.device.empty((batch, body.channels, height, width), self.dtype)
         y = self.device.empty((batch, deep, height * body.scale, width * body.scale), self.dtype)
         return TensorRTPrepared(self.network, x, y)
@@ -62,7 +62,7 @@ def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine
     """The registry's entry point. Raises EngineError without a driver, a GPU, or a TensorRT that serves it."""
     if graph.dtype != np.float32:
         raise EngineError(f"{graph.path}: the tensorrt engine takes float32 files, not {graph.dtype}; export it so")
-    peeled = peel(graph)
+    headless = without_output_head(graph)
     gpu = discovery.find()
     with tqdm(desc=f"{graph.name}: engine for {gpu.name}", unit="step", leave=False, disable=None) as bar:
 
@@ -70,6 +70,6 @@ def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine
             bar.total = total
             bar.update(done - bar.n)
 
-        network = cached_or_built(peeled.body, precision, profile_of(graph, tile), progress=progress)
+        network = cached_or_built(headless.body, precision, profile_of(graph, tile), progress=progress)
     core = CoreDevice()
-    return FrameEngine("tensorrt", graph, peeled, TensorRTBatches(network, peeled, core), core, precision, tile)
+    return FrameEngine("tensorrt", graph, headless, TensorRTBatches(network, headless, core), core, precision, tile)

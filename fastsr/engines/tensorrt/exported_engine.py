@@ -15,7 +15,7 @@ from fastsr.engines.tensorrt import engine_file
 from fastsr.engines.tensorrt.engine_file import Description
 from fastsr.errors import EngineError
 from fastsr.network.graph import MAX_ALIGNMENT, MAX_FIXED_SIDE, MAX_SCALE, Graph
-from fastsr.network.output_head import MAX_RUN, Peeled
+from fastsr.network.output_head import MAX_RUN, HeadlessGraph
 
 if TYPE_CHECKING:
     from fastsr.engines.gpu.frame_engine import Device, Network
@@ -26,8 +26,8 @@ MAX_RADIUS = 1 << 20
 SIDE = 32  # of the picture that a loaded engine is tried on
 
 
-def described(graph: Graph, peeled: Peeled) -> Description:
-    """What running an engine takes to know of the generator: `graph`, of which the engine is `peeled.body`."""
+def described(graph: Graph, headless: HeadlessGraph) -> Description:
+    """What running an engine takes to know of the generator: `graph`, of which the engine is `headless.body`."""
     return {
         KEY: {
             "channels": graph.channels,
@@ -37,8 +37,8 @@ def described(graph: Graph, peeled: Peeled) -> Description:
             "fixed_size": None if graph.fixed_size is None else list(graph.fixed_size),
             "fixed_batch": graph.fixed_batch,
             "cost": graph.cost,
-            "factor": peeled.factor,
-            "residual": peeled.residual,
+            "factor": headless.factor,
+            "residual": headless.residual,
         }
     }
 
@@ -59,7 +59,7 @@ def load(path: Path, device: str, precision: str, engine: str, tile: int | None)
 
     """
     description, content = engine_file.read(path)
-    graph, peeled = _generator(path, description)
+    graph, headless = _generator(path, description)
     built = str(description.get("precision"))
     if device not in ("auto", "cuda") or engine not in ("auto", "tensorrt"):
         asked = f"device {device!r}" if device not in ("auto", "cuda") else f"engine {engine!r}"
@@ -81,13 +81,13 @@ def load(path: Path, device: str, precision: str, engine: str, tile: int | None)
     from fastsr.engines.tensorrt.network import loaded
 
     network = loaded(path, description, content)
-    _check_shapes(path, network, peeled)
-    made = FrameEngine("tensorrt", graph, peeled, *_on_gpu(network, peeled), built, tile)
+    _check_shapes(path, network, headless)
+    made = FrameEngine("tensorrt", graph, headless, *_on_gpu(network, headless), built, tile)
     _try(path, made, graph)
     return graph, made
 
 
-def _generator(path: Path, description: Description) -> tuple[Graph, Peeled]:
+def _generator(path: Path, description: Description) -> tuple[Graph, HeadlessGraph]:
     """A graph with all but operators and weights, and what the engine leaves to the store."""
     try:
         told = description[KEY]
@@ -131,15 +131,15 @@ def _generator(path: Path, description: Description) -> tuple[Graph, Peeled]:
         metadata={"name": name},
         serialized=engine_file.canonical(description),
     )
-    return graph, Peeled(dataclasses.replace(graph, scale=scale // factor), factor, residual)
+    return graph, HeadlessGraph(dataclasses.replace(graph, scale=scale // factor), factor, residual)
 
 
-def _on_gpu(network: TensorRTNetwork, peeled: Peeled) -> tuple[Network, Device]:
+def _on_gpu(network: TensorRTNetwork, headless: HeadlessGraph) -> tuple[Network, Device]:
     from fastsr.engines.gpu.cuda_core import CoreDevice  # it needs cuda-core
     from fastsr.engines.tensorrt.engine import TensorRTBatches
 
     core = CoreDevice()
-    return TensorRTBatches(network, peeled, core), core
+    return TensorRTBatches(network, headless, core), core
 
 
 def _whole(value: Any, least: int = 1) -> int:
@@ -148,12 +148,12 @@ def _whole(value: Any, least: int = 1) -> int:
     return value
 
 
-def _check_shapes(path: Path, network: TensorRTNetwork, peeled: Peeled) -> None:
+def _check_shapes(path: Path, network: TensorRTNetwork, headless: HeadlessGraph) -> None:
     """Raise EngineError unless the engine makes what the store is going to read."""
     batch, height, width = network.least
-    body = peeled.body
+    body = headless.body
     x, y = network.shapes(batch, height, width)
-    expected = (batch, body.channels * peeled.factor**2, height * body.scale, width * body.scale)
+    expected = (batch, body.channels * headless.factor**2, height * body.scale, width * body.scale)
     if x != (batch, body.channels, height, width) or y != expected:
         raise EngineError(f"{path}: makes {y} of {x} where {expected} was expected; export it anew")
 

@@ -17,7 +17,7 @@ from fastsr.engines.gpu.discovery import Gpu
 from fastsr.engines.protocol import Progress
 from fastsr.engines.tensorrt import cache, distributions, engine_file
 from fastsr.engines.tensorrt.builder import Profile, Shape, build
-from fastsr.engines.tensorrt.distributions import TITLES, Flavour
+from fastsr.engines.tensorrt.distributions import TITLES, Distribution
 from fastsr.engines.tensorrt.engine_file import Description
 from fastsr.errors import EngineError, GpuMemoryError
 from fastsr.network import strong_typing
@@ -63,10 +63,10 @@ class TensorRTNetwork:
     layout = "NCHW"
 
     def __init__(
-        self, engine_bytes: bytes, flavour: Flavour, device_index: int = 0, kernels: Kernels | None = None
+        self, engine_bytes: bytes, distribution: Distribution, device_index: int = 0, kernels: Kernels | None = None
     ) -> None:
         """Load a serialized engine. Raises EngineError, with the reason, when this machine cannot run it."""
-        self._flavour, self._trt = flavour, flavour.trt
+        self._flavour, self._trt = distribution, distribution.trt
         self._kernels, self._compiled = kernels, 0
         self._cache: Any = None
         self._open = contextlib.ExitStack()
@@ -76,10 +76,10 @@ class TensorRTNetwork:
         self.generation = 0
         self._context: Any = None
         self._device = discovery.device(device_index)
-        self._errors = self._open.enter_context(flavour.log.errors())
+        self._errors = self._open.enter_context(distribution.log.errors())
         try:
             self._stream = self._device.create_stream()
-            self._runtime = self._trt.Runtime(flavour.log.logger)
+            self._runtime = self._trt.Runtime(distribution.log.logger)
             self._check(engine_bytes)
             self._engine = self._runtime.deserialize_cuda_engine(engine_bytes)
             if self._engine is None:
@@ -96,7 +96,7 @@ class TensorRTNetwork:
             self.least: Shape = (least[0], least[2], least[3])
             self.limits: Shape = (most[0], most[2], most[3])
             self._context = self._make_context()
-            flavour.log.check()
+            distribution.log.check()
         except BaseException:
             self.close()
             raise
@@ -259,7 +259,7 @@ class TensorRTNetwork:
 
 
 def describe(
-    graph: Graph, precision: str, profile: Profile, flavour: Flavour, targets: Sequence[str], gpu: Gpu | None
+    graph: Graph, precision: str, profile: Profile, distribution: Distribution, targets: Sequence[str], gpu: Gpu | None
 ) -> Description:
     """All that an engine depends on, for its key in the cache and for its file."""
     return {
@@ -269,8 +269,8 @@ def describe(
         "model": hashlib.sha256(graph.serialized).hexdigest(),
         "precision": precision,
         "profile": [list(profile.least), list(profile.usual), list(profile.most)],
-        "flavour": flavour.name,
-        "version": flavour.version,
+        "distribution": distribution.name,
+        "version": distribution.version,
         "targets": list(targets),
         "gpu": None if gpu is None else [gpu.name, gpu.sm],
     }
@@ -286,7 +286,7 @@ def load(path: Path, device_index: int = 0) -> TensorRTNetwork:
 
 def _says_builder(description: Description) -> bool:
     """Whether a file says, in the form of `describe`, by what and for what it was built."""
-    named = (description.get("flavour"), description.get("version"))
+    named = (description.get("distribution"), description.get("version"))
     targets, gpu = description.get("targets"), description.get("gpu")
     if not isinstance(targets, list) or "gpu" not in description or not isinstance(gpu, list | None):
         return False
@@ -299,11 +299,11 @@ def loaded(path: Path, description: Description, engine: bytes, device_index: in
     """As `load`, of a file that was read."""
     if not _says_builder(description):
         raise EngineError(f"{path}: does not say which TensorRT built it; export it anew")
-    gpu, flavour = discovery.find(device_index), distributions.find(description["flavour"])
-    if description["version"] != flavour.version:
+    gpu, distribution = discovery.find(device_index), distributions.find(description["distribution"])
+    if description["version"] != distribution.version:
         raise EngineError(
-            f"{path}: was built by {TITLES[flavour.name]} {description['version']}, and this is {flavour.version}; "
-            "export it anew"
+            f"{path}: was built by {TITLES[distribution.name]} {description['version']}, "
+            f"and this is {distribution.version}; export it anew"
         )
     targets, built_on = description["targets"], description["gpu"]
     if targets and gpu.sm not in targets:
@@ -314,7 +314,7 @@ def loaded(path: Path, description: Description, engine: bytes, device_index: in
     if built_on is not None and built_on != [gpu.name, gpu.sm]:
         raise EngineError(f"{path}: was built on {built_on[0]}, and this is {gpu.name}; export it anew on this machine")
     try:
-        return TensorRTNetwork(engine, flavour, device_index, _CachedKernels(description))
+        return TensorRTNetwork(engine, distribution, device_index, _CachedKernels(description))
     except GpuMemoryError:
         raise
     except EngineError as error:
@@ -339,10 +339,10 @@ def cached_or_built(
 
     """
     gpu = discovery.find(device_index)
-    flavour = distributions.choose(gpu)
+    distribution = distributions.choose(gpu)
     # TensorRT-RTX builds for a compute capability, TensorRT for the very card.
-    targets = (gpu.sm,) if flavour.targets else ()
-    description = describe(graph, precision, profile, flavour, targets, None if targets else gpu)
+    targets = (gpu.sm,) if distribution.targets else ()
+    description = describe(graph, precision, profile, distribution, targets, None if targets else gpu)
 
     fresh = False
 
@@ -350,12 +350,12 @@ def cached_or_built(
         nonlocal fresh
         fresh = True
         discovery.device(device_index)  # TensorRT builds for the thread's current device
-        return build(flavour, graph, precision, profile, targets, _while_alive(progress))
+        return build(distribution, graph, precision, profile, targets, _while_alive(progress))
 
     kernels = _CachedKernels(description)
     engine = cache.cached(description, built)
     try:
-        return TensorRTNetwork(engine, flavour, device_index, kernels)
+        return TensorRTNetwork(engine, distribution, device_index, kernels)
     except GpuMemoryError:
         raise
     except EngineError:
@@ -363,7 +363,7 @@ def cached_or_built(
             raise
     # One from the cache that no longer loads, after a driver's update for one, is built anew.
     cache.forget(description)
-    return TensorRTNetwork(cache.cached(description, built), flavour, device_index, kernels)
+    return TensorRTNetwork(cache.cached(description, built), distribution, device_index, kernels)
 
 
 class _CachedKernels:

@@ -14,7 +14,7 @@ from fastsr.engines.gpu.frame_engine import FrameEngine
 from fastsr.engines.torch.executor import Executor
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
-from fastsr.network.output_head import peel
+from fastsr.network.output_head import without_output_head
 
 PROBE = 256  # side of the window that memory use is measured on
 NO_LIMITS = (64, 1 << 15, 1 << 15)  # batch, height, width
@@ -137,6 +137,6 @@ def build(graph: Graph, precision: str, tile: int | None) -> FrameEngine:
     if not torch.cuda.is_available():
         raise EngineError("device 'cuda' was asked for, but torch sees no GPU; use device='cpu'")
     index = torch.cuda.current_device()
-    peeled = peel(graph)
-    network = TorchNetwork(peeled.body, precision, torch.device("cuda", index))
-    return FrameEngine("torch", graph, peeled, network, TorchDevice(index), precision, tile)
+    headless = without_output_head(graph)
+    network = TorchNetwork(headless.body, precision, torch.device("cuda", index))
+    return FrameEngine("torch", graph, headless, network, TorchDevice(index), precision, tile)

@@ -10,12 +10,12 @@ import torch
 
 from fastsr.engines.protocol import Engine
 from fastsr.engines.torch.executor import Executor
-from fastsr.engines.windowed import TiledEngine
+from fastsr.engines.windowed import WindowedEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
 
 
-class TorchEngine(TiledEngine):
+class TorchEngine(WindowedEngine):
     """The graph on a CPU, window by window."""
 
     name = "torch"
@@ -25,7 +25,7 @@ class TorchEngine(TiledEngine):
         self._execute = Executor(graph, "cpu", precision)
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-        """See `TiledEngine.forward`."""
+        """See `WindowedEngine.forward`."""
         x = torch.from_numpy(batch).to(self._execute.dtype).contiguous(memory_format=torch.channels_last)
         try:
             return self._execute(x).float().contiguous().numpy()

@@ -23,7 +23,9 @@ Inputs = list[Any]
 def _pads(node: Node) -> tuple[int, int]:
     pads = node.attributes.get("pads", (0, 0, 0, 0))
     if tuple(pads[:2]) != tuple(pads[2:]) or node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
-        raise ModelError(f"{node.op} with one-sided padding is not supported by the torch engine; use engine='onnx'")
+        raise ModelError(
+            f"{node.op} with one-sided padding is not supported by the torch engine; use engine='onnxruntime'"
+        )
     return pads[0], pads[1]
 
 
@@ -39,7 +41,7 @@ def _conv_transpose(node: Node, x: Inputs) -> Tensor:
     bias = x[2] if len(x) > 2 else None
     strides, extra = a.get("strides", (1, 1)), a.get("output_padding", (0, 0))
     if "output_shape" in a:
-        raise ModelError("ConvTranspose to a given size is not supported by the torch engine; use engine='onnx'")
+        raise ModelError("ConvTranspose to a given size is not supported by the torch engine; use engine='onnxruntime'")
     dilations = a.get("dilations", (1, 1))
     return F.conv_transpose2d(x[0], x[1], bias, strides, _pads(node), extra, a.get("group", 1), dilations)
 
@@ -75,7 +77,7 @@ def _resize(node: Node, x: Inputs) -> Tensor:
     )
     plain = not a.get("antialias") and not a.get("exclude_outside") and a.get("cubic_coeff_a", -0.75) == -0.75
     if not supported or not plain or len(x) < 3 or x[2] is None:
-        raise ModelError(f"Resize {mode} with {place} is not supported by the torch engine; use engine='onnx'")
+        raise ModelError(f"Resize {mode} with {place} is not supported by the torch engine; use engine='onnxruntime'")
     factors = [float(v) for v in x[2][2:]]
     return F.interpolate(x[0], scale_factor=factors, mode=_RESIZE_MODES[mode])
 
@@ -106,7 +108,9 @@ class Executor:
     def __init__(self, graph: Graph, device: str, precision: str) -> None:
         unknown = graph.operators - set(_OPERATORS) - {"Constant"}
         if unknown:
-            raise ModelError(f"{graph.path}: the torch engine has no {', '.join(sorted(unknown))}; use engine='onnx'")
+            raise ModelError(
+                f"{graph.path}: the torch engine has no {', '.join(sorted(unknown))}; use engine='onnxruntime'"
+            )
         self.graph, self.device, self.dtype = graph, torch.device(device), _DTYPES[precision]
         self._weights = {name: self._placed(value) for name, value in graph.weights.items()}
         self._nodes = [n for n in graph.nodes if n.op != "Constant"]

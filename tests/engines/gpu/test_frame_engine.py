@@ -11,10 +11,10 @@ from support.small_models import MODELS
 
 from fastsr.engines.gpu import frame_engine
 from fastsr.engines.gpu.frame_engine import FrameEngine
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError
 from fastsr.network import onnx_reader
-from fastsr.network.output_head import peel
+from fastsr.network.output_head import without_output_head
 
 NAMES = ("compact-x2", "srresnet-x4", "downsampling-x2")
 
@@ -32,12 +32,12 @@ def networks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exact(networks):
-    return {name: OnnxEngine(network, "fp32", None) for name, network in networks.items()}
+    return {name: OnnxRuntimeEngine(network, "fp32", None) for name, network in networks.items()}
 
 
 def engine_of(network, device, tile=None, **options):
-    peeled = peel(network)
-    return FrameEngine("fake", network, peeled, FakeNetwork(peeled.body, device, **options), device, "fp32", tile)
+    headless = without_output_head(network)
+    return FrameEngine("fake", network, headless, FakeNetwork(headless.body, device, **options), device, "fp32", tile)
 
 
 def frame_of(seed, height, width, dtype=np.uint8):

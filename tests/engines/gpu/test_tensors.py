@@ -11,7 +11,7 @@ from fastsr.engines.gpu import frame_engine, tensors
 from fastsr.engines.gpu.frame_engine import FrameEngine
 from fastsr.errors import EngineError
 from fastsr.network import onnx_reader
-from fastsr.network.output_head import peel
+from fastsr.network.output_head import without_output_head
 from fastsr.upscaler import Upscaler, _Generator
 
 
@@ -66,10 +66,10 @@ def pair(tmp_path, monkeypatch):
     monkeypatch.setattr(frame_engine, "ops", FakeOps)
     path = compact(2).save(tmp_path / "m.onnx")
     network, device = onnx_reader.read(path), FakeDevice()
-    peeled = peel(network)
-    engine = FrameEngine("fake", network, peeled, FakeNetwork(peeled.body, device), device, "fp32", None)
+    headless = without_output_head(network)
+    engine = FrameEngine("fake", network, headless, FakeNetwork(headless.body, device), device, "fp32", None)
     up = Upscaler("m", _Generator(network, engine))
-    return up, fastsr.load(path, engine="onnx")
+    return up, fastsr.load(path, engine="onnxruntime")
 
 
 def test_a_mixed_stream_comes_out_in_order_and_kind(pair):

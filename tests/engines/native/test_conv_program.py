@@ -207,7 +207,7 @@ CHANNELS = (1, 3, 4, 8, 12, 24, 33)
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_calls_are_refused_or_make_a_picture(data):
-    """Steps drawn at random, most of them right but for one argument; `tests/test_sanitizers.py` runs this too."""
+    """Steps drawn at random, most of them right but for one argument; `test_sanitizers.py` runs this too."""
     precision = data.draw(st.sampled_from([p for p in PRECISIONS if p in _core.precisions()]))
     made = _core.ConvProgram(precision)
 

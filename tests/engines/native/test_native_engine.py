@@ -20,10 +20,10 @@ from support.small_models import MODELS, SAMPLE, Builder, compact, srresnet
 import fastsr
 from fastsr import _core
 from fastsr.engines import selection
-from fastsr.engines.native.engine import CpuEngine, unsupported
+from fastsr.engines.native.engine import NativeEngine, unsupported
 from fastsr.engines.native.lowering import lower
-from fastsr.engines.native.program import Conv, Gather, Sum
-from fastsr.engines.onnxruntime import OnnxEngine
+from fastsr.engines.native.program import Conv, Remap, RowReduction
+from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError
 from fastsr.network import catalog, onnx_reader, quantization
 
@@ -134,7 +134,7 @@ def networks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def engines(networks):
-    return {(n, p): CpuEngine(network, p, None) for n, network in networks.items() for p in ("fp32", "int8")}
+    return {(n, p): NativeEngine(network, p, None) for n, network in networks.items() for p in ("fp32", "int8")}
 
 
 def frame_of(seed, height, width, channels=3, dtype=np.uint8):
@@ -150,7 +150,7 @@ def test_fp32_agrees_with_onnx_runtime(networks, engines, name, dtype):
     network = networks[name]
     frame = frame_of(1, 23, 37, network.channels, dtype)
     made = engines[name, "fp32"].run(frame)
-    expected = OnnxEngine(network, "fp32", None).run(frame)
+    expected = OnnxRuntimeEngine(network, "fp32", None).run(frame)
     assert (made.shape, made.dtype) == (expected.shape, expected.dtype)
     difference = np.abs(made.astype(np.float64) - expected)
     assert difference.max() <= {np.uint8: 1, np.uint16: 1, np.float32: 1e-5}[dtype]
@@ -171,9 +171,11 @@ def test_int8_agrees_with_integers_in_numpy(networks, engines, name):
 def test_int8_is_near_onnx_runtimes(networks, engines, name):
     frame = frame_of(3, 30, 33, networks[name].channels)
     made = engines[name, "int8"].run(frame).astype(int)
-    expected = OnnxEngine(networks[name], "int8", None).run(frame).astype(int)
+    expected = OnnxRuntimeEngine(networks[name], "int8", None).run(frame).astype(int)
     difference = np.abs(made - expected)
-    by_rows = any(isinstance(step, Sum) for step in lower(networks[name], "int8").steps)  # whose kernels are finer here
+    by_rows = any(
+        isinstance(step, RowReduction) for step in lower(networks[name], "int8").steps
+    )  # whose kernels are finer here
     # A level that rounded the other way moves what follows.
     assert (difference > 1).mean() < (0.1 if by_rows else 0.02)
     assert difference.mean() < (0.5 if by_rows else 0.2)
@@ -211,14 +213,14 @@ def test_a_cut_out_of_a_larger_frame_is_the_same(networks, engines):
 
 RUN = """
 import sys, numpy as np
-from fastsr import graph
-from fastsr.engines.cpu import CpuEngine
+from fastsr.network import onnx_reader
+from fastsr.engines.native.engine import NativeEngine
 frame = np.load(sys.argv[1])
 made = {}
 for path in sys.argv[3:]:
     for precision in ("fp32", "int8"):
         key = path.replace("/", "_") + precision
-        made[key] = CpuEngine(onnx_reader.read(path), precision, None).run(frame)
+        made[key] = NativeEngine(onnx_reader.read(path), precision, None).run(frame)
 np.savez(sys.argv[2], **made)
 """
 
@@ -261,10 +263,10 @@ def test_fp32_is_one_result_whatever_vectors_the_channels_fill(channels, tmp_pat
     network = onnx_reader.read(stack(channels).save(tmp_path / "m.onnx"))
     frame = frame_of(9, 37, 121, dtype=np.float32)
     monkeypatch.setenv("FASTSR_ISA", with_fma()[0])
-    expected = CpuEngine(network, "fp32", None).run(frame)
+    expected = NativeEngine(network, "fp32", None).run(frame)
     for isa in with_fma():
         monkeypatch.setenv("FASTSR_ISA", isa)
-        engine = CpuEngine(network, "fp32", None)
+        engine = NativeEngine(network, "fp32", None)
         for side in (0, 11, 50):
             np.testing.assert_array_equal(engine._program.run(frame, side), expected, err_msg=f"{isa} {side}")
 
@@ -277,7 +279,7 @@ def test_shipped_models_make_one_picture_on_every_instruction_set(name, monkeypa
     made = {}
     for isa in with_fma():
         monkeypatch.setenv("FASTSR_ISA", isa)
-        made[isa] = hashlib.sha256(CpuEngine(network, "fp32", None).run(pixels).tobytes()).hexdigest()
+        made[isa] = hashlib.sha256(NativeEngine(network, "fp32", None).run(pixels).tobytes()).hexdigest()
     assert len(set(made.values())) == 1, made
 
 
@@ -301,9 +303,9 @@ def test_memory_does_not_grow_with_the_height(engines):
     program = engines["compact-x4", "fp32"]._program
     assert program.unit_bytes(500) < 1 << 20  # 8 channels, 3 rows, 4 tensors: some hundred kilobytes
     code = (
-        "import sys, resource, numpy as np; sys.path.insert(0, 'tests'); from fastsr import graph\n"
-        "from fastsr.engines.native.engine import CpuEngine\n"
-        "engine = CpuEngine(onnx_reader.read(sys.argv[1]), 'fp32', None)\n"
+        "import sys, resource, numpy as np; sys.path.insert(0, 'tests'); from fastsr.network import onnx_reader\n"
+        "from fastsr.engines.native.engine import NativeEngine\n"
+        "engine = NativeEngine(onnx_reader.read(sys.argv[1]), 'fp32', None)\n"
         "engine.run(np.zeros((16, 200, 3), np.uint8))\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "made = engine.run(np.zeros((1500, 200, 3), np.uint8))\n"
@@ -323,7 +325,7 @@ def test_layers_of_tiles_wait_for_one_row_each(engines):
 
 def test_progress_counts_to_the_end(networks):
     seen = []
-    engine = CpuEngine(networks["compact-x2"], "fp32", 20)
+    engine = NativeEngine(networks["compact-x2"], "fp32", 20)
     engine.run(frame_of(0, 70, 70), lambda done, total: seen.append((done, total)))
     done, totals = zip(*seen, strict=True)
     assert list(done) == sorted(set(done))
@@ -342,9 +344,9 @@ def test_what_progress_raises_ends_the_run(engines):
 def test_tiles_too_small_are_refused_and_others_change_nothing(networks, engines):
     network = networks["compact-x2"]
     with pytest.raises(EngineError, match="use at least"):
-        CpuEngine(network, "fp32", 2 * network.radius)
+        NativeEngine(network, "fp32", 2 * network.radius)
     frame = frame_of(1, 50, 60)
-    made = CpuEngine(network, "fp32", 2 * network.radius + 1).run(frame)
+    made = NativeEngine(network, "fp32", 2 * network.radius + 1).run(frame)
     np.testing.assert_array_equal(made, engines["compact-x2", "fp32"].run(frame))
 
 
@@ -366,11 +368,11 @@ def test_what_it_cannot_run_is_named(make, reason, tmp_path):
         assert unsupported(network) is None
         return
     assert reason in unsupported(network)
-    with pytest.raises(EngineError, match=rf"m\.onnx: .*{reason}.*use engine='onnx'"):
+    with pytest.raises(EngineError, match=rf"m\.onnx: .*{reason}.*use engine='onnxruntime'"):
         fastsr.load(tmp_path / "m.onnx", engine="cpu")
     selection._say_once.cache_clear()
     with pytest.warns(RuntimeWarning, match=reason):
-        assert fastsr.load(tmp_path / "m.onnx").engine == "onnx"
+        assert fastsr.load(tmp_path / "m.onnx").engine == "onnxruntime"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         fastsr.load(tmp_path / "m.onnx")
@@ -390,10 +392,10 @@ def test_shipped_models_run_on_it():
 def test_an_srresnet_is_convolutions_and_one_sum(tmp_path):
     """Additions, activations and shuffles are folded in; the 9x9 tail's rows fill the vectors."""
     program = lower(onnx_reader.read(srresnet(4).save(tmp_path / "m.onnx")), "fp32")
-    assert [type(s) for s in program.steps] == [Conv] * 6 + [Sum]
+    assert [type(s) for s in program.steps] == [Conv] * 6 + [RowReduction]
     assert [s.factor for s in program.steps[:-1]] == [1, 1, 1, 2, 2, 1]
-    assert program.steps[2].after.add == 1
-    assert not any(isinstance(s, Gather) for s in program.steps)
+    assert program.steps[2].epilogue.add == 1
+    assert not any(isinstance(s, Remap) for s in program.steps)
 
 
 def test_a_tail_in_int8_keeps_what_its_middle_row_weighs():
@@ -403,7 +405,7 @@ def test_a_tail_in_int8_keeps_what_its_middle_row_weighs():
     network = dataclasses.replace(bare, metadata={**bare.metadata, "ranges": json.dumps({last.inputs[0]: (-0.5, 2.5)})})
     with Image.open(SAMPLE) as photo:
         pixels = np.asarray(photo.convert("RGB").crop((60, 60, 95, 87)))
-    made, exact = (CpuEngine(network, p, None).run(pixels).astype(int) for p in ("int8", "fp32"))
+    made, exact = (NativeEngine(network, p, None).run(pixels).astype(int) for p in ("int8", "fp32"))
     assert np.sqrt(np.square(made - exact).mean()) < 1.1  # levels, of which the input's grid of u8 costs most; else 2.9
 
 
@@ -420,7 +422,7 @@ def test_some_convolutions_may_stay_float(tmp_path):
     program = lower(network, "int8")
     assert [s.kernel.dtype == np.int8 for s in program.steps] == [False, True, False, False]
     frame = frame_of(4, 20, 21, dtype=np.float32)
-    made = CpuEngine(network, "int8", None).run(frame)
+    made = NativeEngine(network, "int8", None).run(frame)
     np.testing.assert_allclose(made, run_program(program, frame), atol=2e-6)
 
 
@@ -435,12 +437,12 @@ def test_convolutions_left_in_float_between_those_in_int8(first, tmp_path, monke
     assert {step.kernel.dtype for step in program.steps if isinstance(step, Conv)} == {np.dtype("i1"), np.dtype("f4")}
     frame = frame_of(6, 31, 75, dtype=np.float32)
     monkeypatch.setenv("FASTSR_ISA", with_fma()[0])
-    expected = CpuEngine(network, "int8", None).run(frame)
+    expected = NativeEngine(network, "int8", None).run(frame)
     # A level that rounds the other way, as sums in another order may have it, moves what follows by a few hundredths.
     assert np.abs(expected - run_program(program, frame)).mean() < 1e-3
     for isa in with_fma():
         monkeypatch.setenv("FASTSR_ISA", isa)
-        engine = CpuEngine(network, "int8", None)
+        engine = NativeEngine(network, "int8", None)
         for side in (0, 13, 30):
             np.testing.assert_array_equal(engine._program.run(frame, side), expected, err_msg=f"{isa} {side}")
 
@@ -452,12 +454,12 @@ def test_bf16_is_near_float(networks):
         patch.setenv("FASTSR_ISA", "wide")
         frame = frame_of(4, 40, 41, dtype=np.float32)
         for name in ("compact-x4", "srresnet-x4"):
-            exact = CpuEngine(networks[name], "fp32", None).run(frame)
-            made = CpuEngine(networks[name], "bf16", None).run(frame)
+            exact = NativeEngine(networks[name], "fp32", None).run(frame)
+            made = NativeEngine(networks[name], "bf16", None).run(frame)
             assert 0 < np.abs(made - exact).mean() < 0.01
         patch.setenv("FASTSR_ISA", "portable")
         with pytest.raises(EngineError, match="has no bf16 on this machine"):
-            CpuEngine(networks["compact-x4"], "bf16", None)
+            NativeEngine(networks["compact-x4"], "bf16", None)
 
 
 @pytest.mark.parametrize("name", sorted(catalog.models()))
@@ -468,7 +470,7 @@ def test_bf16_is_within_a_level_of_float(name, monkeypatch):
     with Image.open(SAMPLE) as photo:
         pixels = np.asarray(photo.convert("RGB").crop((60, 60, 100, 100)))
     network = onnx_reader.read(catalog.find(name))
-    exact, made = (CpuEngine(network, p, None).run(pixels).astype(int) for p in ("fp32", "bf16"))
+    exact, made = (NativeEngine(network, p, None).run(pixels).astype(int) for p in ("fp32", "bf16"))
     assert (np.abs(made - exact) <= 1).mean() >= 0.999
 
 

@@ -11,7 +11,7 @@ import pytest
 from fastsr import _core
 
 ROOT = Path(__file__).parents[3]
-POOL = [ROOT / "tests" / "pool_stress.cpp", ROOT / "csrc" / "cpu" / "pool.cpp"]
+POOL = [ROOT / "tests" / "support" / "pool_stress.cpp", ROOT / "csrc" / "cpu" / "pool.cpp"]
 COMPILER = os.environ.get("CXX", "g++")
 
 
@@ -93,6 +93,9 @@ def test_kernels_and_engine_under_address_and_undefined_behaviour_sanitizer(tmp_
 
     assert run("-c", "import fastsr; print(fastsr.__file__)").stdout.strip() == str(package / "__init__.py")
     # Not captured by file descriptor: a sanitizer writes its report there and ends the process.
-    tests = [f"tests/test_{name}.py" for name in ("ops", "conv_program", "cpu_engine")]
+    tests = [
+        f"tests/{name}.py"
+        for name in ("ops/test_ops", "engines/native/test_conv_program", "engines/native/test_native_engine")
+    ]
     done = run("-m", "pytest", "-q", "-x", "--capture=sys", *tests)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[:6000]  # a report begins with what matters

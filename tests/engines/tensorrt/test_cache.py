@@ -225,7 +225,7 @@ def test_processes_build_once(tmp_path):
 
 KILLED = """
 import sys, time
-from fastsr.engines import engine_cache, engine_file
+from fastsr.engines.tensorrt import cache, engine_file
 
 def half(path, data, temporary=None):
     temporary.write_bytes(data[:len(data) // 2])

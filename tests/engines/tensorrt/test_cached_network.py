@@ -12,7 +12,7 @@ from fastsr.engines.gpu.discovery import Gpu
 from fastsr.engines.tensorrt import cache, distributions, engine_file
 from fastsr.engines.tensorrt import network as tensorrt_network
 from fastsr.engines.tensorrt.builder import Profile
-from fastsr.engines.tensorrt.distributions import Flavour
+from fastsr.engines.tensorrt.distributions import Distribution
 from fastsr.errors import EngineError, GpuMemoryError
 from fastsr.network import onnx_reader
 
@@ -28,7 +28,7 @@ def network_of(monkeypatch, tmp_path, device, rtx):
     model = onnx_reader.read(compact().save(tmp_path / "m.onnx"))
     builds = []
 
-    def build(flavour, network, precision, profile, targets, progress):
+    def build(distribution, network, precision, profile, targets, progress):
         progress(1, 2)
         builds.append((network.name, precision, profile, targets))
         return precision.encode()
@@ -53,11 +53,11 @@ def test_a_network_is_built_once_for_the_cards_kind(network_of, rtx, tmp_path):
     (path,) = [p for p in (tmp_path / "cache").glob("*.engine") if b'"int8"' in p.read_bytes()]
     description, _ = engine_file.read(path)
     assert cache.key(description) == path.stem
-    assert (description["targets"], description["gpu"], description["flavour"]) == (["8.9"], None, "tensorrt_rtx")
+    assert (description["targets"], description["gpu"], description["distribution"]) == (["8.9"], None, "tensorrt_rtx")
 
 
 def test_tensorrt_builds_for_the_very_card(network_of, monkeypatch):
-    monkeypatch.setattr(distributions, "choose", lambda gpu: Flavour("tensorrt", "10.9.0", Library(rtx=False)))
+    monkeypatch.setattr(distributions, "choose", lambda gpu: Distribution("tensorrt", "10.9.0", Library(rtx=False)))
     network_of()
     monkeypatch.setattr(discovery, "find", lambda index=0: Gpu(0, "another", "8.9"))
     network_of()
@@ -127,14 +127,18 @@ def test_no_gpu_is_told_at_once(network_of, monkeypatch):
 
 
 def test_a_build_ends_with_the_process(network_of, monkeypatch):
-    monkeypatch.setattr(tensorrt_network.threading, "main_thread", lambda: types.SimpleNamespace(is_alive=lambda: False))
+    monkeypatch.setattr(
+        tensorrt_network.threading, "main_thread", lambda: types.SimpleNamespace(is_alive=lambda: False)
+    )
     with pytest.raises(EngineError, match="the process is ending"):
         network_of()
 
 
 def engine_of(network_of, path, **changes):
-    flavour = Flavour("tensorrt_rtx", "1.7.0", None)
-    description = tensorrt_network.describe(network_of.model, "fp16", PROFILE, flavour, ("8.6", "8.9"), None) | changes
+    distribution = Distribution("tensorrt_rtx", "1.7.0", None)
+    description = (
+        tensorrt_network.describe(network_of.model, "fp16", PROFILE, distribution, ("8.6", "8.9"), None) | changes
+    )
     engine_file.write(path, description, b"exported")
     return path
 
@@ -163,9 +167,9 @@ def test_the_weights_beside_a_file_count(network_of, monkeypatch):
     import dataclasses
 
     changed = dataclasses.replace(network_of.model, serialized=network_of.model.serialized + b"\x00")
-    flavour = Flavour("tensorrt_rtx", "1.7.0", None)
+    distribution = Distribution("tensorrt_rtx", "1.7.0", None)
     keys = {
-        cache.key(tensorrt_network.describe(model, "fp16", PROFILE, flavour, ("8.9",), None))
+        cache.key(tensorrt_network.describe(model, "fp16", PROFILE, distribution, ("8.9",), None))
         for model in (network_of.model, changed)
     }
     assert len(keys) == 2

@@ -13,23 +13,24 @@ import fastsr
 from fastsr.cli.main import main
 from fastsr.engines.gpu import discovery, frame_engine
 from fastsr.engines.tensorrt import distributions, engine_file, exported_engine
+from fastsr.engines.tensorrt import network as tensorrt_network
 from fastsr.engines.tensorrt.builder import Profile
-from fastsr.engines.tensorrt.distributions import Flavour
+from fastsr.engines.tensorrt.distributions import Distribution
 from fastsr.engines.tensorrt.engine_file import MAGIC
 from fastsr.errors import EngineError, FastsrError, ModelError
 from fastsr.network import onnx_reader
-from fastsr.network.output_head import peel
+from fastsr.network.output_head import without_output_head
 
 PROFILE = Profile((1, 1, 1), (1, 64, 64), (4, 128, 256))
 
 
 def engine_of(network, path, precision="fp16", **changes):
     """An engine file as `fastsr export` writes it, but for the engine."""
-    peeled = peel(network)
-    description = network.describe(
-        peeled.body, precision, PROFILE, Flavour("tensorrt_rtx", "1.7.0", None), ("8.9",), None
+    headless = without_output_head(network)
+    description = tensorrt_network.describe(
+        headless.body, precision, PROFILE, Distribution("tensorrt_rtx", "1.7.0", None), ("8.9",), None
     )
-    description |= exported_engine.described(network, peeled)
+    description |= exported_engine.described(network, headless)
     for key, value in changes.items():
         (description["generator"] if key in description["generator"] else description)[key] = value
     engine_file.write(path, description, b"engine")
@@ -45,10 +46,10 @@ def runs(monkeypatch, tmp_path, rtx, device):
     monkeypatch.setattr(distributions, "find", lambda name: rtx)
 
     def as_graph(network):
-        body, factor = peel(network).body, peel(network).factor
+        body, factor = without_output_head(network).body, without_output_head(network).factor
         rtx.trt.result = lambda n, c, h, w: (n, c * factor**2, h * body.scale, w * body.scale)
 
-        def on_gpu(loaded, peeled):
+        def on_gpu(loaded, headless):
             core = FakeDevice()
             return FakeNetwork(body, core, limits=loaded.limits), core
 
@@ -65,7 +66,7 @@ def test_an_exported_engine_is_a_model(make, runs, tmp_path, rtx):
     up = fastsr.load(path)
     assert rtx.trt.loaded == b"engine"
     assert (up.name, up.engine, up.precision, up.scale) == ("own", "tensorrt", "fp16", network.scale)
-    exact = fastsr.load(network.path, "cpu", "fp32", "onnx")
+    exact = fastsr.load(network.path, "cpu", "fp32", "onnxruntime")
     random = np.random.default_rng(0)
     for shape in ((37, 50, 3), (300, 280, 3), (2, 2, 1), (9, 11, 4)):
         picture = random.integers(0, 256, shape, np.uint8)
@@ -106,7 +107,7 @@ def test_without_a_gpu_it_says_what_is_needed(tmp_path, monkeypatch):
     ("options", "message"),
     [
         ({"device": "cpu"}, "is a TensorRT engine, which device 'cpu' cannot run"),
-        ({"engine": "onnx"}, "is a TensorRT engine, which engine 'onnx' cannot run"),
+        ({"engine": "onnxruntime"}, "is a TensorRT engine, which engine 'onnxruntime' cannot run"),
         ({"precision": "int8"}, "was built at fp16, not at int8; leave the precision out, or export it anew"),
         ({"realism": 0.5}, "is an engine, whose weights are fixed"),
         ({"tile": 8}, "tile 8 is too small"),
@@ -143,8 +144,8 @@ def test_what_an_engine_cannot_do_is_said(options, message, runs, tmp_path):
         {"cost": float("nan")},
         {"generator": None},
         {"generator": []},
-        {"flavour": "another"},
-        {"flavour": ["tensorrt"]},
+        {"distribution": "another"},
+        {"distribution": ["tensorrt"]},
         {"version": 1},
         {"targets": None},
         {"targets": [8.9]},
@@ -163,7 +164,9 @@ def test_files_that_describe_no_generator_are_refused(changes, runs, tmp_path):
 def test_files_of_an_older_fastsr_are_refused(runs, tmp_path):
     network = onnx_reader.read(compact().save(tmp_path / "m.onnx"))
     runs(network)
-    description = network.describe(network, "fp16", PROFILE, Flavour("tensorrt_rtx", "1.7.0", None), ("8.9",), None)
+    description = tensorrt_network.describe(
+        network, "fp16", PROFILE, Distribution("tensorrt_rtx", "1.7.0", None), ("8.9",), None
+    )
     engine_file.write(tmp_path / "m.engine", description, b"engine")
     with pytest.raises(EngineError, match="does not say what generator it is"):
         fastsr.load(tmp_path / "m.engine")

@@ -5,22 +5,22 @@ import pytest
 from support.fake_tensorrt import Diagnostics, Library, Validity
 
 from fastsr.engines.tensorrt import network as tensorrt_network
-from fastsr.engines.tensorrt.distributions import Flavour
+from fastsr.engines.tensorrt.distributions import Distribution
 from fastsr.errors import EngineError, GpuMemoryError
 
 
 @pytest.fixture(params=["tensorrt_rtx", "tensorrt"])
-def flavour(request):
+def distribution(request):
     library = Library(rtx=request.param == "tensorrt_rtx")
-    return Flavour(request.param, library.__version__, library)
+    return Distribution(request.param, library.__version__, library)
 
 
-def test_what_an_engine_says_of_itself(flavour, device):
-    network = tensorrt_network.TensorRTNetwork(b"engine", flavour)
-    assert flavour.trt.loaded == b"engine"
+def test_what_an_engine_says_of_itself(distribution, device):
+    network = tensorrt_network.TensorRTNetwork(b"engine", distribution)
+    assert distribution.trt.loaded == b"engine"
     assert (network.dtype, network.layout) == (np.float16, "NCHW")
     assert (network.least, network.limits) == ((1, 8, 8), (4, 128, 256))
-    single = Flavour("tensorrt", "10", Library(rtx=False, half=False))
+    single = Distribution("tensorrt", "10", Library(rtx=False, half=False))
     assert tensorrt_network.TensorRTNetwork(b"engine", single).dtype == np.float32
 
 
@@ -30,10 +30,10 @@ def test_kernels_are_compiled_when_prepared_not_behind_a_captured_graph(rtx, dev
     assert (config.strategy, config.dynamic_shapes_kernel_specialization_strategy) == ("ours", "eager")
 
 
-def test_preparing_sets_the_shape_gives_memory_and_runs_once(flavour, device):
-    network = tensorrt_network.TensorRTNetwork(b"engine", flavour)
+def test_preparing_sets_the_shape_gives_memory_and_runs_once(distribution, device):
+    network = tensorrt_network.TensorRTNetwork(b"engine", distribution)
     network.prepare(2, 16, 32)
-    context = flavour.trt.context
+    context = distribution.trt.context
     names = [name for name, _ in context.calls if name != "get_tensor_shape"]
     assert names == [
         "set_input_shape",
@@ -52,15 +52,15 @@ def test_preparing_sets_the_shape_gives_memory_and_runs_once(flavour, device):
     assert device.synced >= 1
 
 
-def test_it_tells_what_a_shape_needs_and_allocates_nothing(flavour, device):
-    network = tensorrt_network.TensorRTNetwork(b"engine", flavour)
+def test_it_tells_what_a_shape_needs_and_allocates_nothing(distribution, device):
+    network = tensorrt_network.TensorRTNetwork(b"engine", distribution)
     network.prepare(1, 16, 16)
     held = dict(device.held)
     assert network.need(2, 16, 32) == 100 * 2 * 3 * 16 * 32 + 2 * (1 + 4) * 2 * 3 * 16 * 32
     assert device.held == held
-    flavour.trt.context.calls.clear()
+    distribution.trt.context.calls.clear()
     network.prepare(1, 16, 16)  # asking has changed the context's shape
-    assert flavour.trt.context.calls[0] == ("set_input_shape", ("picture", (1, 3, 16, 16)))
+    assert distribution.trt.context.calls[0] == ("set_input_shape", ("picture", (1, 3, 16, 16)))
     with pytest.raises(EngineError, match="takes 1 to 4 pictures"):
         network.need(5, 16, 16)
 
@@ -195,8 +195,8 @@ def test_engines_that_the_runtime_finds_invalid_say_what_to_do(rtx, device, foun
     assert not hasattr(rtx.trt, "loaded")
 
 
-def test_closing_frees_the_memory_and_may_be_repeated(flavour, device):
-    network = tensorrt_network.TensorRTNetwork(b"engine", flavour)
+def test_closing_frees_the_memory_and_may_be_repeated(distribution, device):
+    network = tensorrt_network.TensorRTNetwork(b"engine", distribution)
     network.prepare(1, 16, 16)
     network.close()
     network.close()
@@ -222,7 +222,7 @@ def test_the_stand_in_has_what_the_library_has():
     for member in ("VALID", "INVALID"):
         assert hasattr(trt.EngineValidity, member)
     real = {name: int(bit) for name, bit in trt.EngineInvalidityDiagnostics.__members__.items()}
-    assert set(real) == set(network._INVALID)
+    assert set(real) == set(tensorrt_network._INVALID)
     assert {d.name: int(d) for d in Diagnostics}.items() <= real.items()
     assert hasattr(trt.ExecutionContextAllocationStrategy, "USER_MANAGED")
     assert hasattr(trt.DynamicShapesKernelSpecializationStrategy, "EAGER")
