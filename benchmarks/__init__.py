@@ -1,1 +1,1 @@
-"""Measurements of fastsr beside what users could pick instead; they write README's tables and pictures."""
+"""Measurements of fastsr beside what users could pick instead, and the tables and plots made of them."""

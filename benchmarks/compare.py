@@ -50,7 +50,7 @@ PORTRAITS = 4
 
 
 def drawn(kind: str) -> Image.Image:
-    """A page of text, a screenshot of a chart, or a sign: what photographs have none of."""
+    """A page of text, a screenshot of a chart, or a sign: what the photographs do not show."""
     page = Image.new("RGB", (SIDE, SIDE), {"text": "white", "chart": "#f4f6f8", "sign": "#0b4f8a"}[kind])
     draw = ImageDraw.Draw(page)
     if kind == "text":
@@ -101,10 +101,10 @@ def originals(photographs: list[Path], portraits: list[Path]) -> list[tuple[str,
 
 def _read(path: Path) -> Image.Image:
     with Image.open(path) as image:
-        picture = image.convert("RGB")
-    width, height = (min(SIDE, side) // (2 * SCALE) * 2 * SCALE for side in picture.size)
-    left, top = (picture.width - width) // 2, (picture.height - height) // 2
-    return picture.crop((left, top, left + width, top + height))
+        rgb = image.convert("RGB")
+    width, height = (min(SIDE, side) // (2 * SCALE) * 2 * SCALE for side in rgb.size)
+    left, top = (rgb.width - width) // 2, (rgb.height - height) // 2
+    return rgb.crop((left, top, left + width, top + height))
 
 
 @torch.inference_mode()

@@ -1,11 +1,11 @@
 """The native CPU engine beside other runtimes, on one frame: `python -m benchmarks.cpu_engines [--models fast-x4 ...]`.
 
-Whole calls are timed, uint8 picture in, uint8 picture out. Ways whose picture differs from fastsr's of the same
-precision are named and not timed; the others take turns, each in a process of its own, round after round, so that
-whatever disturbs the machine disturbs them all. Writes benchmarks/results/cpu-engines-KIND.json, one file for each kind
+Whole calls are timed, uint8 image in, uint8 image out. Ways whose output differs from fastsr's of the same precision
+are named and not timed; the others take turns, each in a process of its own, round after round, so that whatever
+disturbs the machine disturbs them all. Writes benchmarks/results/cpu-engines-KIND.json, one file for each kind
 of processor (its best instruction set, such as avx2): medians, minima, the ratio to PyTorch, and the share of the rate
 at which the machine multiplies and adds in registers at the same precision (above one where Winograd needs fewer
-operations). `--dry` only prints. Peers that are not installed, or whose process ends (for want of memory, say), are
+operations). `--dry` only prints. Peers that are not installed, or whose process crashes (out of memory, say), are
 named and left out.
 """
 
@@ -40,17 +40,17 @@ from fastsr.network.graph import RANGES, Graph, Node
 RESULTS = Path(__file__).parent / "results"
 HEIGHT, WIDTH = 270, 480
 UNTRAINED = "compact-64x16"  # between fast-x4 and srgan-x4 in size
-TOLERANCE = {"fp32": 1, "bf16": 8, "int8": 24}  # levels of 255; sums that round differently part from one another
+TOLERANCE = {"fp32": 1, "bf16": 8, "int8": 24}  # levels of 255; sums that are rounded differently drift apart
 RATE_ROUNDS = 4_000_000
 
 
 def results_file(kind: str) -> Path:
-    """Where the results of a kind of processor are (see `machine.kind`)."""
+    """Where the results for a kind of processor are (see `machine.kind`)."""
     return RESULTS / f"cpu-engines-{kind}.json"
 
 
 def calibrated(network: Graph) -> Graph:
-    """`network` with the ranges in its file, or, so that int8 can be timed without them, with wide ones."""
+    """`network` with the ranges in its file; without them with wide ones, so that int8 can still be timed."""
     if network.ranges:
         return network
     ranges = {name: (-2.0, 2.0) for name in quantization.inputs(network)} | {network.input: (0.0, 1.0)}
@@ -203,12 +203,12 @@ def _precision(way: str) -> str:
     return next((p for p in TOLERANCE if p in way), "fp32")
 
 
-def differing(pictures: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
-    """By how many levels the ways that part from fastsr's of their precision by more than TOLERANCE do so."""
+def differing(outputs: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
+    """The ways that differ from fastsr's of their precision by more than TOLERANCE, with the largest difference."""
     found = {}
-    for name, picture in pictures.items():
+    for name, output in outputs.items():
         precision = _precision(name)
-        difference = int(np.abs(picture - pictures[f"fastsr {precision}"]).max())
+        difference = int(np.abs(output - outputs[f"fastsr {precision}"]).max())
         if difference > TOLERANCE[precision]:
             found[name] = difference
     return found
@@ -224,18 +224,18 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
             return measure(str(untrained.write(model, Path(folder))), rounds, patience)
     network = onnx_reader.read(catalog.find(model))
     runners = {name: Runner(_made, model, name) for name in ways(network)}
-    pictures: dict[str, npt.NDArray[np.int64]] = {}
+    outputs: dict[str, npt.NDArray[np.int64]] = {}
     ended: dict[str, str] = {}
     for name, runner in list(runners.items()):
         try:
-            pictures[name] = runner.picture()
+            outputs[name] = runner.output()
         except Ended as error:
             ended[name] = str(error)
             print(f"{name}: {error}; not timed")
             del runners[name]
-    excluded = differing(pictures)
+    excluded = differing(outputs)
     for name, levels in excluded.items():
-        print(f"{name}: up to {levels} levels from the others; not timed")
+        print(f"{name}: differs from fastsr by up to {levels} levels; not timed")
         runners.pop(name).close()
     rates: dict[str, list[float]] = {p: [] for p in _core.precisions()}
 
@@ -276,13 +276,13 @@ def table(result: dict[str, Any]) -> str:
     """Markdown."""
     peaks = ", ".join(f"{value} ({precision})" for precision, value in result["peak_gops"].items())
     lines = [
-        f"`{result['model']}`, {WIDTH}x{HEIGHT}, {result['gflop']} GFLOP; at most {peaks} a second",
+        f"`{result['model']}`, {WIDTH}x{HEIGHT}, {result['gflop']} GFLOP; peak rate in GFLOP/s: {peaks}",
         "",
-        "| | median, ms | minimum, ms | times as fast as PyTorch NHWC | share of the peak |",
+        "| | median, ms | minimum, ms | faster than PyTorch NHWC by | of peak rate |",
         "|---|---|---|---|---|",
     ]
     for name, row in result["rows"].items():
-        cells = [f"{row['median_ms']:.1f}", f"{row['min_ms']:.1f}", f"{row['times_as_fast_as_pytorch']:.2f}"]
+        cells = [f"{row['median_ms']:.1f}", f"{row['min_ms']:.1f}", f"{row['times_as_fast_as_pytorch']:.2f}x"]
         lines.append("| " + " | ".join([name, *cells, f"{row['share_of_peak']:.0%}"]) + " |")
     return "\n".join(lines)
 
@@ -296,7 +296,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
     arguments = parser.parse_args()
     if os.environ.get("FASTSR_ISA") and not arguments.dry:
-        parser.error("FASTSR_ISA is set: results are kept of what the processor does best; unset it or add --dry")
+        parser.error("FASTSR_ISA is set: results are for the processor's best instruction set; unset it or add --dry")
     file = results_file(machine.kind())
     absent = [name for name in ("openvino", "ncnn") if importlib.util.find_spec(name) is None]
     if absent:

@@ -1,4 +1,4 @@
-"""Upscale the shipped photo, and show a part of it beside bicubic: `python -m benchmarks.demo [PHOTO]`."""
+"""Enlarge the shipped photo, and show a part of it beside bicubic: `python -m benchmarks.demo [PHOTO]`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import fastsr
 from fastsr.network import catalog
 
 PHOTO = Path(__file__).parent / "assets" / "photo.jpg"
-PANEL = 640  # side of each half of the picture, pixels
+PANEL = 640  # side of each half of the comparison, pixels
 
 
-def side_by_side(low: Image.Image, high: Image.Image, left: float, top: float) -> Image.Image:
+def side_by_side(low: Image.Image, high: Image.Image, left: float, top: float, panel: int = PANEL) -> Image.Image:
     """The same square of both, at the result's own pixels: bicubic on the left, fastsr on the right.
 
-    `left` and `top` say where the square lies, as shares (0 to 1) of what room there is.
+    `left` and `top` say where the square lies, as shares (0 to 1) of the room there is; `panel` is its side in pixels.
     """
     scale = high.width / low.width
-    side = min(PANEL, *high.size)
+    side = min(panel, *high.size)
     x, y = round(left * (high.width - side)), round(top * (high.height - side))
     bicubic = low.resize(high.size, Image.Resampling.BICUBIC)
     canvas = Image.new("RGB", (2 * side + 8, side), "white")
@@ -52,12 +52,12 @@ def main() -> None:
 
     arguments.output.mkdir(parents=True, exist_ok=True)
     result = arguments.output / f"{arguments.photo.stem}-x{upscaler.scale}.png"
-    picture = arguments.output / "side-by-side.png"
+    comparison = arguments.output / "side-by-side.png"
     high.save(result)
-    side_by_side(low, high, 0.35, 0.35).save(picture)
+    side_by_side(low, high, 0.35, 0.35).save(comparison)
     print(f"{arguments.photo}: {low.width}x{low.height} -> {high.width}x{high.height} with {upscaler!r}")
     print(f"loading {loaded - start:.2f} s, upscaling {done - loaded:.2f} s")
-    print(f"result: {result}\nbicubic beside fastsr: {picture}")
+    print(f"result: {result}\nbicubic beside fastsr: {comparison}")
 
 
 if __name__ == "__main__":

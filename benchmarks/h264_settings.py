@@ -1,7 +1,7 @@
-"""What libx264's bytes being the same on every processor costs: `python -m benchmarks.h264_settings CLIP`.
+"""The cost of getting the same bytes from libx264 on every processor: `python -m benchmarks.h264_settings CLIP`.
 
 Frames of CLIP, enlarged twice by bicubic interpolation, are encoded with each setting in turns, round after round.
-Prints size and PSNR of the luma at several crf; frames a second (medians) at the crf that comes nearest to the PSNR
+Prints size and PSNR of the luma at several crf; frames per second (medians) at the crf that comes nearest to the PSNR
 that the first setting has; and the size at that PSNR, from the line through the two nearest; then the same for numbers
 of threads. Writes nothing.
 """

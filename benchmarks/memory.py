@@ -1,7 +1,7 @@
-"""What memory an upscaling takes beyond its input and output: `python -m benchmarks.memory [--models fast-x4 ...]`.
+"""Peak memory beyond input and output: `python -m benchmarks.memory [--models fast-x4 ...]`.
 
-Each case runs in a process of its own on one picture of noise and reads the kernel's high-water mark: peak resident
-memory, less what was resident before the call, less the result. The peers run the same weights on the whole picture, as
+Each case runs in a process of its own on one image of noise and reads the kernel's high-water mark: peak resident
+memory, less what was resident before the call, less the result. The peers run the same weights on the whole image, as
 they come, up to a size where that is reasonable. Writes benchmarks/results/memory.json; `--dry` only prints.
 """
 
@@ -35,7 +35,7 @@ def resident(key: str) -> int:
 
 
 def forget_peak() -> None:
-    """Let VmHWM begin again at VmRSS."""
+    """Reset VmHWM to VmRSS."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
@@ -62,7 +62,7 @@ def child(model: str, way: str, megapixels: float) -> None:
 
 
 def measure(model: str, way: str, megapixels: float) -> int | None:
-    """Bytes of one case; None when its process did not end well."""
+    """Bytes of one case; None when its process failed."""
     command = [sys.executable, "-m", "benchmarks.memory", "--child", model, way, str(megapixels)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return int(done.stdout) if done.returncode == 0 else None
@@ -70,7 +70,7 @@ def measure(model: str, way: str, megapixels: float) -> int | None:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown: a row per model and way, a column per size."""
-    lines = ["| input | " + " | ".join(f"{m:g} MP" for m in MEGAPIXELS) + " |", "|---|" + "---|" * len(MEGAPIXELS)]
+    lines = ["| input size | " + " | ".join(f"{m:g} MP" for m in MEGAPIXELS) + " |", "|---|" + "---|" * len(MEGAPIXELS)]
     for key in dict.fromkeys((row["model"], row["way"]) for row in rows):
         mine = {row["megapixels"]: row["bytes"] for row in rows if (row["model"], row["way"]) == key}
         cells = ["" if m not in mine else "failed" if mine[m] is None else f"{mine[m] / MIB:.0f}" for m in MEGAPIXELS]

@@ -74,7 +74,7 @@ def write(network: Graph, folder: Path) -> tuple[Path, Path]:
 
 
 def way(network: Graph, threads: int) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]:
-    """A network as the Python package of ncnn runs it, uint8 picture in and out."""
+    """A network as the Python package of ncnn runs it, uint8 image in and out."""
     ncnn: Any = importlib.import_module("ncnn")
     net = ncnn.Net()
     net.opt.num_threads = threads

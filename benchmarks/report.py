@@ -1,6 +1,7 @@
-"""README's tables and picture, from what was measured: `python -m benchmarks.report` (`--check` only compares).
+"""The tables and images of README.md and docs/benchmarks.md: `python -m benchmarks.report` (`--check` only compares).
 
-A table stands between `<!-- name -->` and `<!-- /name -->` and is made from benchmarks/results/*.json alone.
+A table stands between `<!-- name -->` and `<!-- /name -->` and is made from benchmarks/results/*.json alone. PAGES says
+which page has which tables.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,61 @@ from benchmarks import video as measured_video
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 README = ROOT / "README.md"
-PICTURE = ROOT / "docs" / "assets" / "side-by-side.png"
+BENCHMARKS = ROOT / "docs" / "benchmarks.md"
+COMPARISON = ROOT / "docs" / "assets" / "side-by-side.png"
 PLOT = ROOT / "docs" / "assets" / "quality-speed.png"
 
+SIZE = "480x270"  # of the image that every speed is measured on
 MEASURES = {"psnr": ("PSNR", 2), "ssim": ("SSIM", 4), "lpips": ("LPIPS", 3)}
+
+# The others in README's table, and the ways to run them of which the fastest counts.
+RIVALS = {
+    "PyTorch eager": ("PyTorch eager fp32, NHWC", "PyTorch eager fp32, NCHW"),
+    "ONNX Runtime": ("ONNX Runtime fp32",),
+    "OpenVINO": ("OpenVINO fp32",),
+}
+# Models that differ from a timed one in their weights alone take the same time.
+SAME_NETWORK = {"faces-x4": "fast-x4", "srresnet-x4": "srgan-x4", "photo-x4": "srgan-x4"}
+
+
+def models() -> str:
+    """README's table: a row per shipped model with its time, the time of others, and its quality, all in fp32."""
+    content, enlarged = engines()[shown_kind()], _read("upscalers.json")
+    timed = {result["model"]: result["rows"] for result in content["results"]}
+    rows = [r for r in _read("quality.json")["rows"] if (r["set"], r["precision"]) == (plot.SET, "fp32")]
+    made = []
+    for row in rows:
+        ways = timed.get(SAME_NETWORK.get(row["model"], row["model"]), {})
+        ours = ways["fastsr fp32"]["median_ms"] if ways else 0.0
+        cells = [_titled(row["model"], row["scale"]), f"{ours:.0f}" if ours else ""]
+        for names in RIVALS.values():
+            theirs = [ways[name]["median_ms"] for name in names if name in ways]
+            cells.append(f"{min(theirs) / ours:.1f}x" if theirs else "")
+        cells += [f"{row['psnr']:.2f}", f"{row['lpips']:.3f}"]
+        worse = enlarged["rows"].get(f"fastsr {row['model']}")
+        cells.append(f"{worse['damaged']['lpips']:.3f}" if worse else "")
+        made.append((-row["scale"], ours, "| " + " | ".join(cells) + " |"))
+    lines = [
+        f"| model | {SIZE} image, ms | vs {' | vs '.join(RIVALS)} | PSNR, dB | LPIPS | LPIPS, damaged input |",
+        "|---|---|" + "---|" * len(RIVALS) + "---|---|---|",
+        *(line for _, _, line in sorted(made, key=lambda row: row[:2])),
+    ]
+    note = (
+        f"All in fp32. 2.0x: the other one takes twice as long as fastsr; PyTorch runs in its faster memory layout. "
+        f"PSNR (higher is better) and LPIPS (lower is better, and closer to what people see) are on {plot.SET}; "
+        f"damaged input is {enlarged['damaged_set']} with blur, noise and JPEG artifacts. "
+    )
+    return "\n".join([*lines, "", note + _where(content)])
+
+
+def shown_kind() -> str:
+    """The kind of processor that README's table and plot show: the one on which other upscalers were measured too."""
+    kind: str = _read("upscalers.json")["machine"]["isa"]
+    return kind
+
+
+def _titled(model: str, scale: int) -> str:
+    return f"`{model}` x{scale}" if model == "bicubic" else f"`{model}`"
 
 
 def quality() -> str:
@@ -39,10 +92,9 @@ def quality() -> str:
         model, scale, precision = key
         mine = {r["set"]: r for r in rows if (r["model"], r["scale"], r["precision"]) == key}
         cells = [" / ".join(f"{mine[s][m]:.{MEASURES[m][1]}f}" for m in measures) for s in sets]
-        name = f"`{model}` x{scale}" if model == "bicubic" else f"`{model}`"
-        name += "" if precision == "fp32" else f", {precision}"
+        name = _titled(model, scale) + ("" if precision == "fp32" else f", {precision}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    note = "Measured through `fastsr.upscale` (fp32 where nothing else is said), PSNR and SSIM on the luma channel. "
+    note = "Measured through `fastsr.upscale`, in fp32 unless a row says otherwise; PSNR and SSIM on the luma. "
     return "\n".join([*lines, "", note + _where(content)])
 
 
@@ -67,15 +119,16 @@ def engines() -> dict[str, dict[str, Any]]:
 
 
 def cpu_engines() -> str:
-    """A table for each kind of processor."""
+    """A section for each kind of processor."""
     return "\n\n".join(engines_table(kind, content) for kind, content in engines().items())
 
 
 def engines_table(kind: str, content: dict[str, Any]) -> str:
-    """A row per model and precision: milliseconds, how many times faster than each peer, the share of the peak."""
+    """A row per model and precision: milliseconds, the share of the peak rate, how many times faster than each peer."""
     results = content["results"]
     peers = {k: v for k, v in PEERS.items() if any(k in result["rows"] for result in results)}
-    lines = [f"| 480x270, {kind} | fastsr, ms | of the peak | " + " | ".join(f"vs {p}" for p in peers.values()) + " |"]
+    lines = [f"### {kind}: {content['machine']['processor']}", ""]
+    lines.append(f"| {SIZE} | fastsr, ms | of peak rate | " + " | ".join(f"vs {p}" for p in peers.values()) + " |")
     lines.append("|---|---|---|" + "---|" * len(peers))
     for result in results:
         for precision in ("fp32", "bf16", "int8"):
@@ -89,46 +142,44 @@ def engines_table(kind: str, content: dict[str, Any]) -> str:
             cells = [f"{ours['median_ms']:.0f}", f"{ours['share_of_peak']:.0%}", *ratios]
             lines.append(f"| {name} | " + " | ".join(cells) + " |")
     left_out = sorted({f"{way} ({r['model']})" for r in results for way in r.get("excluded", {})})
-    apart = f" Not timed, because its picture differs: {', '.join(left_out)}." if left_out else ""
-    ended = sorted({f"{way} ({r['model']})" for r in results for way in r.get("ended", {})})
-    apart += f" Ended before it had made a picture: {', '.join(ended)}." if ended else ""
+    apart = f" Not timed, because its output differs: {', '.join(left_out)}." if left_out else ""
+    crashed = sorted({f"{way} ({r['model']})" for r in results for way in r.get("ended", {})})
+    apart += f" Crashed: {', '.join(crashed)}." if crashed else ""
     absent = f" Not installed: {', '.join(content['absent'])}." if content["absent"] else ""
-    rounds = " or ".join(str(n) for n in sorted({result["rounds"] for result in results}, reverse=True))
-    note = (
-        f"Medians of {rounds} interleaved rounds, from pixels to pixels; the peak is the rate of multiplications and "
-    )
-    note += f"additions in registers at the same precision, which Winograd's fewer ones exceed.{absent}{apart} "
+    rounds = sorted(result["rounds"] for result in results)
+    spread = f"{rounds[0]}" if rounds[0] == rounds[-1] else f"{rounds[0]} to {rounds[-1]}"
+    note = f"Medians of {spread} interleaved rounds, from pixels to pixels.{absent}{apart} "
     return "\n".join([*lines, "", note + _where(content)])
 
 
 def upscalers() -> str:
-    """A row per way to enlarge a picture: how long it takes, what it scores."""
+    """A row per way to enlarge an image: how long it takes, what it scores."""
     content = _read("upscalers.json")
     absent = f"Left out: {'; '.join(content['absent'])}. " if content["absent"] else ""
-    worse = f"; damaged: {content['damage']}" if "damage" in content else ""
-    note = f"Enlarged four times on the CPU; input made small by antialiased bicubic{worse}. {absent}"
+    worse = f"Damaged input is made worse by `{content['damage']}`. " if "damage" in content else ""
+    note = f"Enlarged four times on the CPU. The input was made small by antialiased bicubic. {worse}{absent}"
     return "\n".join([measured_upscalers.table(content), "", note + _where(content)])
 
 
 def memory() -> str:
-    """A row per model and way: MiB beyond input and output."""
+    """A row per model and way: peak memory beyond input and output."""
     content = _read("memory.json")
-    note = "MiB at the peak, beyond the input and the output, by size of the input. "
+    note = "Peak memory beyond input and output, in MiB, by size of the input. "
     return "\n".join([measured_memory.table(content["rows"]), "", note + _where(content)])
 
 
 def startup() -> str:
-    """A row per way: before the first picture, and what lies on the disk."""
+    """A row per way: time to import, time to the first image, and size on disk."""
     content = _read("startup.json")
-    lines = ["| | import, ms | start to first picture, ms | installed, MB |", "|---|---|---|---|"]
+    lines = ["| | import, ms | start to first image, ms | installed, MB |", "|---|---|---|---|"]
     for way, row in content["rows"].items():
-        lines.append(f"| {way} | {row['import_ms']} | {row['first_picture_ms']} | {row['installed_mb']:.0f} |")
-    note = f"Medians of {content['rounds']} rounds, one 480x270 picture with `{content['model']}`. "
+        lines.append(f"| {way} | {row['import_ms']} | {row['first_image_ms']} | {row['installed_mb']:.0f} |")
+    note = f"Medians of {content['rounds']} rounds, one {SIZE} image with `{content['model']}`. "
     return "\n".join([*lines, "", note + _where(content)])
 
 
 def video() -> str:
-    """Frames a second from file to file, of each way and of our stages alone."""
+    """Frames per second from file to file, of each way and of our stages alone."""
     content = _read("video.json")
     (result,) = content["results"]
     note = f"{result['frames']} frames, medians of {content['rounds']} rounds. "
@@ -143,33 +194,41 @@ def _read(name: str) -> dict[str, Any]:
 def _where(content: dict[str, Any]) -> str:
     m = content["machine"]
     packages = ", ".join(f"{k} {v}" for k, v in m["packages"].items() if k in ("onnxruntime", "torch", "numpy"))
-    return f"Machine: {m['processor']}, {m['threads']} threads, {m['isa']}; Python {m['python']}, {packages}."
+    threads = f"{m['threads']} thread{'' if m['threads'] == 1 else 's'}"
+    return f"Machine: {m['processor']}, {threads}, {m['isa']}; Python {m['python']}, {packages}; commit {m['commit']}."
 
 
-TABLES = {
-    "quality": quality,
-    "cpu-engines": cpu_engines,
-    "upscalers": upscalers,
-    "memory": memory,
-    "startup": startup,
-    "video": video,
-    "ops": ops,
+PAGES: dict[Path, dict[str, Callable[[], str]]] = {
+    README: {"models": models},
+    BENCHMARKS: {
+        "quality": quality,
+        "cpu-engines": cpu_engines,
+        "memory": memory,
+        "startup": startup,
+        "video": video,
+        "ops": ops,
+        "upscalers": upscalers,
+    },
 }
+MARK = re.compile(r"<!-- (/?[\w-]+) -->")
 
 
-def rendered(text: str) -> str:
-    """`text` with every table made anew."""
-    for name, make in TABLES.items():
+def rendered(page: Path) -> str:
+    """The text of `page` with every table regenerated. Raises SystemExit where marks are missing or unknown."""
+    text, tables = page.read_text(), PAGES[page]
+    found, wanted = MARK.findall(text), [mark for name in tables for mark in (name, f"/{name}")]
+    if sorted(found) != sorted(wanted):
+        wrong = ", ".join(f"<!-- {mark} -->" for mark in sorted({*found} ^ {*wanted})) or "one of them twice"
+        raise SystemExit(f"{page.name} needs each mark of its tables once and no other; look at {wrong}")
+    for name, make in tables.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise SystemExit(f"README.md has no place for the table {name!r}")
         block = make()
         text = pattern.sub(lambda m, block=block: f"{m[1]}{block}\n{m[2]}", text)  # type: ignore[misc]
     return text
 
 
-def picture() -> None:
-    """The demo's comparison, for README."""
+def comparison() -> None:
+    """A part of the demo's photograph beside bicubic, for README, at the size at which README shows it."""
     from PIL import Image
 
     import fastsr
@@ -177,25 +236,26 @@ def picture() -> None:
 
     with Image.open(PHOTO) as image:
         low = image.convert("RGB")
-    PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    side_by_side(low, fastsr.upscale(low, scale=4), 0.35, 0.35).save(PICTURE, optimize=True)
+    made = side_by_side(low, fastsr.upscale(low, scale=4), 0.66, 0.1, panel=416)
+    COMPARISON.parent.mkdir(parents=True, exist_ok=True)
+    made.save(COMPARISON, optimize=True)
 
 
 def main() -> int:
-    """Write README's tables and picture, or compare."""
+    """Write the tables and the images, or compare the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="exit 1 when README differs from the results")
+    parser.add_argument("--check", action="store_true", help="exit 1 when a page differs from the results")
     check = parser.parse_args().check
-    text = README.read_text()
-    made = rendered(text)
+    made = {page: rendered(page) for page in PAGES}
     if check:
-        if made != text:
-            print("README.md differs from benchmarks/results; run: python -m benchmarks.report", file=sys.stderr)
-        return int(made != text)
-    README.write_text(made)
-    picture()
-    filters = _read("upscalers.json")
-    plot.draw(_read("quality.json"), engines()[filters["machine"]["isa"]], filters, PLOT)
+        stale = [page.relative_to(ROOT) for page, text in made.items() if text != page.read_text()]
+        for page in stale:
+            print(f"{page} differs from benchmarks/results; run: python -m benchmarks.report", file=sys.stderr)
+        return int(bool(stale))
+    for page, text in made.items():
+        page.write_text(text)
+    comparison()
+    plot.draw(_read("quality.json"), engines()[shown_kind()], _read("upscalers.json"), PLOT)
     return 0
 
 

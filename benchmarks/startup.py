@@ -1,9 +1,9 @@
-"""What it takes before the first picture: `python -m benchmarks.startup`.
+"""Startup time: `python -m benchmarks.startup`.
 
-Each way enlarges one 480x270 picture with fast-x4 in a process of its own, timed from outside: import alone, and
-import, load and first call together. The peers are the least that a user could write, with weights that lie ready for
-them. Also the installed size of each way with all that it depends on, from the files that the packages list.
-Ways take turns. Writes benchmarks/results/startup.json; `--dry` only prints.
+Each way enlarges one 480x270 image with fast-x4 in a process of its own, timed from outside: import alone, and import,
+load and first call together. The peers are the least that a user could write, with weights ready for them to read.
+Also the installed size of each way with all its dependencies, from the files that the packages list. Ways take turns.
+Writes benchmarks/results/startup.json; `--dry` only prints.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from fastsr.network import catalog, onnx_reader
 
 RESULTS = Path(__file__).parent / "results" / "startup.json"
 MODEL = "fast-x4"
-PICTURE = "np.zeros((270, 480, 3), np.uint8)"
-FASTSR = f"fastsr.upscale({PICTURE}, model='{MODEL}', device='cpu', precision='fp32')"
+IMAGE = "np.zeros((270, 480, 3), np.uint8)"
+FASTSR = f"fastsr.upscale({IMAGE}, model='{MODEL}', device='cpu', precision='fp32')"
 ONNX_RUNTIME = f"""
 made = onnxruntime.InferenceSession(sys.argv[1])
-x = {PICTURE}.transpose(2, 0, 1)[None].astype(np.float32) / 255
+x = {IMAGE}.transpose(2, 0, 1)[None].astype(np.float32) / 255
 y = made.run(None, {{made.get_inputs()[0].name: x}})[0][0]
 y = np.rint(y.clip(0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)
 """
 PYTORCH = f"""
 weights = np.load(sys.argv[2])
 with torch.inference_mode():
-    x = torch.from_numpy({PICTURE}).permute(2, 0, 1)[None].float() / 255
+    x = torch.from_numpy({IMAGE}).permute(2, 0, 1)[None].float() / 255
     y = x.contiguous(memory_format=torch.channels_last)
     for i in range(len(weights) // 3):
         y = torch.nn.functional.conv2d(y, *(torch.from_numpy(weights[f"{{k}}{{i}}"]) for k in "wb"), padding=1)
@@ -56,7 +56,7 @@ WAYS = {
 
 
 def seconds(code: str, *arguments: str) -> float:
-    """How long a Python process takes for `code`, its own start included."""
+    """How long a Python process takes for `code`, its own startup included."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begun
@@ -119,7 +119,7 @@ def measure(rounds: int) -> dict[str, dict[str, float]]:
     return {
         name: {
             "import_ms": round((statistics.median(imports[name]) - start) * 1e3),
-            "first_picture_ms": round(statistics.median(firsts[name]) * 1e3),
+            "first_image_ms": round(statistics.median(firsts[name]) * 1e3),
             "installed_mb": round(installed(roots) / 1e6, 1),
         }
         for name, (_, _, roots) in WAYS.items()

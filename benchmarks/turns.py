@@ -13,11 +13,11 @@ import numpy.typing as npt
 Frame = npt.NDArray[np.uint8]
 Way = Callable[[Frame], Frame]
 
-PAUSE = 0.25  # seconds between two ways: a runtime's threads look about for work that long before they sleep
+PAUSE = 0.25  # seconds between two ways: a runtime's threads spin for up to that long before they sleep
 
 
 def frame(height: int = 270, width: int = 480) -> Frame:
-    """A picture with edges, slopes and noise, always the same."""
+    """An image with edges, slopes and noise, always the same."""
     random = np.random.default_rng(0)
     y, x = np.mgrid[0:height, 0:width] / 40
     waves = [
@@ -27,11 +27,11 @@ def frame(height: int = 270, width: int = 480) -> Frame:
 
 
 class Ended(RuntimeError):
-    """The process of a way ended by itself, as one does that is refused memory."""
+    """The process of a way ended by itself: it crashed or was killed."""
 
 
 class Runner:
-    """One way in a process of its own, so that the threads of one runtime are never in another's way."""
+    """One way in a process of its own, so that the threads of one runtime never compete with another's."""
 
     def __init__(self, make: Callable[..., Way], *arguments: Any) -> None:
         """`make(*arguments)` is called there; both travel by pickle."""
@@ -41,10 +41,10 @@ class Runner:
         self._process.start()
         theirs.close()
 
-    def picture(self) -> npt.NDArray[np.int64]:
+    def output(self) -> npt.NDArray[np.int64]:
         """What it makes of the frame. Raises Ended."""
         try:
-            self._pipe.send("picture")
+            self._pipe.send("output")
             made: npt.NDArray[np.int64] = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join()

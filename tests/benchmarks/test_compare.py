@@ -1,4 +1,4 @@
-"""The page on which pictures are judged blind."""
+"""The page on which images are judged blind."""
 
 import json
 import re

@@ -84,28 +84,29 @@ def test_ncnns_files_name_every_tensor_once(network, tmp_path):
     assert binary.stat().st_size == sum(sizes[n.op](n) for n in network.nodes if n.op in sizes)
 
 
-def test_ways_that_part_from_ours_are_found():
+def test_ways_whose_output_differs_are_found():
     frame = FRAME.astype(int)
     made = {"fastsr fp32": frame, "close": frame ^ 1, "off": 255 - frame, "fastsr int8": frame, "near int8": frame ^ 8}
     assert list(cpu_engines.differing(made)) == ["off"]
 
 
 def test_the_plot_pairs_speed_with_the_quality_of_the_same_precision():
-    rows = [("m", "fp32", 27.0), ("m", "int8", 26.9)]
-    quality = {"rows": [{"model": m, "precision": p, "psnr": v, "set": "BSD100", "scale": 4} for m, p, v in rows]}
-    timed = {"fastsr fp32": 100, "fastsr int8": 50, "PyTorch eager fp32, NCHW": 400, "OpenVINO int8 QDQ": 80}
+    rows = [("m", "fp32", 0.31), ("m", "int8", 0.32)]
+    quality = {"rows": [{"model": m, "precision": p, "lpips": v, "set": "BSD100", "scale": 4} for m, p, v in rows]}
+    timed = {"fastsr int8": 50, "fastsr fp32": 100, "fastsr bf16": 10, "PyTorch eager fp32, NCHW": 400}
+    timed |= {"PyTorch eager fp32, NHWC": 200, "OpenVINO fp32": 125, "OpenVINO int8 QDQ": 80}
     engines = {"results": [{"model": "m", "rows": {way: {"median_ms": ms} for way, ms in timed.items()}}]}
-    assert plot.points(quality, engines) == [
-        ("m", "fastsr fp32", 10.0, 27.0),
-        ("m", "fastsr int8", 20.0, 26.9),
-        ("m", "OpenVINO int8 QDQ", 12.5, 26.9),
-    ]
+    assert plot.points(quality, engines) == {
+        ("m", "fastsr"): (20.0, 0.32),  # int8 is the fastest of those whose quality is known
+        ("m", "PyTorch"): (5.0, 0.31),
+        ("m", "OpenVINO"): (12.5, 0.32),
+    }
 
 
 def test_the_plots_filters_are_those_measured_on_its_set():
-    rows = {"OpenCV cubic": {"median_ms": 4, "psnr": 25.9}, "realesrgan-x4plus": {"median_ms": 9e4, "psnr": 23.0}}
-    assert plot.filters({"set": "BSD100", "rows": rows}) == [("OpenCV cubic", 250.0, 25.9)]
-    assert plot.filters({"set": "Set5", "rows": rows}) == []
+    rows = {"OpenCV cubic": {"median_ms": 4, "lpips": 0.5}, "realesrgan-x4plus": {"median_ms": 9e4, "lpips": 0.3}}
+    assert plot.filters({"set": "BSD100", "rows": rows}) == {"OpenCV cubic": (250.0, 0.5)}
+    assert plot.filters({"set": "Set5", "rows": rows}) == {}
 
 
 def test_upscalers_name_what_is_missing(monkeypatch):
@@ -140,7 +141,7 @@ def slow_way(milliseconds):
 
 def test_ways_take_turns_and_are_timed():
     runners = {name: turns.Runner(slow_way, ms) for name, ms in (("a", 20), ("b", 60))}
-    assert (runners["a"].picture() == turns.frame()).all()
+    assert (runners["a"].output() == turns.frame()).all()
     rounds = []
     times = turns.interleaved(runners, 5, 0, lambda: rounds.append(1))
     assert len(rounds) == 3  # patience is over at once

@@ -1,6 +1,7 @@
-"""README says what was measured."""
+"""README and docs/benchmarks.md say what was measured."""
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -9,27 +10,90 @@ from PIL import Image
 
 from benchmarks import cpu_engines, report
 from benchmarks.demo import side_by_side
-from fastsr import _core
+from fastsr import _core, catalog, graph
 
 
-def test_readme_agrees_with_the_results():
-    text = report.README.read_text()
-    assert report.rendered(text) == text
+@pytest.mark.parametrize("page", report.PAGES, ids=lambda page: page.name)
+def test_pages_agree_with_the_results(page):
+    assert report.rendered(page) == page.read_text()
+
+
+@pytest.fixture
+def pages(tmp_path, monkeypatch):
+    """Two pages with a table each."""
+    made = {tmp_path / "a.md": {"one": lambda: "| 1 |"}, tmp_path / "b.md": {"two": lambda: "| 2 |"}}
+    for page, tables in made.items():
+        page.write_text("\n".join(f"Text.\n\n<!-- {name} -->\nold\n<!-- /{name} -->\n" for name in tables))
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    monkeypatch.setattr(report, "PAGES", made)
+    monkeypatch.setattr(report, "comparison", lambda: None)
+    monkeypatch.setattr(report.plot, "draw", lambda *_: None)
+    return list(made)
+
+
+def test_every_page_is_written_and_compared(pages, monkeypatch, capsys):
+    first, second = pages
+    monkeypatch.setattr(sys, "argv", ["report"])
+    assert report.main() == 0
+    assert first.read_text() == "Text.\n\n<!-- one -->\n| 1 |\n<!-- /one -->\n"
+    monkeypatch.setattr(sys, "argv", ["report", "--check"])
+    assert report.main() == 0
+    second.write_text(second.read_text().replace("| 2 |", "| 3 |"))
+    assert report.main() == 1
+    assert capsys.readouterr().err == "b.md differs from benchmarks/results; run: python -m benchmarks.report\n"
+    assert "| 3 |" in second.read_text()
+
+
+@pytest.mark.parametrize(
+    ("marks", "named"),
+    [
+        ("<!-- one -->\n", "<!-- /one -->"),
+        ("<!-- one -->\n<!-- /one -->\n<!-- three -->\n", "<!-- three -->"),
+        ("<!-- one -->\n<!-- /one -->\n" * 2, "twice"),
+    ],
+)
+def test_marks_that_fit_no_table_are_named(pages, marks, named):
+    pages[0].write_text(marks)
+    with pytest.raises(SystemExit, match=re.escape(named)):
+        report.rendered(pages[0])
+
+
+def architecture(model):
+    """Operators, attributes and sizes of weights: all that time depends on."""
+    network = graph.read(catalog.find(model))
+    return [
+        (node.op, node.attributes, [network.weights[name].shape for name in node.inputs if name in network.weights])
+        for node in network.nodes
+    ]
+
+
+@pytest.mark.parametrize(("model", "timed"), report.SAME_NETWORK.items())
+def test_models_that_share_a_time_share_a_network(model, timed):
+    assert architecture(model) == architecture(timed)
+
+
+def test_readmes_table_has_every_shipped_model():
+    import fastsr
+
+    named = re.findall(r"^\| `(\S+)` \|", report.models(), re.MULTILINE)
+    assert sorted(named) == sorted(fastsr.models())
 
 
 def test_each_kind_of_processor_has_its_table(tmp_path, monkeypatch):
     rows = {"fastsr fp32": {"median_ms": 20, "share_of_peak": 2.13}, "OpenVINO bf16": {"median_ms": 50}}
     for kind, processor in (("avx2", "one"), ("avx512bf16", "another")):
-        described = {"processor": processor, "threads": 2, "isa": kind, "python": "3.11", "packages": {}}
-        result = {"model": "fast-x4", "rounds": 3, "rows": rows}
+        described = {"processor": processor, "threads": 2, "isa": kind, "python": "3.11", "packages": {}, "commit": "c"}
+        result = {"model": "fast-x4", "rounds": 3, "rows": rows, "ended": {"ncnn fp32": "status -11"}}
         content = {"machine": described, "absent": [], "results": [result]}
         (tmp_path / f"cpu-engines-{kind}.json").write_text(json.dumps(content))
     monkeypatch.setattr(report, "RESULTS", tmp_path)
-    first, second = report.cpu_engines().split("\n\n| ")
-    assert "480x270, avx2 " in first
+    first, second = report.cpu_engines().split("\n\n### ")
+    assert first.startswith("### avx2: one\n")
     assert "Machine: one, 2 threads, avx2" in first
-    assert "480x270, avx512bf16 | fastsr, ms | of the peak | vs OpenVINO bf16 |" in second
+    assert second.startswith("avx512bf16: another\n")
+    assert "| 480x270 | fastsr, ms | of peak rate | vs OpenVINO bf16 |" in second
     assert "| `fast-x4`, fp32 | 20 | 213% | 2.5x |" in second
+    assert "Crashed: ncnn fp32 (fast-x4)." in second
 
 
 def test_results_are_kept_by_kind_of_processor(tmp_path, monkeypatch):
@@ -65,3 +129,4 @@ def test_side_by_side_shows_the_same_place():
     made = np.asarray(side_by_side(low, high, 0.5, 0.5))
     assert made.shape == (200, 408, 3)
     np.testing.assert_array_equal(made[:170, :200], made[:170, 208:])
+    assert side_by_side(low, high, 0.5, 0.5, panel=100).size == (208, 100)

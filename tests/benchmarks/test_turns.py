@@ -18,7 +18,7 @@ def dying():
 
 def test_ways_run_in_processes_of_their_own():
     runner = Runner(half)
-    assert np.array_equal(runner.picture(), frame() // 2)
+    assert np.array_equal(runner.output(), frame() // 2)
     called = []
     times = interleaved({"half": runner}, 3, 60, lambda: called.append(1))
     assert len(times["half"]) == len(called) == 3
@@ -27,4 +27,4 @@ def test_ways_run_in_processes_of_their_own():
 
 def test_a_process_that_ends_is_told():
     with pytest.raises(Ended, match="status 7"):
-        Runner(dying).picture()
+        Runner(dying).output()
