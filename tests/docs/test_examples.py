@@ -30,7 +30,7 @@ OUTPUTS = {"-o", "--output", "--out", "--json", "--strips"}
 TINY = ["steps=1", "compile=false", "data.batch=1", "data.crop=32", "data.holdout=1"]
 ON_GPU = 'device="cuda"'
 
-FILMS = ("film.mp4", "in.mp4", "in.mkv", "films/one.mkv")
+VIDEOS = ("video.mp4", "in.mp4", "in.mkv", "videos/one.mkv")
 SETS = ("photos", "my-photos", "faces", "Set5", "BSD100")
 SCRIPTS = {
     "decoder": "exec cat decoded.y4m",
@@ -53,14 +53,14 @@ def samples(tmp_path_factory):
             side = 16 if name == "photos" else 128  # `training prepare` leaves smaller ones out
             for number in range(2):
                 image.crop((0, side * number, side, side * number + side)).save(here / name / f"{number}.png")
-    for name in FILMS:
+    for name in VIDEOS:
         (here / name).parent.mkdir(exist_ok=True)
         video_samples.video(here / name, frames=4, sound=True)
     (here / "frames").mkdir()
     for number in range(1, 4):
         Image.fromarray(video_samples.picture(number)).save(here / "frames" / f"{number:05d}.png")
-    picture = bytes(48 * 32 * 3 // 2)
-    (here / "decoded.y4m").write_bytes(b"YUV4MPEG2 W48 H32 F25:1 C420\n" + 3 * (b"FRAME\n" + picture))
+    frame = b"FRAME\n" + bytes(48 * 32 * 3 // 2)
+    (here / "decoded.y4m").write_bytes(b"YUV4MPEG2 W48 H32 F25:1 C420\n" + 3 * frame)
     shutil.copy(catalog.find("fast-x4"), here / "fast-x4.onnx")
     (here / "bin").mkdir()
     for name, script in SCRIPTS.items():

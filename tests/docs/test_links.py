@@ -1,4 +1,4 @@
-"""Links and pictures of README.md and docs/*.md lead somewhere."""
+"""Links and images of README.md and docs/*.md lead somewhere."""
 
 import re
 
@@ -26,6 +26,6 @@ def test_links(page):
         assert not anchor or anchor in anchors(target), f"{link}: no such heading"
 
 
-def test_pictures_are_shown_somewhere():
+def test_images_are_shown_somewhere():
     text = "\n".join(page.read_text() for page in PAGES)
     assert [p.name for p in (ROOT / "docs" / "assets").iterdir() if f"assets/{p.name}" not in text] == []
