@@ -29,12 +29,12 @@ format: $(VENV)/development
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 
-# The reference of the public names, out of their docstrings, as build/docs/index.html.
+# The reference of the public names, from their docstrings, as build/docs/index.html.
 docs: $(VENV)/development
 	$(BIN)/python -W error -m pdoc --docformat google --no-show-source --output-directory build/docs fastsr
 
-# Everything that a CPU can measure. DATA=FOLDER of test sets (Set5/, BSD100/, faces/) and WEIGHTS=FOLDER (LPIPS) add
-# quality and other upscalers.
+# Measures everything that a CPU can, and writes the tables of README and docs/benchmarks.md. DATA=FOLDER of test sets
+# (Set5/, BSD100/, faces/) and WEIGHTS=FOLDER (LPIPS) add quality and other upscalers.
 bench: $(VENV)/development
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	$(BIN)/python -m benchmarks.ops
@@ -48,7 +48,7 @@ ifneq ($(DATA),)
 endif
 	$(BIN)/python -m benchmarks.report
 
-# Goes on with whatever training is due (training/runs.toml); it may be killed at any time. PHOTOGRAPHS=FOLDERS to learn
+# Continues the training that is due (training/runs.toml); it may be killed at any time. PHOTOGRAPHS=FOLDERS to learn
 # from, WEIGHTS=FOLDER of VGG19 and LPIPS, STATE=FOLDER where runs are kept, THREADS=1 beside other work.
 PHOTOGRAPHS ?= ../shared/data/train ../shared/data/faces/train
 STATE ?= $(HOME)/.cache/fastsr-training
