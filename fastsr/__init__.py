@@ -5,13 +5,17 @@ ships. `fastsr.ops` holds the kernels alone. Every error that a user can cause i
 """
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+from fastsr.former_names import Finder
 
 if TYPE_CHECKING:
     from fastsr import ops
     from fastsr.errors import EngineError, FastsrError, ImageError, ModelError, VideoError
+    from fastsr.loading import load, upscale
     from fastsr.network.catalog import Model, models
-    from fastsr.upscaler import Upscaler, load, upscale
+    from fastsr.upscaler import Upscaler
     from fastsr.video.upscale import upscale_video
 
 __version__ = "0.1.0"
@@ -35,9 +39,13 @@ __all__ = [
 _MODULES = {
     **dict.fromkeys(("Model", "models"), "fastsr.network.catalog"),
     **dict.fromkeys(("EngineError", "FastsrError", "ImageError", "ModelError", "VideoError"), "fastsr.errors"),
-    **dict.fromkeys(("Upscaler", "load", "upscale"), "fastsr.upscaler"),
+    **dict.fromkeys(("load", "upscale"), "fastsr.loading"),
+    "Upscaler": "fastsr.upscaler",
     "upscale_video": "fastsr.video.upscale",
 }
+
+
+sys.meta_path.append(Finder())
 
 
 def __getattr__(name: str) -> Any:

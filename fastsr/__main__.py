@@ -2,6 +2,6 @@
 
 import sys
 
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 
 sys.exit(main())

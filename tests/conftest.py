@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(config, items):
     reason = _no_gpu()
     if reason is not None:
         for item in items:
-            if "gpu" in item.keywords:
+            if item.get_closest_marker("gpu"):  # not by keyword: folders are keywords too
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 

@@ -19,7 +19,7 @@ from fastsr.errors import EngineError, FastsrError, ImageError, ModelError
 from fastsr.images import resample
 from fastsr.images.alpha import bleed
 from fastsr.network import catalog
-from fastsr.upscaler import output_size
+from fastsr.output_size import output_size
 
 
 @pytest.fixture(scope="module")

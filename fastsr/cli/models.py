@@ -9,7 +9,8 @@ import warnings
 import fastsr
 from fastsr.cli.console import say
 from fastsr.errors import FastsrError
-from fastsr.upscaler import Upscaler, default_model
+from fastsr.output_size import default_model
+from fastsr.upscaler import Upscaler
 
 
 class StopError(FastsrError):

@@ -8,26 +8,26 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from fastsr.engines.protocol import Engine, Pixels, Progress
+from fastsr.engines.protocol import GpuEngine, Pixels, Progress
 
 
 class UpgradingEngine:
     """An engine that is `first` until `build` has made another; if that fails, it stays, and says so once."""
 
-    def __init__(self, first: Engine, build: Callable[[], Engine]) -> None:
+    def __init__(self, first: GpuEngine, build: Callable[[], GpuEngine]) -> None:
         self._current = first
         self._lock = threading.Lock()
-        self._built: concurrent.futures.Future[Engine] = concurrent.futures.Future()
+        self._built: concurrent.futures.Future[GpuEngine] = concurrent.futures.Future()
         # No daemon: a process may not end around a thread inside TensorRT, whose build stops by itself then.
         threading.Thread(target=self._work, args=(build,), name="fastsr-build").start()
 
-    def _work(self, build: Callable[[], Engine]) -> None:
+    def _work(self, build: Callable[[], GpuEngine]) -> None:
         try:
             self._built.set_result(build())
         except BaseException as error:
             self._built.set_exception(error)
 
-    def current(self) -> Engine:
+    def current(self) -> GpuEngine:
         """The engine that serves now."""
         with self._lock:
             if self._built.done() and not self._built.cancelled():
@@ -52,7 +52,7 @@ class UpgradingEngine:
     @property
     def gpu(self) -> int:
         """See `FrameEngine.gpu`; both engines are on the same."""
-        return self.current().gpu  # type: ignore[attr-defined,no-any-return]
+        return self.current().gpu
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
@@ -63,9 +63,9 @@ class UpgradingEngine:
         source = iter(frames)
         for first in source:
             engine = self.current()
-            yield from engine.stream(self._while_serving(engine, first, source))  # type: ignore[attr-defined]
+            yield from engine.stream(self._while_serving(engine, first, source))
 
-    def _while_serving(self, engine: Engine, first: Pixels, source: Iterator[Pixels]) -> Iterator[Pixels]:
+    def _while_serving(self, engine: GpuEngine, first: Pixels, source: Iterator[Pixels]) -> Iterator[Pixels]:
         yield first
         while self.current() is engine:
             try:
@@ -75,4 +75,4 @@ class UpgradingEngine:
 
     def run_on_device(self, frame: Any, shape: tuple[int, int, int], out: Any, stream: Any) -> None:
         """See `FrameEngine.run_on_device`."""
-        self.current().run_on_device(frame, shape, out, stream)  # type: ignore[attr-defined]
+        self.current().run_on_device(frame, shape, out, stream)

@@ -57,3 +57,7 @@ class DeviceEngine(Engine, Protocol):
     def run_on_device(self, frame: Any, shape: tuple[int, int, int], out: Any, stream: Any) -> None:
         """Enlarge `frame`, an H x W x C device array, into `out`, in order on `stream`; the host does not wait."""
         ...
+
+
+class GpuEngine(StreamingEngine, DeviceEngine, Protocol):
+    """What all engines on a GPU offer."""

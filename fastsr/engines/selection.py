@@ -6,13 +6,14 @@ import functools
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from fastsr import environment
 from fastsr.engines.gpu import discovery
 from fastsr.engines.precision_probe import probe
-from fastsr.engines.protocol import DEVICES, PRECISIONS, Engine
+from fastsr.engines.protocol import DEVICES, PRECISIONS, Engine, GpuEngine
 from fastsr.engines.registry import REGISTRY, EngineSpec, current_name
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
@@ -81,7 +82,7 @@ def _on_cpu(graph: Graph, precision: str) -> EngineSpec:
     return other
 
 
-def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> Engine:
+def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> GpuEngine:
     """The first engine that serves the GPU; what is missing for a better one is said once."""
     reasons: list[str] = []
     best, *others = ON_GPU
@@ -93,14 +94,14 @@ def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> Engin
         except EngineError:
             reasons.clear()  # nothing can serve meanwhile
         else:
-            return UpgradingEngine(first, lambda: _build_with_fallback(REGISTRY[best], graph, "cuda", precision, tile))
+            return UpgradingEngine(first, lambda: _gpu_engine(best, graph, precision, tile))
     return _first(ON_GPU, graph, precision, tile, reasons)
 
 
-def _first(names: Iterable[str], graph: Graph, precision: str, tile: int | None, reasons: list[str]) -> Engine:
+def _first(names: Iterable[str], graph: Graph, precision: str, tile: int | None, reasons: list[str]) -> GpuEngine:
     for name in names:
         try:
-            made = _build_with_fallback(REGISTRY[name], graph, "cuda", precision, tile)
+            made = _gpu_engine(name, graph, precision, tile)
         except (EngineError, ModelError) as error:
             reasons.append(str(error))
             continue
@@ -108,6 +109,10 @@ def _first(names: Iterable[str], graph: Graph, precision: str, tile: int | None,
             _say_once(f"the {name} engine is used: {'; '.join(reasons)}")
         return made
     raise EngineError("; ".join(reasons))
+
+
+def _gpu_engine(name: str, graph: Graph, precision: str, tile: int | None) -> GpuEngine:
+    return cast(GpuEngine, _build_with_fallback(REGISTRY[name], graph, "cuda", precision, tile))
 
 
 def _gpu_first(spec: EngineSpec) -> str:

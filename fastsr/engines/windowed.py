@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastsr import ops
+from fastsr.engines.memory_errors import out_of_memory
 from fastsr.engines.protocol import Pixels, Progress
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
 from fastsr.tiling.windows import Windows
 
 
-def out_of_memory(path: Path, pixels: Pixels, remedy: str) -> str:
-    """What to say when memory runs out on H x W x C pixels."""
-    return f"{path}: memory ran out on {pixels.shape[1]}x{pixels.shape[0]} pixels; {remedy}"
-
-
-class WindowedEngine(Windows, ABC):
+class WindowedEngine(ABC):
     """Runs window by window; subclasses run one batch."""
 
     name: str
 
     def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
         """`tile`: see `Windows`."""
-        super().__init__(graph, tile)
-        self.precision = precision
+        self.graph, self.precision = graph, precision
+        self.windows = Windows(graph, tile)
 
     @abstractmethod
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
@@ -43,14 +38,18 @@ class WindowedEngine(Windows, ABC):
             raise EngineError(out_of_memory(self.graph.path, pixels, self._remedy(*pixels.shape[:2]))) from None
 
     def _remedy(self, height: int, width: int) -> str:
-        if self.graph.radius is None or self.graph.fixed_size is not None or max(height, width) <= self.smallest:
-            return "free some, or take a smaller picture"
-        return f"try a smaller tile (at least {self.smallest}) or a smaller picture"
+        if (
+            self.graph.radius is None
+            or self.graph.fixed_size is not None
+            or max(height, width) <= self.windows.smallest
+        ):
+            return "free some, or take a smaller image"
+        return f"try a smaller tile (at least {self.windows.smallest}) or a smaller image"
 
     def _run(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         height, width, channels = pixels.shape
         scale = self.graph.scale
-        plan = self.plan(height, width)
+        plan = self.windows.plan(height, width)
         windows = plan.windows()
         windows[:, 4] = np.minimum(windows[:, 4], height)  # rows and columns that only alignment added are dropped
         windows[:, 5] = np.minimum(windows[:, 5], width)

@@ -118,6 +118,12 @@ class Picture:
     metadata: tuple[Metadata, ...] = field(repr=False)
     animation: Animation | None = field(default=None, repr=False)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame, pixels."""
+        height, width = self.frames[0].color.shape[:2]
+        return width, height
+
     def restore(self, frames: list[Frame]) -> Any:
         """Give frames (as many as were read, of any size) back as what was handed to `read`.
 

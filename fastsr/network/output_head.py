@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 from fastsr.network import onnx_messages
+from fastsr.network.enlargement import enlargement
 from fastsr.network.graph import Graph, Node
 
 MAX_RUN = 64  # neighbouring samples of a row that the store takes from a pixel: factor * channels at most
@@ -61,22 +62,8 @@ def without_output_head(
 
 def _residual(graph: Graph, node: Node) -> str:
     """How `node` enlarges the input by the graph's scale, as the store knows it; empty for anything else."""
-    if node.op != "Resize" or node.inputs[0] != graph.input or len(node.inputs) != 3:
-        return ""
-    if node.inputs[1] or node.attributes.keys() & {"antialias", "axes", "exclude_outside", "keep_aspect_ratio_policy"}:
-        return ""
-    factors = graph.weights.get(node.inputs[2])
-    if factors is None or factors.tolist() != [1, 1, graph.scale, graph.scale]:
-        return ""
-    mode, place = (
-        node.attributes.get(key, default)
-        for key, default in (("mode", "nearest"), ("coordinate_transformation_mode", "half_pixel"))
-    )
-    if mode == "nearest" and place == "asymmetric" and node.attributes.get("nearest_mode") == "floor":
-        return "nearest"
-    if mode == "cubic" and place == "half_pixel" and node.attributes.get("cubic_coeff_a", -0.75) == -0.75:
-        return "bicubic"
-    return "bilinear" if mode == "linear" and place == "half_pixel" else ""
+    kind, factor = enlargement(node, graph.weights)
+    return kind if factor == graph.scale and node.inputs[0] == graph.input else ""
 
 
 def _without(graph: Graph, taken: list[Node], output: str, factor: int, scale: int) -> Graph:

@@ -6,7 +6,7 @@ import math
 
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
-from fastsr.tiling.plan import Plan, plan
+from fastsr.tiling.window_plan import Plan, plan
 
 # What the widest operator of one window may hold, bytes; a runtime keeps a few such tensors at once.
 WINDOW_BYTES = 128 << 20

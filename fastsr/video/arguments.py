@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from fastsr.errors import VideoError
-from fastsr.upscaler import output_size
+from fastsr.output_size import output_size
 from fastsr.video.codecs import THREADS, Wish, choose, for_width, grid, keeps_hdr
 from fastsr.video.encoders import Encoding
 from fastsr.video.frames import Cut

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastsr import images
-from fastsr.upscaler import load
+from fastsr.loading import load
 from fastsr.video.enlarging import FrameUpscaler
 from fastsr.video.frames import Cut, Frame
 

@@ -16,7 +16,9 @@ import av
 from fastsr import files
 from fastsr.engines.protocol import Device, EngineName, Precision
 from fastsr.errors import VideoError
-from fastsr.upscaler import Upscaler, default_model, load, output_size
+from fastsr.loading import load
+from fastsr.output_size import default_model, output_size
+from fastsr.upscaler import Upscaler
 from fastsr.video import preview as previews
 from fastsr.video import remux
 from fastsr.video.arguments import (

@@ -11,7 +11,7 @@ from support.small_models import MODELS, compact, srresnet
 
 from fastsr import files
 from fastsr.cli import export
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 from fastsr.engines.gpu import discovery
 from fastsr.engines.tensorrt import engine_file
 from fastsr.engines.tensorrt.builder import LARGEST_TENSOR, default_profile

@@ -9,7 +9,7 @@ from PIL import Image
 from support.cli_images import damaged, picture, size
 from support.command import files, tree
 
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 from fastsr.network import catalog
 from fastsr.upscaler import Upscaler
 

@@ -12,7 +12,7 @@ from support.command import files, tree
 from support.small_models import SAMPLE
 
 import fastsr
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 from fastsr.network import catalog
 
 ROOT = Path(__file__).parent.parent.parent

@@ -21,7 +21,7 @@ from support.pages import PAGES, ROOT, blocks, prose
 from support.small_models import SAMPLE
 
 import fastsr
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 from fastsr.network import catalog
 
 KINDS = {"python", "sh", "text"}  # text: drawings, and what is printed

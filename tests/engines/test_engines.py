@@ -60,9 +60,9 @@ def test_tiled_equals_whole_bit_for_bit(networks, whole, name, height, width, ex
     network = networks[name]
     smallest = 2 * -(-network.radius // network.alignment) * network.alignment + network.alignment
     tiled = _TILED.setdefault(name, OnnxRuntimeEngine(network, "fp32", smallest))
-    tiled.tile = (smallest + extra[0], smallest + extra[1])
+    tiled.windows.tile = (smallest + extra[0], smallest + extra[1])
     frame = frame_of(seed, height, width)
-    assert len(whole[name].plan(height, width)) == 1
+    assert len(whole[name].windows.plan(height, width)) == 1
     np.testing.assert_array_equal(tiled.run(frame), whole[name].run(frame))
 
 
@@ -513,7 +513,7 @@ def test_no_gpu_is_an_error_where_one_was_asked_for(tmp_path):
 
 def test_import_pulls_in_no_runtime():
     runtimes = "'torch', 'onnxruntime', 'onnx', 'tensorrt', 'tensorrt_rtx', 'cuda', 'av', 'training'"
-    code = f"import sys, fastsr.cli.main; print(sorted({{{runtimes}}} & set(sys.modules)))"
+    code = f"import sys, fastsr.cli.command; print(sorted({{{runtimes}}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

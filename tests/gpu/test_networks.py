@@ -8,7 +8,7 @@ import pytest
 from support.small_models import MODELS, compact
 
 import fastsr
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 from fastsr.engines.gpu import discovery
 from fastsr.engines.tensorrt import distributions, engine_file
 from fastsr.engines.tensorrt import network as tensorrt_network
@@ -100,14 +100,12 @@ def test_a_graph_captured_for_one_shape_outlives_smaller_ones(tmp_path):
     model = ranged(compact(), tmp_path)
     network = tensorrt_network.cached_or_built(model, "fp16", PROFILE)
     network.prepare(1, 64, 64)
-    generation = network.generation
     x = torch.from_numpy(pictures(1, 3, 64, 64).astype(np.float16)).cuda()
     y = torch.zeros(1, 3, 128, 128, dtype=torch.float16, device="cuda")
     captured, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
     with torch.cuda.graph(captured, stream=stream):
         network.enqueue(x.data_ptr(), y.data_ptr(), stream.cuda_stream)
     run(network, pictures(1, 3, 16, 24), 2)
-    assert network.generation == generation
     captured.replay()
     torch.cuda.synchronize()
     np.testing.assert_array_equal(y.float().cpu().numpy(), run(network, x.float().cpu().numpy(), 2))

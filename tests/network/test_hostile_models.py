@@ -246,7 +246,5 @@ def test_a_window_that_needs_more_memory_than_there_is_is_named(tmp_path, monkey
         raise MemoryError
 
     monkeypatch.setattr(engine, "forward", none)
-    with pytest.raises(
-        EngineError, match=r"m\.onnx: memory ran out on 8x9 pixels; free some, or take a smaller picture"
-    ):
+    with pytest.raises(EngineError, match=r"m\.onnx: memory ran out on 8x9 pixels; free some, or take a smaller image"):
         engine.run(np.zeros((9, 8, 3), np.uint8))

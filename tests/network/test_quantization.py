@@ -241,7 +241,7 @@ def engines(tmp_path_factory):
 def test_tiled_equals_whole_bit_for_bit(engines, name, height, width, extra):
     """Last bits matter here: a value that a sum in another order moves over a half becomes another level."""
     whole, tiled = engines[name]
-    tiled.tile = (2 * (whole.graph.radius + whole.graph.alignment) + extra,) * 2
+    tiled.windows.tile = (2 * (whole.graph.radius + whole.graph.alignment) + extra,) * 2
     frame = np.random.default_rng(height).random((height, width, 3), np.float32)
     np.testing.assert_array_equal(tiled.run(frame), whole.run(frame))
 

@@ -11,8 +11,8 @@ from PIL import Image
 from support.small_models import Builder, compact, srresnet
 
 import fastsr
-from fastsr import upscaler
-from fastsr.cli.main import main
+from fastsr import loading
+from fastsr.cli.command import main
 from fastsr.errors import FastsrError, ModelError
 from fastsr.network import catalog, onnx_reader, weight_interpolation
 
@@ -235,11 +235,11 @@ def test_realism_out_of_range(gan, photo, realism):
 
 def test_upscale_keeps_one_model_for_each_realism(gan, photo):
     expected = {r: fastsr.load(gan, realism=r).upscale(photo) for r in (None, 0.2, 0.8)}
-    before = upscaler._kept_here.cache_info()
+    before = loading._kept.cache_info()
     for _ in range(2):
         for realism, pixels in expected.items():
             np.testing.assert_array_equal(fastsr.upscale(photo, 2, model=gan, realism=realism), pixels)
-    after = upscaler._kept_here.cache_info()
+    after = loading._kept.cache_info()
     assert (after.misses - before.misses, after.hits - before.hits) == (3, 3)
     assert (expected[0.2] != expected[0.8]).any()
 

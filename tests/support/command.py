@@ -9,7 +9,7 @@ import sys
 import termios
 from pathlib import Path
 
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 
 ROOT = Path(__file__).parents[2]
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsr.errors import EngineError
-from fastsr.tiling.plan import plan as tiling_plan
+from fastsr.tiling.window_plan import plan as tiling_plan
 
 
 @settings(max_examples=300, deadline=None)

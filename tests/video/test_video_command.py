@@ -16,7 +16,7 @@ from support.video_samples import HEIGHT, WIDTH, decoded, packets, picture, plan
 av = pytest.importorskip("av")
 
 import fastsr  # noqa: E402
-from fastsr.cli.main import main  # noqa: E402
+from fastsr.cli.command import main  # noqa: E402
 from fastsr.errors import FastsrError, VideoError  # noqa: E402
 
 ROOT = Path(__file__).parents[2]

@@ -206,7 +206,9 @@ def test_killed_at_random_many_times(tmp_path, seed):
 
 def test_ctrl_c_on_the_command_line(tmp_path):
     source = video(tmp_path / "in.mp4", 200, options={"g": "6"}, size=(96, 64))
-    code = "from fastsr.video import encoding, upscale\nimport sys\nfrom fastsr.cli.main import main\nsys.exit(main())"
+    code = (
+        "import sys\nfrom fastsr.video import encoding, upscale\nfrom fastsr.cli.command import main\nsys.exit(main())"
+    )
     options = ["--model", "lanczos", "--scale", "8"]
     command = [sys.executable, "-c", code, "upscale", str(source), "-o", str(tmp_path / "out.mp4"), *options]
     default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731

@@ -1,4 +1,4 @@
-"""Memory, streams and graphs of a GPU by cuda-core, for engines that need no PyTorch; see `frames.Device`."""
+"""Memory, streams and graphs of a GPU by cuda-core, for engines that need no PyTorch; see `gpu.device.Device`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class DeviceArray:
 
 
 class CoreDevice:
-    """See `frames.Device`."""
+    """See `gpu.device.Device`."""
 
     def __init__(self, index: int = 0) -> None:
         self.index = index

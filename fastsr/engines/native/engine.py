@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import _core
+from fastsr.engines.memory_errors import out_of_memory
 from fastsr.engines.native.lowering import Unsupported, lower, unsupported
 from fastsr.engines.native.program import Conv, Epilogue, Program, Remap
 from fastsr.engines.protocol import Pixels, Progress
-from fastsr.engines.windowed import out_of_memory
 from fastsr.errors import EngineError
 from fastsr.network import catalog, quantization
 from fastsr.network.graph import Graph
@@ -56,11 +56,8 @@ class NativeEngine:
                 f"engine 'cpu' has no {precision} on this machine ({_core.active_isa()}); "
                 f"it has: {', '.join(precisions())}"
             )
-        if precision == "int8" and not graph.ranges.keys() & set(quantization.inputs(graph)):
-            raise EngineError(
-                f"{graph.path}: int8 needs activation ranges, which the file does not hold; "
-                f"run: python -m training quantize {graph.path} --data FOLDER"
-            )
+        if precision == "int8":
+            quantization.ranged(graph)  # refuses a graph without ranges
         try:
             program = lower(graph, precision)
         except Unsupported as reason:
@@ -81,7 +78,7 @@ class NativeEngine:
         try:
             return self._filled_up(pixels, progress)
         except MemoryError:
-            raise EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller picture")) from None
+            raise EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller image")) from None
 
     def _filled_up(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         """Run on sides that are multiples of the fold, mirrored beyond the frame's as `tile_gather` does it."""

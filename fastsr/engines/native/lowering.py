@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from fastsr.engines.native.program import Array, Conv, Epilogue, Program, Remap, RowReduction, Tensor
 from fastsr.network import quantization
+from fastsr.network.enlargement import enlargement
 from fastsr.network.graph import Graph, Node
 from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_output_head
 
@@ -287,13 +288,9 @@ class _Lowering:
         return index.reshape(factor, factor, -1)
 
     def _repeat(self, node: Node, channels: int) -> npt.NDArray[np.int32]:
-        a, scales = node.attributes, self.graph.weights.get(node.inputs[2]) if len(node.inputs) == 3 else None
-        plain = len(node.inputs) == 3 and not node.inputs[1] and not a.keys() & {"antialias", "axes", "exclude_outside"}
-        whole = scales is not None and scales.shape == (4,) and (scales[:2] == 1).all() and scales[2] == scales[3]
-        nearest = (a.get("mode", "nearest"), a.get("coordinate_transformation_mode"), a.get("nearest_mode"))
-        if not plain or not whole or nearest != ("nearest", "asymmetric", "floor"):
+        kind, factor = enlargement(node, self.graph.weights)
+        if kind != "nearest":
             raise Unsupported(f"{node.outputs[0]}: a Resize that does not repeat pixels")
-        factor = float(scales[2])  # type: ignore[index]
         if factor % 1 or not 1 <= factor <= MAX_FACTOR:
             raise Unsupported(f"{node.outputs[0]}: a Resize by {factor:g}")
         index = np.arange(channels, dtype=np.int32)

@@ -19,18 +19,18 @@ from fastsr.network.output_head import HeadlessGraph, without_output_head
 
 
 class TensorRTBatches:
-    """See `frames.Network`: a TensorRT network with batches of its own."""
+    """See `gpu.device.Network`: a TensorRT network with batches of its own."""
 
     def __init__(self, network: TensorRTNetwork, headless: HeadlessGraph, device: CoreDevice) -> None:
         self.network, self.headless, self.device = network, headless, device
         self.dtype, self.layout, self.limits = network.dtype, network.layout, network.limits
 
     def need(self, batch: int, height: int, width: int) -> int:
-        """See `frames.Network.need`."""
+        """See `gpu.device.Network.need`."""
         return self.network.need(batch, height, width)
 
     def prepare(self, batch: int, height: int, width: int) -> TensorRTPrepared:
-        """See `frames.Network.prepare`."""
+        """See `gpu.device.Network.prepare`."""
         self.network.prepare(batch, height, width)
         body = self.headless.body
         deep = body.channels * self.headless.factor**2
@@ -40,7 +40,7 @@ class TensorRTBatches:
 
 
 class TensorRTPrepared:
-    """See `frames.Prepared`."""
+    """See `gpu.device.Prepared`."""
 
     def __init__(self, network: TensorRTNetwork, x: DeviceArray, y: DeviceArray) -> None:
         self.x, self.y, self._network = x, y, network

@@ -18,7 +18,7 @@ from fastsr.network.graph import MAX_ALIGNMENT, MAX_FIXED_SIDE, MAX_SCALE, Graph
 from fastsr.network.output_head import MAX_RUN, HeadlessGraph
 
 if TYPE_CHECKING:
-    from fastsr.engines.gpu.frame_engine import Device, Network
+    from fastsr.engines.gpu.device import Device, Network
     from fastsr.engines.tensorrt.network import TensorRTNetwork
 
 KEY = "generator"  # of the description

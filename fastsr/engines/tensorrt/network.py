@@ -55,8 +55,6 @@ class TensorRTNetwork:
         layout: "NCHW", of both.
         limits: the largest batch, height and width of an input.
         least: the smallest.
-        generation: how often the memory that the engine computes in has moved; a CUDA graph that was captured at an
-            earlier value must not be launched any more.
 
     """
 
@@ -66,14 +64,13 @@ class TensorRTNetwork:
         self, engine_bytes: bytes, distribution: Distribution, device_index: int = 0, kernels: Kernels | None = None
     ) -> None:
         """Load a serialized engine. Raises EngineError, with the reason, when this machine cannot run it."""
-        self._flavour, self._trt = distribution, distribution.trt
+        self._distribution, self._trt = distribution, distribution.trt
         self._kernels, self._compiled = kernels, 0
         self._cache: Any = None
         self._open = contextlib.ExitStack()
         self._memory: Any = None
         self._capacity = 0
         self._shape: Shape | None = None
-        self.generation = 0
         self._context: Any = None
         self._device = discovery.device(device_index)
         self._errors = self._open.enter_context(distribution.log.errors())
@@ -112,7 +109,7 @@ class TensorRTNetwork:
         reasons = [text for name, text in _INVALID.items() if name in kinds and int(found) & int(kinds[name])]
         if not reasons:
             raise self._failure("cannot run this engine")
-        raise EngineError(f"{self._flavour.title} cannot run this engine: {'; '.join(reasons)}")
+        raise EngineError(f"{self._distribution.title} cannot run this engine: {'; '.join(reasons)}")
 
     def _make_context(self) -> Any:
         ours = self._trt.ExecutionContextAllocationStrategy.USER_MANAGED
@@ -204,7 +201,7 @@ class TensorRTNetwork:
                 pointers.append(int(buffer.handle))
             self.enqueue(pointers[0], pointers[1], int(self._stream.handle))
             self._stream.sync()
-        self._flavour.log.check()
+        self._distribution.log.check()
         self._keep_kernels()
         self._shape = shape
 
@@ -215,7 +212,6 @@ class TensorRTNetwork:
             if self._memory is not None:
                 self._memory.close(self._stream)  # first, so that both need not fit
             self._memory, self._capacity = None, 0
-            self.generation += 1
             self._memory = self._allocate(size)
             self._capacity = size
             self._stream.sync()
@@ -255,7 +251,7 @@ class TensorRTNetwork:
 
     def _failure(self, what: str) -> EngineError:
         reason = " ".join(self._errors[-1].split()) if self._errors else "it does not say why"
-        return EngineError(f"{self._flavour.title} {what}: {reason}")
+        return EngineError(f"{self._distribution.title} {what}: {reason}")
 
 
 def describe(

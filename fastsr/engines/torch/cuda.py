@@ -21,7 +21,7 @@ NO_LIMITS = (64, 1 << 15, 1 << 15)  # batch, height, width
 
 
 class TorchDevice:
-    """See `frames.Device`; memory comes from PyTorch's caching allocators."""
+    """See `gpu.device.Device`; memory comes from PyTorch's caching allocators."""
 
     def __init__(self, index: int = 0) -> None:
         self.index = index
@@ -85,7 +85,7 @@ def _tensor(array: Any) -> Tensor:
 
 
 class TorchNetwork:
-    """See `frames.Network`; batches are channels last."""
+    """See `gpu.device.Network`; batches are channels last."""
 
     layout = "NHWC"
     limits = NO_LIMITS
@@ -100,7 +100,7 @@ class TorchNetwork:
         self._per_pixel: float | None = None
 
     def need(self, batch: int, height: int, width: int) -> int:
-        """See `frames.Network.need`: what one window was seen to take at most, in proportion to the pixels."""
+        """See `gpu.device.Network.need`: what one window was seen to take at most, in proportion to the pixels."""
         if self._per_pixel is None:
             before = torch.cuda.memory_allocated(self._device)
             torch.cuda.reset_peak_memory_stats(self._device)
@@ -112,13 +112,13 @@ class TorchNetwork:
         return int(self._per_pixel * batch * height * width)
 
     def prepare(self, batch: int, height: int, width: int) -> TorchPrepared:
-        """See `frames.Network.prepare`."""
+        """See `gpu.device.Network.prepare`."""
         x = torch.empty((batch, height, width, self._channels), dtype=_torch_dtype(self.dtype), device=self._device)
         return TorchPrepared(self._execute, x)
 
 
 class TorchPrepared:
-    """See `frames.Prepared`."""
+    """See `gpu.device.Prepared`."""
 
     def __init__(self, execute: Executor, x: Tensor) -> None:
         self.x = x

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.fake_gpu import FakeDevice, FakeNetwork, FakeOps
 from support.small_models import MODELS
 
-from fastsr.engines.gpu import frame_engine
+from fastsr.engines.gpu import frame_engine, window_budget
 from fastsr.engines.gpu.frame_engine import FrameEngine
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError
@@ -72,7 +72,8 @@ def test_a_stream_of_frames_is_each_frame(
     monkeypatch.setattr(frame_engine, "PINNED_LIMIT", 1 << 30 if pinned else 0)
     device = FakeDevice(seed)
     engine = engine_of(networks[name], device, layout=layout, limits=(batch, 4096, 4096))
-    engine._limit(engine.smallest + extra, engine.smallest + 40 - extra)
+    least = engine.budget._windows.smallest
+    engine.budget.limit(least + extra, least + 40 - extra)
     given_frames = [frame_of(seed + i, *sizes[which % len(sizes)]) for i, which in enumerate(order)]
     made = list(engine.stream(iter(given_frames)))
     assert len(made) == len(given_frames)
@@ -133,7 +134,7 @@ def test_when_memory_runs_out_windows_are_halved(networks, exact, memory):
     engine = engine_of(network, device, tile=128)
     frame = frame_of(5, 150, 140)
     np.testing.assert_array_equal(engine.run(frame), exact["compact-x2"].run(frame))
-    assert min(engine.tile) < 128 or engine._batch == 1
+    assert min(engine.budget.window) < 128 or engine.budget.most == 1
     assert device.peak <= memory
     shapes = list(engine.network.shapes)
     frame = frame_of(6, 150, 140)
@@ -178,13 +179,14 @@ def test_other_errors_are_not_memory(networks):
 
 def test_windows_fit_memory_and_the_networks_limits(networks):
     network = networks["compact-x2"]
-    assert engine_of(network, FakeDevice(memory=1 << 32)).tile == (frame_engine.LARGEST_WINDOW,) * 2
+    assert engine_of(network, FakeDevice(memory=1 << 32)).budget.window == (window_budget.LARGEST_WINDOW,) * 2
     small = engine_of(network, FakeDevice(memory=1 << 22))
-    budget = (1 << 22) * frame_engine.MEMORY_SHARE
-    assert small.network.need(1, *small.tile) <= budget < small.network.need(1, *(2 * side for side in small.tile))
-    assert small.network.need(small._at_once(small.tile), *small.tile) <= budget
-    assert small._batch < engine_of(network, FakeDevice(memory=1 << 32))._batch
-    assert engine_of(network, FakeDevice(), limits=(1, 70, 90)).tile == (70, 90)
+    window = small.budget.window
+    budget = (1 << 22) * window_budget.MEMORY_SHARE
+    assert small.network.need(1, *window) <= budget < small.network.need(1, *(2 * side for side in window))
+    assert small.network.need(small.budget.at_once(window), *window) <= budget
+    assert small.budget.most < engine_of(network, FakeDevice(memory=1 << 32)).budget.most
+    assert engine_of(network, FakeDevice(), limits=(1, 70, 90)).budget.window == (70, 90)
     with pytest.raises(EngineError, match="tile 128 is larger than the 90x70"):
         engine_of(network, FakeDevice(), tile=128, limits=(1, 70, 90))
 

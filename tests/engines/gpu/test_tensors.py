@@ -7,12 +7,14 @@ from support.fake_gpu import FakeDevice, FakeNetwork, FakeOps
 from support.small_models import compact
 
 import fastsr
-from fastsr.engines.gpu import frame_engine, tensors
+from fastsr.engines.gpu import frame_engine
 from fastsr.engines.gpu.frame_engine import FrameEngine
+from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
+from fastsr.enlargers import Generator
 from fastsr.errors import EngineError
 from fastsr.network import onnx_reader
 from fastsr.network.output_head import without_output_head
-from fastsr.upscaler import Upscaler, _Generator
+from fastsr.upscaler import Upscaler
 
 
 class Doubling:
@@ -32,7 +34,7 @@ class Doubling:
 def test_tensors_keep_their_kind(dtype, shape):
     torch = pytest.importorskip("torch")
     tensor = (torch.rand(shape) * 255).to(getattr(torch, dtype))
-    made = tensors.upscale(tensor, Doubling(), 2, None)
+    made = DeviceImage(tensor).upscaled(Doubling(), 2)
     assert made.dtype == tensor.dtype
     assert made.is_contiguous()
     assert torch.equal(made, tensor.repeat_interleave(2, -1).repeat_interleave(2, -2))
@@ -42,22 +44,22 @@ def test_a_tensor_on_another_gpu_is_refused():
     torch = pytest.importorskip("torch")
     away = torch.empty(3, 4, 4)
 
-    class Away:  # a tensor as `upscale` sees it; there is no second GPU to put one on
+    class Away:  # a tensor as `upscaled` sees it; there is no second GPU to put one on
         device, detach = torch.device("cuda", 1), away.detach
 
     with pytest.raises(EngineError, match=r"on GPU 1 and the model on GPU 0; .*\.to\('cuda:0'\)"):
-        tensors.upscale(Away, Doubling(), 2, None)
+        DeviceImage(Away).upscaled(Doubling(), 2)
 
 
 def test_only_what_the_engine_takes_stays():
     torch = pytest.importorskip("torch")
-    assert tensors.fits(torch.zeros(3, 4, 4), 3)
-    assert not tensors.fits(torch.zeros(4, 4, 4), 3)  # alpha goes by the host
-    assert not tensors.fits(torch.zeros(1, 4, 4), 3)
-    assert not tensors.fits(torch.zeros(3, 4, 4, dtype=torch.int32), 3)
-    assert not tensors.fits(torch.zeros(3, 0, 4), 3)
-    assert not tensors.is_tensor_on_gpu(torch.zeros(3, 4, 4))
-    assert not tensors.is_tensor_on_gpu(np.zeros((4, 4, 3)))
+    assert DeviceImage(torch.zeros(3, 4, 4)).fits(3)
+    assert not DeviceImage(torch.zeros(4, 4, 4)).fits(3)  # alpha goes by the host
+    assert not DeviceImage(torch.zeros(1, 4, 4)).fits(3)
+    assert not DeviceImage(torch.zeros(3, 4, 4, dtype=torch.int32)).fits(3)
+    assert not DeviceImage(torch.zeros(3, 0, 4)).fits(3)
+    assert not is_tensor_on_gpu(torch.zeros(3, 4, 4))
+    assert not is_tensor_on_gpu(np.zeros((4, 4, 3)))
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def pair(tmp_path, monkeypatch):
     network, device = onnx_reader.read(path), FakeDevice()
     headless = without_output_head(network)
     engine = FrameEngine("fake", network, headless, FakeNetwork(headless.body, device), device, "fp32", None)
-    up = Upscaler("m", _Generator(network, engine))
+    up = Upscaler("m", Generator(network, engine))
     return up, fastsr.load(path, engine="onnxruntime")
 
 

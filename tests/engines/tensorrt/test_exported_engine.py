@@ -10,7 +10,7 @@ from support.fake_tensorrt import ADA
 from support.small_models import Builder, compact, downsampling, srresnet
 
 import fastsr
-from fastsr.cli.main import main
+from fastsr.cli.command import main
 from fastsr.engines.gpu import discovery, frame_engine
 from fastsr.engines.tensorrt import distributions, engine_file, exported_engine
 from fastsr.engines.tensorrt import network as tensorrt_network

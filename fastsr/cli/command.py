@@ -30,8 +30,9 @@ from fastsr.cli.models import Models, StopError
 from fastsr.engines.protocol import DEVICES, PRECISIONS, Progress
 from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError, ImageError
+from fastsr.loading import checked_realism
 from fastsr.network import catalog
-from fastsr.upscaler import checked_realism, output_size
+from fastsr.output_size import output_size
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 

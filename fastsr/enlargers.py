@@ -1,0 +1,121 @@
+"""What turns pixels into more pixels: a trained network on its engine, or one of the classic filters."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from fastsr.engines.gpu.tensors import DeviceImage
+from fastsr.engines.protocol import DeviceEngine, Engine, Pixels, Progress, StreamingEngine
+from fastsr.images import Frame, Picture, resample
+from fastsr.network.graph import Graph
+
+
+class Enlarger(Protocol):
+    """Turns pixels into pixels of a wanted size (width, height) and of the same dtype."""
+
+    scale: int
+
+    def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
+        """H x W x 1|3 pixels to size[1] x size[0] x 1|3."""
+        ...
+
+
+class Generator:
+    """A trained network; other sizes than its own are resampled from it once, in float."""
+
+    def __init__(self, network: Graph, engine: Engine, exact: Callable[[], Engine] | None = None) -> None:
+        """`exact` makes the engine for pixels of more than 8 bits, once they come, where that is another one."""
+        self.network, self.engine, self.scale = network, engine, network.scale
+        self._exact, self._making = None if exact is None else functools.cache(exact), threading.Lock()
+
+    def _engine_for(self, dtype: np.dtype[Any]) -> Engine:
+        if self._exact is None or dtype == np.uint8:
+            return self.engine
+        with self._making:
+            return self._exact()
+
+    def is_plain(self, picture: Picture) -> bool:
+        """Whether a picture is nothing but one frame of colours that goes through the engine as it is."""
+        first = picture.frames[0]
+        plain = len(picture.frames) == 1 and first.alpha is None and first.black is None
+        return plain and first.color.shape[2] == self.network.channels
+
+    @property
+    def streams(self) -> bool:
+        """Whether `stream` overlaps images; where not, they are better made one by one."""
+        return isinstance(self.engine, StreamingEngine)
+
+    def stream(self, pictures: Iterable[Picture]) -> Iterator[Any]:
+        """Plain pictures at the own scale, as `Picture.restore` gives them back."""
+        assert isinstance(self.engine, StreamingEngine)
+        waiting: collections.deque[Picture] = collections.deque()
+
+        def colors() -> Iterator[Pixels]:
+            for picture in pictures:
+                waiting.append(picture)
+                yield np.ascontiguousarray(picture.frames[0].color)
+
+        for made in self.engine.stream(colors()):
+            yield waiting.popleft().restore([Frame(made, None, None)])
+
+    def takes(self, image: DeviceImage) -> bool:
+        """Whether the engine can have an image where it lies, on a GPU."""
+        return isinstance(self.engine, DeviceEngine) and image.fits(self.network.channels)
+
+    def on_device(self, image: DeviceImage) -> Any:
+        """An image on a GPU, enlarged there."""
+        assert isinstance(self.engine, DeviceEngine)
+        return image.upscaled(self.engine, self.scale)
+
+    def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
+        height, width = pixels.shape[:2]
+        engine = self._engine_for(pixels.dtype)
+        if size == (width * self.scale, height * self.scale):
+            return self._run(engine, pixels, progress)
+        made = self._run(engine, resample.to_float(pixels), progress)
+        return resample.resize_to(made, size, pixels.dtype)
+
+    def _run(self, engine: Engine, pixels: Pixels, progress: Progress | None) -> Pixels:
+        given, wanted = pixels.shape[2], self.network.channels
+        if given == wanted:
+            return engine.run(np.ascontiguousarray(pixels), progress)
+        if given == 1:
+            made = engine.run(np.repeat(pixels, 3, axis=2), progress)
+            # Gray is the mean of the three channels that a colour network makes of a gray picture.
+            gray = np.empty((*made.shape[:2], 1), made.dtype)
+            for top in range(0, len(made), resample.BAND):
+                rows = slice(top, top + resample.BAND)
+                gray[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
+            return gray
+        planes = zip(np.moveaxis(pixels, 2, 0), counted(progress, given), strict=True)
+        return np.stack([engine.run(np.ascontiguousarray(p[..., None]), r)[..., 0] for p, r in planes], axis=2)
+
+
+class Interpolation:
+    """One of the classic filters; makes any size directly."""
+
+    scale = 4  # when nothing else is asked for
+
+    def __init__(self, method: str) -> None:
+        self.method = method
+
+    def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
+        made = resample.resize_to(resample.to_float(pixels), size, pixels.dtype, self.method)
+        if progress is not None:
+            progress(1, 1)
+        return made
+
+
+def counted(progress: Progress | None, runs: int) -> Iterator[Progress | None]:
+    """One callback per engine run; together they count to the end of all `runs`."""
+    for run in range(runs):
+        if progress is None:
+            yield None
+        else:
+            yield lambda done, total, run=run: progress(run * total + done, runs * total)  # type: ignore[misc]

@@ -1,0 +1,102 @@
+"""Modules of earlier versions: their names still lead to what took their place, with a DeprecationWarning."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import types
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+_NETWORK = "fastsr.network."
+_ENGINES = "fastsr.engines."
+
+# Former module -> where its names are now, in this order.
+MOVED: dict[str, tuple[str, ...]] = {
+    "fastsr.alpha": ("fastsr.images.alpha",),
+    "fastsr.batch": ("fastsr.cli.inputs",),
+    "fastsr.catalog": (_NETWORK + "catalog",),
+    "fastsr.cli": ("fastsr.cli.command",),
+    "fastsr.cli_models": ("fastsr.cli.models",),
+    "fastsr.cli_video": ("fastsr.cli.videos",),
+    "fastsr.console": ("fastsr.cli.console",),
+    "fastsr.cuda_arrays": ("fastsr.ops.cuda_arrays",),
+    "fastsr.export": ("fastsr.cli.export",),
+    "fastsr.exported": (_NETWORK + "exported_onnx", _NETWORK + "exported_onnx_reader"),
+    "fastsr.folders": ("fastsr.cli.folders",),
+    "fastsr.graph": (_NETWORK + "graph", _NETWORK + "onnx_reader", _NETWORK + "receptive_field"),
+    "fastsr.interpolate": (_NETWORK + "weight_interpolation",),
+    "fastsr.on_device": (_ENGINES + "gpu.tensors",),
+    "fastsr.onnx_messages": (_NETWORK + "onnx_messages",),
+    "fastsr.operator_shapes": (_NETWORK + "operator_shapes",),
+    "fastsr.peel": (_NETWORK + "output_head",),
+    "fastsr.qdq": (_NETWORK + "qdq",),
+    "fastsr.quantized": (_NETWORK + "quantization",),
+    "fastsr.resample": ("fastsr.images.resample",),
+    "fastsr.tiling": ("fastsr.tiling.window_plan",),
+    "fastsr.typed": (_NETWORK + "strong_typing",),
+    "fastsr.upscaler": ("fastsr.loading", "fastsr.output_size"),
+    "fastsr.engines.base": tuple(_ENGINES + name for name in ("protocol", "registry", "selection", "precision_probe")),
+    "fastsr.engines.cpu": (_ENGINES + "native.engine",),
+    "fastsr.engines.cuda_device": (_ENGINES + "gpu.cuda_core",),
+    "fastsr.engines.engine_builder": (_ENGINES + "tensorrt.builder",),
+    "fastsr.engines.engine_cache": (_ENGINES + "tensorrt.cache",),
+    "fastsr.engines.engine_file": (_ENGINES + "tensorrt.engine_file",),
+    "fastsr.engines.exported_engine": (_ENGINES + "tensorrt.exported_engine",),
+    "fastsr.engines.flavours": (_ENGINES + "tensorrt.distributions",),
+    "fastsr.engines.frames": (_ENGINES + "gpu.frame_engine", _ENGINES + "gpu.device"),
+    "fastsr.engines.gpus": (_ENGINES + "gpu.discovery",),
+    "fastsr.engines.lowering": (_ENGINES + "native.lowering", _ENGINES + "native.program"),
+    "fastsr.engines.onnx": (_ENGINES + "onnxruntime",),
+    "fastsr.engines.switching": (_ENGINES + "background_build",),
+    "fastsr.engines.tensorrt": (_ENGINES + "tensorrt.network",),
+    "fastsr.engines.tensorrt_frames": (_ENGINES + "tensorrt.engine",),
+    "fastsr.engines.tiled": (_ENGINES + "windowed", "fastsr.tiling.windows"),
+    "fastsr.engines.torch": (_ENGINES + "torch.engine", _ENGINES + "torch.executor"),
+    "fastsr.engines.torch_cuda": (_ENGINES + "torch.cuda",),
+}
+
+RENAMED = {
+    "CpuEngine": "NativeEngine",
+    "Flavour": "Distribution",
+    "Kind": "EngineSpec",
+    "OnnxEngine": "OnnxRuntimeEngine",
+    "Peeled": "HeadlessGraph",
+    "SwitchingEngine": "UpgradingEngine",
+    "TiledEngine": "WindowedEngine",
+    "peel": "without_output_head",
+    "typed": "strongly_typed",
+}
+
+
+def names_of(former: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a module (PEP 562) for the names that a former module of its name had."""
+
+    def attribute(name: str) -> Any:
+        if not name.startswith("__"):
+            for place in MOVED[former]:
+                module = importlib.import_module(place)
+                current = name if hasattr(module, name) else RENAMED.get(name, name)
+                if hasattr(module, current):
+                    warnings.warn(f"{former}.{name} is now {place}.{current}", DeprecationWarning, stacklevel=2)
+                    return getattr(module, current)
+        raise AttributeError(f"module {former!r} has no attribute {name!r}")
+
+    return attribute
+
+
+class Finder:
+    """Finds former modules; last in `sys.meta_path`, it is asked only for what is not there."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """See `importlib.abc.MetaPathFinder.find_spec`."""
+        return importlib.machinery.ModuleSpec(name, _Loader()) if name in MOVED else None
+
+
+class _Loader(importlib.abc.Loader):
+    def exec_module(self, module: types.ModuleType) -> None:
+        module.__getattr__ = names_of(module.__name__)  # type: ignore[method-assign]

@@ -1,0 +1,233 @@
+"""`load` and `upscale`: a model found, loaded on the engine that fits, and kept for the next call."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import threading
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsr.engines import selection
+from fastsr.engines.protocol import Device, EngineName, Precision, Progress
+from fastsr.engines.registry import current_name
+from fastsr.enlargers import Generator, Interpolation
+from fastsr.errors import FastsrError, ModelError
+from fastsr.network import catalog, file_kinds, onnx_reader
+from fastsr.output_size import Size, default_model
+from fastsr.upscaler import File, ScalarT, TensorT, Upscaler, opened, upscaled
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def checked_realism(realism: float | None) -> float | None:
+    """`realism` as it came; FastsrError unless it is None or within 0..1."""
+    if realism is not None and not (isinstance(realism, (int, float, np.number)) and 0 <= realism <= 1):
+        raise FastsrError(f"realism {realism!r} must be a number from 0 (faithful) to 1 (most detail)")
+    return realism
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadRequest:
+    """What `load` was asked for, in words that mean the same in any process on this machine."""
+
+    model: str
+    device: str
+    precision: str
+    engine: str
+    tile: int | None
+    realism: float | None
+    video: bool
+    changed: int  # time of change of a model's file, so that one that is exported anew is another model
+
+    def upscaler(self) -> Upscaler:
+        """What was asked for: loaded on first use, and kept."""
+        with _keeping:
+            return _kept(self)
+
+
+def load(
+    model: str | os.PathLike[str] = "fast-x4",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    *,
+    realism: float | None = None,
+    video: bool = False,
+    wait: bool = True,
+) -> Upscaler:
+    """Load a generator once for many calls.
+
+    Args:
+        model: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1) or of an
+            engine that `fastsr export --tensorrt` wrote, or "nearest", "bilinear", "bicubic" or "lanczos".
+        device: "auto", "cpu" or "cuda".
+        precision: "fp32", "bf16", "fp16", "int8", or "auto": on a CPU fp32, on a GPU fp16. Reduced ones are faster
+            where a machine has instructions for them, and less exact; `fastsr.models()` says what they cost.
+        engine: "auto", "cpu", "onnxruntime", "torch" or "tensorrt".
+        tile: side of the windows that large frames are cut into, halo included, in input pixels; the result does not
+            depend on it.
+        realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not
+            given: most detail) the weights lie. The fidelity model is named by the card of a shipped model or by the
+            metadata key "fidelity" of an ONNX file.
+        video: for moving pictures, as `upscale_video` sets it: on a CPU, precision "auto" may then be a faster one
+            where the model's card proves that it cannot be told from fp32, so that results may differ from one machine
+            to another. 16-bit and float pixels are computed in fp32 nevertheless.
+        wait: False lets another engine serve while TensorRT builds its own, the first time on a GPU, in the background.
+
+    Raises:
+        ModelError: the model is not known, cannot be read, or has no fidelity model; the message says what there is.
+        EngineError: this machine cannot run it so, or `tile` or an environment variable is of no use; the message says
+            what would be.
+        FastsrError: a realism outside 0..1.
+
+    """
+    return _load(_load_request(model, device, precision, engine, tile, realism, video), wait)
+
+
+def _load_request(
+    model: str | os.PathLike[str],
+    device: str,
+    precision: str,
+    engine: str,
+    tile: int | None,
+    realism: float | None,
+    video: bool = False,
+) -> LoadRequest:
+    """Names checked, a model's file found. Raises as `load`."""
+    realism = checked_realism(realism)
+    selection.check(device, precision, engine, tile)
+    engine = current_name(engine)
+    if not isinstance(model, (str, os.PathLike)):
+        known = ", ".join([*catalog.models(), *catalog.INTERPOLATIONS])
+        raise ModelError(f"model {model!r} is neither a name nor a path; known: {known}")
+    name, changed = os.fsdecode(model), 0
+    if name in catalog.INTERPOLATIONS:
+        if realism is not None:
+            raise ModelError(f"{name!r} is a filter without weights; {catalog.realism_offered()}")
+    else:
+        path = catalog.find(name)
+        changed = path.stat().st_mtime_ns
+        if name not in catalog.models():
+            name = str(path.absolute())
+    return LoadRequest(name, device, precision, engine, tile, realism, video, changed)
+
+
+def _load(asked: LoadRequest, wait: bool = True) -> Upscaler:
+    if asked.model in catalog.INTERPOLATIONS:
+        return Upscaler(asked.model, Interpolation(asked.model), asked)
+    path = catalog.find(asked.model)
+    if file_kinds.is_engine_file(path):
+        chosen = (asked.device, asked.precision, asked.engine, asked.tile, asked.realism)
+        network, engine = selection.from_file(path, *chosen)
+        return Upscaler(network.name, Generator(network, engine), asked)
+    network = onnx_reader.read(path)
+    if asked.realism is not None:
+        from fastsr.network import weight_interpolation  # onnx takes a while to import
+
+        network = weight_interpolation.between(weight_interpolation.fidelity_of(network), network, asked.realism)
+    made = selection.build(network, asked.device, asked.precision, asked.engine, asked.tile, wait, asked.video)
+    exact = None
+    if asked.precision == "auto" and made.precision == "int8":
+        name = made.name
+        exact = lambda: selection.build(network, asked.device, "fp32", name, asked.tile)  # noqa: E731
+    return Upscaler(network.name, Generator(network, made, exact), asked)
+
+
+_keeping = threading.Lock()
+_kept = functools.lru_cache(maxsize=4)(_load)
+
+
+@overload
+def upscale(
+    image: npt.NDArray[ScalarT],
+    scale: float | None = None,
+    size: Size | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    progress: Progress | None = None,
+    allow_huge: bool = False,
+) -> npt.NDArray[ScalarT]: ...
+@overload
+def upscale(
+    image: Image.Image | File,
+    scale: float | None = None,
+    size: Size | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    progress: Progress | None = None,
+    allow_huge: bool = False,
+) -> Image.Image | Any: ...  # Any: a list of images for an animation
+@overload
+def upscale(
+    image: TensorT,
+    scale: float | None = None,
+    size: Size | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    progress: Progress | None = None,
+    allow_huge: bool = False,
+) -> TensorT: ...
+def upscale(
+    image: Any,
+    scale: float | None = None,
+    size: Size | None = None,
+    model: str | os.PathLike[str] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    *,
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    progress: Progress | None = None,
+    allow_huge: bool = False,
+) -> Any:
+    """Enlarge an image: `fastsr.upscale("photo.jpg").save("large.png")`.
+
+    Takes and returns what `Upscaler.upscale` does; the model is loaded on first use and kept.
+
+    Args:
+        image: a path, a binary file, a Pillow image, a NumPy array or a PyTorch tensor.
+        scale: factor along each axis; four where neither it nor `size` is given.
+        size: width and height of the result in pixels, instead of `scale`.
+        model: as for `load`; by default the shipped one that fits the scale.
+        device: as for `load`.
+        precision: as for `load`.
+        engine: as for `load`.
+        tile: as for `load`.
+        realism: as for `load`.
+        progress: as for `Upscaler.upscale`.
+        allow_huge: read files over Pillow's limit of pixels too.
+
+    Raises:
+        ImageError: the image cannot be used.
+        ModelError: the model is not known or cannot be read.
+        EngineError: this machine cannot run it so.
+        FastsrError: a scale, size or realism that cannot be.
+
+    """
+    read = opened(image, allow_huge)
+    if model is None:
+        model = default_model(*read.size, scale, size)
+    loaded = _load_request(model, device, precision, engine, tile, realism).upscaler()
+    return upscaled(loaded, read, scale, size, progress)

@@ -1,0 +1,44 @@
+"""How large a result is to be: what a scale or a size asks for, and which model makes that by default."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastsr.errors import FastsrError
+from fastsr.network import catalog
+
+MAX_SIDE = 1 << 28  # pixels of a result; Pillow takes hardly more
+
+Size = tuple[int, int]  # width and height
+
+
+def output_size(
+    width: int, height: int, scale: float | None, size: tuple[int, int] | None, own: float
+) -> tuple[int, int]:
+    """Width and height that `scale` or `size` ask for; FastsrError for both at once or values that make no image."""
+    if scale is not None and size is not None:
+        raise FastsrError("scale and size were both given; give one of them")
+    if size is not None:
+        sides = tuple(size) if isinstance(size, Sequence | np.ndarray) else ()
+        if len(sides) != 2 or not all(isinstance(s, (int, float, np.number)) and s >= 1 and s % 1 == 0 for s in sides):
+            raise FastsrError(f"size {size!r} is not a width and a height of at least 1 pixel")
+        return _possible(sides[0], sides[1])
+    factor = own if scale is None else scale
+    if not isinstance(factor, (int, float, np.number)) or not math.isfinite(factor) or factor <= 0:
+        raise FastsrError(f"scale {scale!r} must be a number above 0, such as 2 or 1.5")
+    return _possible(max(1.0, width * factor), max(1.0, height * factor))
+
+
+def _possible(width: float, height: float) -> tuple[int, int]:
+    if max(width, height) > MAX_SIDE:
+        raise FastsrError(f"{width:g}x{height:g} pixels are too many; a side may have up to {MAX_SIDE}")
+    return round(width), round(height)
+
+
+def default_model(width: int, height: int, scale: float | None, size: tuple[int, int] | None) -> str:
+    """The shipped model for an image of this size when none is named: the one that fits, four times by default."""
+    wanted = output_size(width, height, scale, size, 4)
+    return catalog.default(max(wanted[0] / width, wanted[1] / height))
