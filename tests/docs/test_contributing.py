@@ -24,3 +24,25 @@ def test_every_dependency_has_its_licence_noted():
     table = (ROOT / "LICENSES.md").read_text().split("| package |")[1].split("\n\n")[0]
     noted = {name for names in re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE) for name in names.split(", ")}
     assert named == noted
+
+
+def test_the_recipes_name_files_that_are_there():
+    """Every path in code style; a bare name is a file beside the one that was named before it."""
+    page = (ROOT / "docs" / "contributing.md").read_text()
+    recipes = page.split("## Recipes")[1].split("\n## ")[0].split("\n### ")[1:]
+    assert [recipe.splitlines()[0] for recipe in recipes] == [
+        "Add an operator to the native engine",
+        "Add an instruction set",
+        "Add an engine",
+        "Add a model",
+    ]
+    for recipe in recipes:
+        steps = re.split(r"\n\d+\. ", recipe)[1:]
+        assert len(steps) >= 6
+        named = [re.findall(r"`([\w/.-]+?(?:\.(?:py|pyi|h|cpp|md|toml|txt|json)|/))`", step) for step in steps]
+        assert sum(map(bool, named)) >= len(steps) - 1
+        folder = ROOT
+        for name in sum(named, []):
+            path = folder / name if "/" not in name and not (ROOT / name).exists() else ROOT / name
+            assert path.exists(), name
+            folder = path.parent
