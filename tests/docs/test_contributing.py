@@ -1,5 +1,6 @@
 """The tables of environment variables and of licences have all that there is."""
 
+import itertools
 import re
 import tomllib
 
@@ -42,7 +43,7 @@ def test_the_recipes_name_files_that_are_there():
         named = [re.findall(r"`([\w/.-]+?(?:\.(?:py|pyi|h|cpp|md|toml|txt|json)|/))`", step) for step in steps]
         assert sum(map(bool, named)) >= len(steps) - 1
         folder = ROOT
-        for name in sum(named, []):
+        for name in itertools.chain.from_iterable(named):
             path = folder / name if "/" not in name and not (ROOT / name).exists() else ROOT / name
             assert path.exists(), name
             folder = path.parent
