@@ -1,4 +1,4 @@
-#include "isa.h"
+#include "cpu/isa.h"
 
 #if defined(FASTSR_HAVE_X86)
 #include <cpuid.h>

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "conv.h"
-#include "tiles.h"
+#include "cpu/conv/kernel_table.h"
+#include "cpu/tile_kernels.h"
 
 namespace fastsr::cpu {
 

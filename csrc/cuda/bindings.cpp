@@ -8,11 +8,11 @@
 #include <tuple>
 #include <vector>
 
-#include "../checks.h"
-#include "../gil.h"
-#include "devices.h"
-#include "dlpack.h"
-#include "tiles.h"
+#include "common/checks.h"
+#include "common/gil.h"
+#include "cuda/devices.h"
+#include "cuda/dlpack.h"
+#include "cuda/tile_kernels.h"
 
 namespace py = pybind11;
 

@@ -1,6 +1,6 @@
 #include <cuda_runtime_api.h>
 
-#include "devices.h"
+#include "cuda/devices.h"
 
 namespace fastsr::cuda {
 

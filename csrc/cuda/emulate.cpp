@@ -2,8 +2,8 @@
 #include <cstring>
 #include <memory>
 
-#include "launch.h"
-#include "tiles.h"
+#include "cuda/launch.h"
+#include "cuda/tile_kernels.h"
 
 namespace fastsr::cuda {
 namespace {

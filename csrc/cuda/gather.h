@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "../tiles.h"
-#include "wide.h"
+#include "common/kernel_args.h"
+#include "cuda/vector_access.h"
 
 namespace fastsr::cuda {
 

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <stdexcept>
 
-#include "gather.h"
-#include "spread.h"
+#include "cuda/depth_to_space.h"
+#include "cuda/gather.h"
 
 namespace fastsr::cuda {
 

@@ -8,7 +8,7 @@
 #include <thread>
 #include <vector>
 
-#include "../../csrc/cpu/pool.h"
+#include "cpu/thread_pool.h"
 
 using fastsr::cpu::parallel_for;
 

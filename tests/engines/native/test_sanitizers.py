@@ -11,14 +11,16 @@ import pytest
 from fastsr import _core
 
 ROOT = Path(__file__).parents[3]
-POOL = [ROOT / "tests" / "support" / "pool_stress.cpp", ROOT / "csrc" / "cpu" / "pool.cpp"]
+CSRC = ROOT / "csrc"
+POOL = [ROOT / "tests" / "support" / "pool_stress.cpp", CSRC / "cpu" / "thread_pool.cpp"]
 COMPILER = os.environ.get("CXX", "g++")
 
 
 def compiled(folder, *options):
     """The stress program; skips where the compiler lacks a sanitizer."""
     program = folder / "stress"
-    command = [COMPILER, "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-pthread", *options, *POOL, "-o", program]
+    command = [COMPILER, "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-pthread", f"-I{CSRC}", *options]
+    command += [*POOL, "-o", program]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     if done.returncode and any(text in done.stderr for text in ("libtsan", "-ltsan", "unsupported option")):
         pytest.skip(f"this compiler has no ThreadSanitizer: {done.stderr.splitlines()[-1]}")

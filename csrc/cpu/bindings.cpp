@@ -1,0 +1,264 @@
+// The CPU module's door to Python: views arrays, releases the GIL, calls the kernels. fastsr/ops.py documents it.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <new>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/checks.h"
+#include "common/gil.h"
+#include "cpu/conv/program/conv_program.h"
+#include "cpu/isa.h"
+#include "cpu/thread_pool.h"
+#include "cpu/tile_kernels.h"
+
+namespace py = pybind11;
+
+namespace fastsr {
+namespace {
+
+void require(bool condition, const std::string& message) {
+  if (!condition) throw py::value_error(message);
+}
+
+Array view(const py::array& array, const char* name) {
+  require((array.flags() & py::array::c_style) != 0, std::string(name) + " must be C-contiguous");
+  require((array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0, std::string(name) + " must be aligned");
+  require(array.dtype().attr("isnative").cast<bool>(),
+          std::string(name) + " has its bytes swapped; hand in array.astype(array.dtype.newbyteorder('='))");
+  require(!array.dtype().attr("hasobject").cast<bool>(), "elements must be numbers, not Python objects");
+  const auto dtype = py::str(array.dtype()).cast<std::string>();
+  return Array{const_cast<void*>(array.data()), type_named(dtype), array.itemsize(), dtype,
+               std::vector<int64_t>(array.shape(), array.shape() + array.ndim())};
+}
+
+Array writable_view(py::array& array, const char* name) {
+  require(array.writeable(), std::string(name) + " is read-only");
+  return view(array, name);
+}
+
+Array optional_view(const std::optional<py::array>& array, const char* name) {
+  return array ? view(*array, name) : Array{};
+}
+
+using Integers = py::array_t<int64_t, py::array::c_style | py::array::forcecast>;
+
+std::vector<int64_t> listed(const Integers& values) { return {values.data(), values.data() + values.size()}; }
+
+void tile_gather(const py::array& frame, const Integers& origins, py::array& batch, bool channels_last) {
+  std::vector<Window> windows;
+  const GatherArgs args =
+      gather_args(view(frame, "frame"), listed(origins), writable_view(batch, "out"), channels_last, windows);
+  const auto& kernels = cpu::tile_kernels();
+  const WithoutGil released;
+  kernels.gather(args);
+}
+
+void tile_scatter(const py::array& batch, const Integers& windows, py::array& frame, int64_t factor, int residual,
+                  const std::optional<py::array>& low, bool channels_last) {
+  std::vector<Window> kept;
+  const ScatterArgs args = scatter_args(view(batch, "batch"), listed(windows), writable_view(frame, "frame"), factor,
+                                        residual, optional_view(low, "low"), channels_last, kept);
+  const auto& kernels = cpu::tile_kernels();
+  const WithoutGil released;
+  kernels.scatter(args);
+}
+
+void pixel_shuffle(const py::array& input, py::array& output, int64_t factor, bool channels_last,
+                   const std::optional<py::array>& bias, const std::optional<py::array>& slope) {
+  const ShuffleArgs args = shuffle_args(view(input, "input"), writable_view(output, "out"), factor, channels_last,
+                                        optional_view(bias, "bias"), optional_view(slope, "slope"));
+  const auto& kernels = cpu::tile_kernels();
+  const WithoutGil released;
+  kernels.shuffle(args);
+}
+
+// ---- convolution programs ------------------------------------------------------------------------------------------
+
+using cpu::ConvProgram;
+using Floats = std::vector<float>;
+
+// An array whose elements lie one after the other, each where its type asks for: itself, or a copy.
+py::array straight(const py::array& array) {
+  constexpr int flags = py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+  py::array made = py::array::ensure(array, flags);
+  if (!made) throw std::bad_alloc();
+  return made;
+}
+
+template <typename T>
+std::vector<T> listed(const Array& values) {
+  const T* first = static_cast<const T*>(values.data);
+  return {first, first + values.shape[0]};
+}
+
+// A program and what is checked of every step before the program takes it.
+class Program {
+ public:
+  explicit Program(const std::string& precision) : program_(cpu::conv_kernels(), precision), checks_(precision) {}
+
+  int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero) {
+    checks_.tensor(channels, factor, floats, packed, scale, zero);
+    const int number = program_.tensor(channels, factor, floats, packed, cpu::Grid{scale, zero});
+    checks_.described(channels, factor, floats, packed);
+    return number;
+  }
+
+  void conv(int source, int target, const py::array& kernel, const py::array& bias, Floats scales, Floats slopes,
+            int add, float low, float high, int factor) {
+    const py::array kernel_kept = straight(kernel), bias_kept = straight(bias);
+    const Array k = view(kernel_kept, "kernel"), b = view(bias_kept, "bias");
+    cpu::ConvSpec spec{};
+    spec.clipped = low > -kUnbounded || high < kUnbounded;
+    checks_.conv(source, target, k, b, scales.size(), slopes.size(), add, spec.clipped, factor);
+    spec.source = source;
+    spec.target = target;
+    spec.out = static_cast<int>(k.shape[0]);
+    spec.in = static_cast<int>(k.shape[1]);
+    spec.rows = static_cast<int>(k.shape[2]);
+    spec.columns = static_cast<int>(k.shape[3]);
+    const bool int8 = k.type != Type::f32, sums = int8 && scales.empty();
+    if (int8) {
+      spec.levels = static_cast<const int8_t*>(k.data);
+      spec.starts = listed<int32_t>(b);
+    } else {
+      spec.kernel = static_cast<const float*>(k.data);
+      spec.bias = listed<float>(b);
+    }
+    spec.scales = std::move(scales);
+    spec.slopes = std::move(slopes);
+    spec.add = add;
+    spec.low = low;
+    spec.high = high;
+    spec.factor = factor;
+    program_.conv(spec);
+    checks_.made(target, sums);
+  }
+
+  void gather(int source, int target, int factor, std::vector<int32_t> table, Floats slopes, int add, float low,
+              float high) {
+    checks_.gather(source, target, factor, table, slopes.size(), add);
+    program_.gather(source, target, factor, std::move(table), add, std::move(slopes),
+                    low > -kUnbounded || high < kUnbounded, low, high);
+    checks_.made(target);
+  }
+
+  void sum(int source, int target, int terms, const py::array& bias, Floats scales) {
+    const py::array kept = straight(bias);
+    const Array b = view(kept, "bias");
+    checks_.sum(source, target, terms, b, scales.size());
+    program_.sum(source, target, terms, listed<float>(b), std::move(scales));
+    checks_.made(target);
+  }
+
+  void store(int source, int factor, const std::string& base, int fold) {
+    const std::map<std::string, cpu::Base> known{
+        {"none", cpu::Base::none}, {"nearest", cpu::Base::nearest}, {"bicubic", cpu::Base::bicubic}};
+    const auto found = known.find(base);
+    if (found == known.end()) throw std::invalid_argument("base must be none, nearest or bicubic");
+    checks_.store(source, factor, found->second, fold);
+    program_.store(source, factor, found->second, fold);
+    checks_.stored(fold);
+  }
+
+  py::array run(const py::array& pixels, int64_t side, const py::object& progress) const {
+    const Array frame = view(pixels, "pixels");
+    const FrameShape shape = checks_.run(frame, side);
+    const py::ssize_t scale = program_.scale();
+    py::array out(pixels.dtype(), std::vector<py::ssize_t>{shape.height * scale, shape.width * scale, shape.channels});
+    void* to = out.mutable_data();
+    // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
+    struct Stopped {};
+    std::exception_ptr raised;
+    std::function<void(int64_t, int64_t)> report;
+    if (!progress.is_none()) {
+      report = [&](int64_t done, int64_t total) {
+        const py::gil_scoped_acquire held;
+        try {
+          progress(done, total);
+        } catch (const py::error_already_set&) {
+          raised = std::current_exception();
+          throw Stopped{};
+        }
+      };
+    }
+    try {
+      const WithoutGil released;
+      program_.run(frame.data, frame.type, shape, to, side, report);
+    } catch (const Stopped&) {
+      std::rethrow_exception(raised);
+    }
+    return out;
+  }
+
+  // The whole frame's.
+  int64_t unit_bytes(int64_t width) const {
+    checks_.width(width);
+    return program_.unit_bytes(width, width);
+  }
+
+ private:
+  static constexpr float kUnbounded = 3e38f;
+
+  ConvProgram program_;
+  ProgramChecks checks_;
+};
+
+// Multiplications and additions a second that all threads together reach on sums in registers, times 1e-9.
+double multiply_add_rate(int64_t rounds, const std::string& precision) {
+  const auto& kernels = cpu::conv_kernels();
+  const cpu::Packed kind = cpu::packing(kernels, precision);
+  std::atomic<int64_t> operations{0};
+  const WithoutGil released;
+  const auto start = std::chrono::steady_clock::now();
+  cpu::parallel_for(cpu::thread_count(), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) operations += kernels.burn(kind, rounds);
+  });
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  return static_cast<double>(operations) / taken.count() * 1e-9;
+}
+
+}  // namespace
+}  // namespace fastsr
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "CPU kernels of fastsr; use fastsr.ops.";
+  module.def("gather_shape", &fastsr::gather_shape, py::arg("frame"), py::arg("tiles"), py::arg("height"),
+             py::arg("width"), py::arg("channels_last"));
+  module.def("shuffle_shape", &fastsr::shuffle_shape, py::arg("input"), py::arg("factor"), py::arg("channels_last"));
+  module.def("tile_gather", &fastsr::tile_gather, py::arg("frame"), py::arg("origins"), py::arg("batch"),
+             py::arg("channels_last"));
+  module.def("tile_scatter", &fastsr::tile_scatter, py::arg("batch"), py::arg("windows"), py::arg("frame"),
+             py::arg("factor"), py::arg("residual"), py::arg("low"), py::arg("channels_last"));
+  module.def("pixel_shuffle", &fastsr::pixel_shuffle, py::arg("input"), py::arg("output"), py::arg("factor"),
+             py::arg("channels_last"), py::arg("bias"), py::arg("slope"));
+  py::class_<fastsr::Program>(module, "ConvProgram")
+      .def(py::init<const std::string&>(), py::arg("precision"))
+      .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),
+           py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero") = 0)
+      .def("conv", &fastsr::Program::conv, py::arg("source"), py::arg("target"), py::arg("kernel"), py::arg("bias"),
+           py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"))
+      .def("gather", &fastsr::Program::gather, py::arg("source"), py::arg("target"), py::arg("factor"),
+           py::arg("table"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"))
+      .def("sum", &fastsr::Program::sum, py::arg("source"), py::arg("target"), py::arg("terms"), py::arg("bias"),
+           py::arg("scales"))
+      .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)
+      .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("progress") = py::none())
+      .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));
+  module.def("precisions", [] {
+    std::vector<std::string> names{"fp32", "int8"};
+    if (fastsr::cpu::conv_kernels().conv_bf16 != nullptr) names.emplace_back("bf16");
+    return names;
+  });
+  module.def("multiply_add_rate", &fastsr::multiply_add_rate, py::arg("rounds"), py::arg("precision") = "fp32");
+  module.def("thread_count", &fastsr::cpu::thread_count);
+  module.def("available_isas", &fastsr::cpu::available_isas);
+  module.def("active_isa", &fastsr::cpu::active_isa);
+}

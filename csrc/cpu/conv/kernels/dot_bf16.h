@@ -1,0 +1,29 @@
+// Dot products of bfloat16 in pairs: AVX512_BF16's dpbf16. The plain twin rounds the sums a little differently.
+#pragma once
+
+#include "cpu/conv/kernels/simd.h"
+
+namespace fastsr::cpu::FASTSR_ISA_NAME {
+
+FASTSR_HOT Floats add_bf16_plain(Floats sum, Ints inputs, Ints weights) {
+  const int high = static_cast<int>(0xffff0000u);
+  const auto low_half = [](Ints v) __attribute__((always_inline)) { return reinterpret_cast<Floats>(v << 16); };
+  const auto high_half = [](Ints v) __attribute__((always_inline)) { return reinterpret_cast<Floats>(v & high); };
+  sum = multiply_add(high_half(inputs), high_half(weights), sum);
+  return multiply_add(low_half(inputs), low_half(weights), sum);
+}
+
+struct DotBf16 {
+  using Sum = Floats;
+  static constexpr bool kInteger = false;
+  FASTSR_HOT Sum add(Sum sum, Ints inputs, Ints weights) {
+#if defined(__AVX512BF16__) && FASTSR_LANES == 16
+    asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(inputs), "v"(weights));
+    return sum;
+#else
+    return add_bf16_plain(sum, inputs, weights);
+#endif
+  }
+};
+
+}  // namespace fastsr::cpu::FASTSR_ISA_NAME
