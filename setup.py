@@ -28,7 +28,7 @@ class CMakeBuild(build_ext):
             f"-DCMAKE_BUILD_TYPE={'Debug' if self.debug else 'Release'}",
         ]
         if not (self.inplace or self.editable_mode):
-            options.append("-DFASTSR_TWINS=OFF")
+            options.append("-DFASTSR_WIDE_ISA=OFF")
         for name in ("FASTSR_CUDA", "FASTSR_CUDA_ARCHS", "FASTSR_SANITIZE"):
             if os.environ.get(name):
                 options.append(f"-D{name}={os.environ[name]}")

@@ -3,19 +3,10 @@
 #include <limits>
 #include <stdexcept>
 
-#include "cpu/conv/kernel_table.h"
-
 namespace fastsr {
 namespace {
 
-constexpr int64_t kMaxFactor = 1024;  // its square times any size of an array fits 64 bits
-constexpr int64_t kFar = 1LL << 40;   // of an origin from the frame
-constexpr int kMaxChannels = 4096, kMaxShuffle = 16;
-constexpr int64_t kMaxColumns = 1 << 24;  // that memory is foretold for
-
-void require(bool condition, const std::string& message) {
-  if (!condition) throw std::invalid_argument(message);
-}
+constexpr int64_t kFar = 1LL << 40;  // of an origin from the frame
 
 // That a side `factor` times as long can be counted.
 void check_side(int64_t side, int64_t factor) {
@@ -66,12 +57,8 @@ const float* per_channel(const Array& values, const char* name, int64_t channels
 
 }  // namespace
 
-Type type_named(const std::string& name) {
-  if (name == "uint8") return Type::u8;
-  if (name == "uint16") return Type::u16;
-  if (name == "float32") return Type::f32;
-  if (name == "float16") return Type::f16;
-  return name == "bfloat16" ? Type::bf16 : Type::other;
+void require(bool condition, const std::string& message) {
+  if (!condition) throw std::invalid_argument(message);
 }
 
 std::vector<int64_t> gather_shape(const std::vector<int64_t>& frame, int64_t tiles, int64_t height, int64_t width,
@@ -165,123 +152,6 @@ ShuffleArgs shuffle_args(const Array& input, const Array& output, int64_t factor
                      channels_last,
                      per_channel(bias, "bias", channels, input),
                      per_channel(slope, "slope", channels, input)};
-}
-
-void ProgramChecks::tensor(int channels, int factor, bool floats, bool packed, float scale, int zero) const {
-  require(!stored_ && !begun_, "tensors come before steps");
-  require(channels > 0 && channels <= kMaxChannels && factor > 0 && factor <= kMaxFactor, "tensor out of bounds");
-  require(!tensors_.empty() || factor == 1, "the first tensor is the input: its factor is 1");
-  require(floats || (packed && precision_ != "fp32"), "a tensor must be held as floats, packed, or both");
-  require(scale > 0 && scale <= std::numeric_limits<float>::max() && zero >= 0 && zero <= 255, "no grid");
-}
-
-void ProgramChecks::described(int channels, int factor, bool floats, bool packed) {
-  tensors_.push_back({channels, factor, floats, packed && precision_ != "fp32", tensors_.empty(), false});
-}
-
-void ProgramChecks::made(int target, bool sums) {
-  tensors_[static_cast<size_t>(target)].made = begun_ = true;
-  tensors_[static_cast<size_t>(target)].sums = sums;
-}
-
-const ProgramChecks::Tensor& ProgramChecks::source(int i) const {
-  const bool there = !stored_ && i >= 0 && i < static_cast<int>(tensors_.size());
-  require(there && tensors_[static_cast<size_t>(i)].made, "no such tensor yet");
-  return tensors_[static_cast<size_t>(i)];
-}
-
-const ProgramChecks::Tensor& ProgramChecks::target(int i) const {
-  const bool there = !stored_ && i > 0 && i < static_cast<int>(tensors_.size());
-  require(there && !tensors_[static_cast<size_t>(i)].made, "target is made already");
-  return tensors_[static_cast<size_t>(i)];
-}
-
-// The input cannot be added: its pixels lie closer together than a vector's channels.
-void ProgramChecks::addend(int i, const Tensor& target) const {
-  if (i < 0) return;
-  const Tensor& t = source(i);
-  require(i > 0 && t.floats && !t.sums && t.channels == target.channels && t.factor == target.factor,
-          "what is added does not fit");
-}
-
-void ProgramChecks::conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes,
-                         int add, bool clipped, int factor) const {
-  const std::vector<int64_t>& k = kernel.shape;
-  require(k.size() == 4, "kernel must be out x in x rows x columns");
-  require(factor >= 1 && factor <= kMaxShuffle && k[2] % 2 == 1 && k[3] % 2 == 1 && k[2] <= cpu::kMaxKernel &&
-              k[3] <= cpu::kMaxKernel,
-          "kernel out of bounds");
-  const Tensor &from = this->source(source), &to = this->target(target);
-  require(from.channels == k[1] && int64_t{to.channels} * factor * factor == k[0] && to.factor == from.factor * factor,
-          "kernel does not fit its tensors");
-  const bool int8 = kernel.dtype == "int8";
-  require(int8 || kernel.type == Type::f32, "kernel must be float32 or int8");
-  require(!int8 || precision_ == "int8", "int8 kernels belong to int8 programs");
-  require(int8 ? from.packed : (from.floats && !from.sums) || (from.packed && precision_ == "bf16"),
-          "source is not held as this convolution reads it");
-  require(bias.dtype == (int8 ? "int32" : "float32") && bias.shape == std::vector<int64_t>{k[0]},
-          std::string("bias does not fit: one ") + (int8 ? "int32" : "float32") + " number per output is needed");
-  require(scales == 0 || int8, "scales belong to int8");
-  require(scales == 0 || static_cast<int64_t>(scales) == k[0], "scales do not fit");
-  require(slopes == 0 || static_cast<int64_t>(slopes) == k[0], "slopes do not fit");
-  if (int8 && scales == 0) {
-    require(to.floats && !to.packed && slopes == 0 && add < 0 && !clipped && factor == 1, "raw sums are only stored");
-  }
-  addend(add, to);
-}
-
-void ProgramChecks::gather(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes,
-                           int add) const {
-  const Tensor &from = this->source(source), &to = this->target(target);
-  require(from.floats && !from.sums && to.floats && factor >= 1 && factor <= kMaxFactor &&
-              to.factor == int64_t{from.factor} * factor,
-          "tensors do not fit");
-  require(static_cast<int64_t>(table.size()) == int64_t{factor} * factor * to.channels, "table does not fit");
-  for (const int32_t c : table) require(c >= 0 && c < from.channels, "table out of bounds");
-  require(slopes == 0 || static_cast<int64_t>(slopes) == to.channels, "slopes do not fit");
-  addend(add, to);
-}
-
-void ProgramChecks::sum(int source, int target, int terms, const Array& bias, size_t scales) const {
-  const Tensor &from = this->source(source), &to = this->target(target);
-  require(from.sums == (scales > 0), "scales belong to the sums of int8");
-  require(from.floats && to.floats && terms >= 1 && terms % 2 == 1 && terms <= cpu::kMaxKernel &&
-              from.channels == (from.sums ? terms + 1 : terms) * to.channels && to.factor == from.factor,
-          "tensors do not fit");
-  require(scales == 0 || static_cast<int64_t>(scales) == from.channels, "scales do not fit");
-  require(bias.dtype == "float32" && bias.shape == std::vector<int64_t>{to.channels},
-          "bias does not fit: one float32 number per output is needed");
-}
-
-void ProgramChecks::store(int source, int factor, cpu::Base base, int fold) const {
-  const Tensor& from = this->source(source);
-  require(factor >= 1 && factor <= kMaxPlanes, "factor out of bounds");
-  require(fold >= 1 && fold <= kMaxFactor && tensors_[0].channels % (fold * fold) == 0, "fold does not fit the input");
-  const int64_t colours = tensors_[0].channels / (fold * fold);
-  require(from.channels == colours * factor * factor && colours * factor <= kMaxPlanes && from.floats && !from.sums,
-          "output does not fit");
-  require(int64_t{from.factor} * factor % fold == 0, "the output must be a multiple of the input");
-  require(base != cpu::Base::nearest || (from.factor == 1 && fold == 1),
-          "the repeated input can only be added at its own resolution");
-}
-
-FrameShape ProgramChecks::run(const Array& pixels, int64_t side) const {
-  require(stored_, "the program has no end");
-  require(pixels.shape.size() == 3, "pixels must be height x width x channels");
-  require(pixels.type == Type::u8 || pixels.type == Type::u16 || pixels.type == Type::f32,
-          "pixels must be uint8, uint16 or float32, not " + pixels.dtype);
-  const FrameShape shape{pixels.shape[0], pixels.shape[1], pixels.shape[2]};
-  const int64_t colours = tensors_[0].channels / (fold_ * fold_);
-  require(shape.height > 0 && shape.width > 0 && shape.channels == colours,
-          "pixels must be height x width x " + std::to_string(colours));
-  require(shape.height % fold_ == 0 && shape.width % fold_ == 0, "sides must be multiples of the fold");
-  require(side >= 0, "side must not be negative");
-  return shape;
-}
-
-void ProgramChecks::width(int64_t columns) const {
-  require(stored_, "the program has no end");
-  require(columns >= 1 && columns <= kMaxColumns, "width must be at least 1 and at most 2^24");
 }
 
 }  // namespace fastsr

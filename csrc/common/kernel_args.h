@@ -3,11 +3,10 @@
 
 #include <cstdint>
 
+#include "common/element_type.h"
 #include "common/pixel.h"
 
 namespace fastsr {
-
-enum class Type { u8, u16, f32, f16, bf16, other };
 
 // Tiles of a frame, mirrored at its edges, as a batch in 0..1.
 struct GatherArgs {

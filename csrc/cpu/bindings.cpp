@@ -6,7 +6,6 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
-#include <map>
 #include <new>
 #include <optional>
 #include <string>
@@ -14,7 +13,8 @@
 
 #include "common/checks.h"
 #include "common/gil.h"
-#include "cpu/conv/program/conv_program.h"
+#include "cpu/conv/program/builder.h"
+#include "cpu/conv/program/executor.h"
 #include "cpu/isa.h"
 #include "cpu/thread_pool.h"
 #include "cpu/tile_kernels.h"
@@ -23,10 +23,6 @@ namespace py = pybind11;
 
 namespace fastsr {
 namespace {
-
-void require(bool condition, const std::string& message) {
-  if (!condition) throw py::value_error(message);
-}
 
 Array view(const py::array& array, const char* name) {
   require((array.flags() & py::array::c_style) != 0, std::string(name) + " must be C-contiguous");
@@ -82,7 +78,6 @@ void pixel_shuffle(const py::array& input, py::array& output, int64_t factor, bo
 
 // ---- convolution programs ------------------------------------------------------------------------------------------
 
-using cpu::ConvProgram;
 using Floats = std::vector<float>;
 
 // An array whose elements lie one after the other, each where its type asks for: itself, or a copy.
@@ -93,85 +88,39 @@ py::array straight(const py::array& array) {
   return made;
 }
 
-template <typename T>
-std::vector<T> listed(const Array& values) {
-  const T* first = static_cast<const T*>(values.data);
-  return {first, first + values.shape[0]};
-}
-
-// A program and what is checked of every step before the program takes it.
+// A program that is built and then run.
 class Program {
  public:
-  explicit Program(const std::string& precision) : program_(cpu::conv_kernels(), precision), checks_(precision) {}
+  explicit Program(const std::string& precision)
+      : builder_(cpu::conv_kernels(), precision), executor_(builder_.program()) {}
 
-  int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero) {
-    checks_.tensor(channels, factor, floats, packed, scale, zero);
-    const int number = program_.tensor(channels, factor, floats, packed, cpu::Grid{scale, zero});
-    checks_.described(channels, factor, floats, packed);
-    return number;
+  int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero_point) {
+    return builder_.tensor(channels, factor, floats, packed, cpu::QuantizationParams{scale, zero_point});
   }
 
   void conv(int source, int target, const py::array& kernel, const py::array& bias, Floats scales, Floats slopes,
             int add, float low, float high, int factor) {
     const py::array kernel_kept = straight(kernel), bias_kept = straight(bias);
-    const Array k = view(kernel_kept, "kernel"), b = view(bias_kept, "bias");
-    cpu::ConvSpec spec{};
-    spec.clipped = low > -kUnbounded || high < kUnbounded;
-    checks_.conv(source, target, k, b, scales.size(), slopes.size(), add, spec.clipped, factor);
-    spec.source = source;
-    spec.target = target;
-    spec.out = static_cast<int>(k.shape[0]);
-    spec.in = static_cast<int>(k.shape[1]);
-    spec.rows = static_cast<int>(k.shape[2]);
-    spec.columns = static_cast<int>(k.shape[3]);
-    const bool int8 = k.type != Type::f32, sums = int8 && scales.empty();
-    if (int8) {
-      spec.levels = static_cast<const int8_t*>(k.data);
-      spec.starts = listed<int32_t>(b);
-    } else {
-      spec.kernel = static_cast<const float*>(k.data);
-      spec.bias = listed<float>(b);
-    }
-    spec.scales = std::move(scales);
-    spec.slopes = std::move(slopes);
-    spec.add = add;
-    spec.low = low;
-    spec.high = high;
-    spec.factor = factor;
-    program_.conv(spec);
-    checks_.made(target, sums);
+    builder_.conv(source, target, view(kernel_kept, "kernel"), view(bias_kept, "bias"), std::move(scales),
+                  cpu::EpilogueSpec{std::move(slopes), add, low, high}, factor);
   }
 
-  void gather(int source, int target, int factor, std::vector<int32_t> table, Floats slopes, int add, float low,
-              float high) {
-    checks_.gather(source, target, factor, table, slopes.size(), add);
-    program_.gather(source, target, factor, std::move(table), add, std::move(slopes),
-                    low > -kUnbounded || high < kUnbounded, low, high);
-    checks_.made(target);
+  void remap(int source, int target, int factor, std::vector<int32_t> table, Floats slopes, int add, float low,
+             float high) {
+    builder_.remap(source, target, factor, std::move(table), cpu::EpilogueSpec{std::move(slopes), add, low, high});
   }
 
-  void sum(int source, int target, int terms, const py::array& bias, Floats scales) {
+  void reduce_rows(int source, int target, int terms, const py::array& bias, Floats scales) {
     const py::array kept = straight(bias);
-    const Array b = view(kept, "bias");
-    checks_.sum(source, target, terms, b, scales.size());
-    program_.sum(source, target, terms, listed<float>(b), std::move(scales));
-    checks_.made(target);
+    builder_.reduce_rows(source, target, terms, view(kept, "bias"), std::move(scales));
   }
 
-  void store(int source, int factor, const std::string& base, int fold) {
-    const std::map<std::string, cpu::Base> known{
-        {"none", cpu::Base::none}, {"nearest", cpu::Base::nearest}, {"bicubic", cpu::Base::bicubic}};
-    const auto found = known.find(base);
-    if (found == known.end()) throw std::invalid_argument("base must be none, nearest or bicubic");
-    checks_.store(source, factor, found->second, fold);
-    program_.store(source, factor, found->second, fold);
-    checks_.stored(fold);
-  }
+  void store(int source, int factor, const std::string& base, int fold) { builder_.store(source, factor, base, fold); }
 
   py::array run(const py::array& pixels, int64_t side, const py::object& progress) const {
     const Array frame = view(pixels, "pixels");
-    const FrameShape shape = checks_.run(frame, side);
-    const py::ssize_t scale = program_.scale();
+    const FrameShape shape = cpu::check_frame(builder_.program(), frame, side);
+    const py::ssize_t scale = builder_.program().scale();
     py::array out(pixels.dtype(), std::vector<py::ssize_t>{shape.height * scale, shape.width * scale, shape.channels});
     void* to = out.mutable_data();
     // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
@@ -191,7 +140,7 @@ class Program {
     }
     try {
       const WithoutGil released;
-      program_.run(frame.data, frame.type, shape, to, side, report);
+      executor_.run(frame.data, frame.type, shape, to, side, report);
     } catch (const Stopped&) {
       std::rethrow_exception(raised);
     }
@@ -200,26 +149,24 @@ class Program {
 
   // The whole frame's.
   int64_t unit_bytes(int64_t width) const {
-    checks_.width(width);
-    return program_.unit_bytes(width, width);
+    cpu::check_width(builder_.program(), width);
+    return cpu::unit_bytes(builder_.program(), width, width);
   }
 
  private:
-  static constexpr float kUnbounded = 3e38f;
-
-  ConvProgram program_;
-  ProgramChecks checks_;
+  cpu::ProgramBuilder builder_;
+  cpu::Executor executor_;
 };
 
 // Multiplications and additions a second that all threads together reach on sums in registers, times 1e-9.
 double multiply_add_rate(int64_t rounds, const std::string& precision) {
   const auto& kernels = cpu::conv_kernels();
-  const cpu::Packed kind = cpu::packing(kernels, precision);
+  const cpu::StorageFormat format = cpu::packed_format(kernels, precision);
   std::atomic<int64_t> operations{0};
   const WithoutGil released;
   const auto start = std::chrono::steady_clock::now();
   cpu::parallel_for(cpu::thread_count(), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) operations += kernels.burn(kind, rounds);
+    for (int64_t i = begin; i < end; ++i) operations += kernels.peak_operations(format, rounds);
   });
   const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
   return static_cast<double>(operations) / taken.count() * 1e-9;
@@ -245,10 +192,10 @@ PYBIND11_MODULE(_core, module) {
            py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero") = 0)
       .def("conv", &fastsr::Program::conv, py::arg("source"), py::arg("target"), py::arg("kernel"), py::arg("bias"),
            py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"))
-      .def("gather", &fastsr::Program::gather, py::arg("source"), py::arg("target"), py::arg("factor"),
-           py::arg("table"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"))
-      .def("sum", &fastsr::Program::sum, py::arg("source"), py::arg("target"), py::arg("terms"), py::arg("bias"),
-           py::arg("scales"))
+      .def("gather", &fastsr::Program::remap, py::arg("source"), py::arg("target"), py::arg("factor"), py::arg("table"),
+           py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"))
+      .def("sum", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
+           py::arg("bias"), py::arg("scales"))
       .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("progress") = py::none())
       .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));

@@ -24,16 +24,16 @@
 namespace fastsr::cpu {
 namespace {
 
-// Rows of a frame are shared out every few microseconds. A thread that slept would be late for them, so it looks about
+// Rows of a frame are shared out every few microseconds. A thread that slept would be late for them, so it spins
 // for a while before it does.
-constexpr auto kPatience = std::chrono::microseconds(50);
-constexpr int kLooks = 32;  // between two looks at the clock
+constexpr auto kSpinTime = std::chrono::microseconds(50);
+constexpr int kSpinsPerClockRead = 32;
 
 template <typename Done>
-bool look_for(const Done& done) {
-  const auto end = std::chrono::steady_clock::now() + kPatience;
+bool spin_until(const Done& done) {
+  const auto end = std::chrono::steady_clock::now() + kSpinTime;
   do {
-    for (int i = 0; i < kLooks; ++i) {
+    for (int i = 0; i < kSpinsPerClockRead; ++i) {
       if (done()) return true;
 #if defined(__x86_64__)
       _mm_pause();
@@ -71,7 +71,7 @@ struct Job {
 
   void wait() {
     const auto finished = [this] { return left.load() == 0; };
-    if (!look_for(finished)) {
+    if (!spin_until(finished)) {
       std::unique_lock<std::mutex> lock(mutex);
       done.wait(lock, finished);
     }
@@ -126,7 +126,7 @@ class Pool {
   [[noreturn]] void serve(int index) {
     index_of_thread = index;
     for (uint64_t seen = 0;;) {
-      look_for([&] { return posted_.load() != seen; });
+      spin_until([&] { return posted_.load() != seen; });
       std::shared_ptr<Job> job;
       {
         std::unique_lock<std::mutex> lock(mutex_);

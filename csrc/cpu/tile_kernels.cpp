@@ -172,7 +172,7 @@ void scatter_any(const ScatterArgs& a) {
 
 // Bias and PReLU in place over a row that is still in the cache: elements of `channels` channels from `channel` on.
 template <typename T>
-void finish_row(const ShuffleArgs& a, int64_t count, int64_t channel, int64_t channels, T* __restrict row) {
+void epilogue_row(const ShuffleArgs& a, int64_t count, int64_t channel, int64_t channels, T* __restrict row) {
   if constexpr (!std::is_integral_v<T>) {
     for (int64_t c = 0; c < channels; ++c) {
       const float* bias = a.bias ? a.bias + channel + c : nullptr;
@@ -209,7 +209,7 @@ void shuffle_planes(const ShuffleArgs& a) {
         case 4: shuffle_row<4>(source, plane, a.width, r, out); break;
         default: shuffle_row<0>(source, plane, a.width, r, out);
       }
-      finish_row(a, a.width * r, nc % a.channels, 1, out);
+      epilogue_row(a, a.width * r, nc % a.channels, 1, out);
     }
   });
 }
@@ -243,7 +243,7 @@ void shuffle_channels_last(const ShuffleArgs& a) {
       } else {
         shuffle_pixels<0, 0>(source, a.width, c, r, out);
       }
-      finish_row(a, a.width * r * c, 0, c, out);
+      epilogue_row(a, a.width * r * c, 0, c, out);
     }
   });
 }

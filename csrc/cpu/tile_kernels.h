@@ -1,4 +1,5 @@
-// Tiling and pixel-shuffle on the CPU: the twins of csrc/cuda/tile_kernels.cu, function for function.
+// Tiling and pixel-shuffle on the CPU: the reference implementation of csrc/cuda/tile_kernels.cu,
+// function for function.
 #pragma once
 
 #include "common/kernel_args.h"

@@ -1,11 +1,12 @@
-// Dot products of bfloat16 in pairs: AVX512_BF16's dpbf16. The plain twin rounds the sums a little differently.
+// Dot products of bfloat16 in pairs: AVX512_BF16's dpbf16. The reference implementation rounds the sums a
+// little differently.
 #pragma once
 
 #include "cpu/conv/kernels/simd.h"
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
-FASTSR_HOT Floats add_bf16_plain(Floats sum, Ints inputs, Ints weights) {
+FASTSR_HOT Floats add_bf16_reference(Floats sum, Ints inputs, Ints weights) {
   const int high = static_cast<int>(0xffff0000u);
   const auto low_half = [](Ints v) __attribute__((always_inline)) { return reinterpret_cast<Floats>(v << 16); };
   const auto high_half = [](Ints v) __attribute__((always_inline)) { return reinterpret_cast<Floats>(v & high); };
@@ -21,7 +22,7 @@ struct DotBf16 {
     asm("vdpbf16ps %2, %1, %0" : "+v"(sum) : "v"(inputs), "v"(weights));
     return sum;
 #else
-    return add_bf16_plain(sum, inputs, weights);
+    return add_bf16_reference(sum, inputs, weights);
 #endif
   }
 };

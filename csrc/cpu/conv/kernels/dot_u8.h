@@ -1,12 +1,12 @@
-// Dot products of int8 levels held as fours of u8 with weights in fours of s8: VNNI's dpbusd.
+// Dot products of int8 quantized values held as fours of u8 with weights in fours of s8: VNNI's dpbusd.
 #pragma once
 
 #include "cpu/conv/kernels/simd.h"
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
-// The plain twin, byte by byte.
-FASTSR_HOT Ints add_fours_plain(Ints sum, Ints inputs, Ints weights) {
+// The reference implementation, byte by byte.
+FASTSR_HOT Ints add_fours_reference(Ints sum, Ints inputs, Ints weights) {
   Ints four = (inputs & 255) * ((weights << 24) >> 24);
   four += ((inputs >> 8) & 255) * ((weights << 16) >> 24);
   four += ((inputs >> 16) & 255) * ((weights << 8) >> 24);
@@ -25,7 +25,7 @@ struct DotU8 {
     asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(inputs), "x"(weights));
     return sum;
 #else
-    return add_fours_plain(sum, inputs, weights);
+    return add_fours_reference(sum, inputs, weights);
 #endif
   }
 };

@@ -8,9 +8,9 @@
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
-// Runs `rounds` rounds and returns how many operations they were; `products`: of a step, in each lane.
+// Runs `rounds` rounds and returns how many operations they were; `products`: of a dot product, in each lane.
 template <typename Dot, int products>
-int64_t burn_with(int64_t rounds) {
+int64_t peak_operations_of(int64_t rounds) {
   using Sum = typename Dot::Sum;
   constexpr int kSums = kRegisters * 3 / 4;
   Ints inputs[kSums];

@@ -23,8 +23,8 @@ typedef uint8_t Bytes __attribute__((vector_size(kLanes)));
 
 // Loops over sums must unroll, or the sums would have to live in memory to be indexed.
 #define FASTSR_UNROLL _Pragma("GCC unroll 32")
-// The loop around the sums: counting and pointers cost as much as a sixth of it, more where a core is shared.
-#define FASTSR_UNROLL_STEPS _Pragma("GCC unroll 2")
+// The loop over K blocks: counting and pointers cost as much as a sixth of it, more where a core is shared.
+#define FASTSR_UNROLL_K_BLOCKS _Pragma("GCC unroll 2")
 #define FASTSR_HOT static inline __attribute__((always_inline))
 
 template <typename V>

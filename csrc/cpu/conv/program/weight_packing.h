@@ -1,23 +1,24 @@
-// Kernels laid out in the order in which microkernel.h reads them.
+// Weights laid out in the order in which the microkernel reads them, and the filter transform of Winograd's F(4,3).
 #pragma once
 
+#include <vector>
+
 #include "cpu/conv/kernel_table.h"
+#include "cpu/conv/program/conv_spec.h"
 
 namespace fastsr::cpu {
 
-struct ConvSpec;
+// `subs` runs of output channels are filled up to `padded_out` each, input channels to `padded_in`. `format` says how
+// the inputs are held; `zero_point` is theirs. `planes` kernels stand one behind the other.
+PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, StorageFormat format, int zero_point, int padded_in,
+                int subs, int padded_out, int planes = 1);
 
-// `subs` runs of output channels are filled up to `stored_out` each, input channels to `stored_in`. `kind` says how the
-// inputs are held; `zero` is the level of zero among them. `planes` kernels stand one behind the other.
-PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, Packed kind, int zero, int stored_in, int subs,
-                int stored_out, int planes = 1);
+// The filter transform of a kernel whose columns are a multiple of three: kWinogradPlanes kernels of a third as many.
+std::vector<float> filter_transform(const ConvSpec& spec);
+// Along both axes, of one of three rows and three columns: kWinogradPlanes2d kernels of one of each.
+std::vector<float> filter_transform_2d(const ConvSpec& spec);
 
-// A kernel whose columns are a multiple of three, spread over kTilePlanes kernels of a third as many.
-std::vector<float> spread_kernel(const ConvSpec& spec);
-// One of three rows and three columns spread over kPlanes2 kernels of one of each.
-std::vector<float> spread_kernel_both_ways(const ConvSpec& spec);
-
-// `values` of `subs` runs, each filled up with `fill` to `stored` values.
-std::vector<float> filled(const std::vector<float>& values, int subs, int stored, float fill);
+// `values` of `subs` runs, each filled up with `fill` to `padded` values.
+std::vector<float> padded_runs(const std::vector<float>& values, int subs, int padded, float fill);
 
 }  // namespace fastsr::cpu

@@ -1,0 +1,58 @@
+// What a convolution program may be told and handed, so that a wrong call cannot reach memory that is not its own. All
+// of these throw std::invalid_argument in plain words.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/array.h"
+#include "common/window.h"
+#include "cpu/conv/program/conv_program.h"
+
+namespace fastsr::cpu {
+
+// Which steps come next. Checks leave everything as it was; `described`, `made` and `stored` mark what the program has
+// then taken.
+class ProgramChecks {
+ public:
+  explicit ProgramChecks(const std::string& precision) : precision_(precision) {}
+
+  void tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization) const;
+  // `kernel` is out x in x rows x columns; of scales and slopes the number counts.
+  void conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes, int add,
+            bool clipped, int factor) const;
+  void remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add) const;
+  void reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const;
+  void store(int source, int factor, Base base, int fold) const;
+
+  void described(int channels, int factor, bool floats, bool packed);
+  // `sums`: s32 is what the tensor holds.
+  void made(int target, bool sums = false);
+  void stored() { stored_ = true; }
+
+ private:
+  struct Tensor {
+    int channels, factor;
+    bool floats, packed, made, sums;
+  };
+
+  const Tensor& source(int i) const;
+  const Tensor& target(int i) const;
+  void addend(int i, const Tensor& target) const;
+
+  std::string precision_;
+  std::vector<Tensor> tensors_;
+  bool begun_ = false, stored_ = false;
+};
+
+Base base_named(const std::string& name);
+
+// That a frame can be run through a program; returns its shape. `side` bounds the units' sides.
+FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side);
+
+// That memory can be foretold for frames of so many columns.
+void check_width(const ConvProgram& program, int64_t columns);
+
+}  // namespace fastsr::cpu

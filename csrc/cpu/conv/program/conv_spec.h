@@ -1,0 +1,28 @@
+// A convolution and its epilogue as the caller has them, before they are packed.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace fastsr::cpu {
+
+struct EpilogueSpec {
+  std::vector<float> slopes;  // of negative values, per output; empty for none
+  int add = -1;               // tensor that is added, or -1
+  float low, high;            // bounds; beyond +-3e38 there is none
+
+  bool clipped() const { return low > -3e38f || high < 3e38f; }
+};
+
+// `kernel` is out x in x rows x columns.
+struct ConvSpec {
+  int out, in, rows, columns;
+  const float* kernel = nullptr;             // float and bf16
+  const int8_t* quantized_kernel = nullptr;  // int8
+  std::vector<float> bias;                   // float and bf16
+  std::vector<int32_t> quantized_bias;       // int8: in units of the sum
+  std::vector<float> scales;                 // int8: of one unit of the sum; empty: sums are kept for a row reduction
+  EpilogueSpec epilogue;
+};
+
+}  // namespace fastsr::cpu

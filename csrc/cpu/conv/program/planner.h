@@ -1,0 +1,46 @@
+// How a frame is cut into units, and what each unit needs.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/kernel_args.h"
+#include "cpu/conv/program/rings.h"
+
+namespace fastsr::cpu {
+
+constexpr int64_t kTeamColumns = 12 * kWinogradOutputs;  // that a thread of a team should have at least
+
+// What is upscaled, and to where; the shape is in blocks of fold x fold pixels.
+struct Frame {
+  const void* pixels;
+  void* out;
+  Type type;
+  FrameShape shape;
+};
+
+// How a frame is cut.
+struct Partition {
+  int64_t columns, rows;  // units across and down
+  int team;               // threads that share a unit
+};
+
+// A part of a frame that is computed on its own.
+struct Unit {
+  const Frame& frame;
+  int64_t top = 0, bottom = 0;      // rows of the input that the unit is for
+  int64_t left = 0, right = 0;      // columns
+  std::vector<Interval> rows{};     // of every tensor, that the row at hand needs
+  std::vector<Interval> columns{};  // of every tensor, that the unit needs
+  std::vector<int64_t> next{};      // row of every tensor to be made next
+  Rings rings{};
+};
+
+// The partition that keeps all threads busy with the least work done twice. `side` bounds the units' sides (0: the
+// memory decides).
+Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t side);
+
+// Unit `index` of a frame: the rows and columns of every tensor that it needs.
+Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& parts, int64_t index);
+
+}  // namespace fastsr::cpu

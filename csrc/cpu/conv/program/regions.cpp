@@ -1,0 +1,34 @@
+#include "cpu/conv/program/regions.h"
+
+#include <algorithm>
+
+namespace fastsr::cpu {
+namespace {
+
+Interval joined(Interval a, Interval b) {
+  if (a.empty()) return b;
+  if (b.empty()) return a;
+  return Interval{std::min(a.first, b.first), std::max(a.last, b.last)};
+}
+
+}  // namespace
+
+void required_regions(const ConvProgram& program, int64_t first, int64_t last, int axis, std::vector<Interval>& need) {
+  need.assign(program.tensors.size(), Interval{});
+  need[program.steps.back().source] = Interval{first, last};
+  for (auto step = program.steps.rbegin(); step != program.steps.rend(); ++step) {
+    if (step->kind == Step::Kind::store || step->kind == Step::Kind::load) continue;
+    Interval& made = need[step->target];
+    if (made.empty()) continue;
+    const Tensor& target = program.tensors[step->target];
+    const int64_t alignment = target.alignment[axis], shift = target.shift[axis];
+    made = Interval{aligned_begin(made.first, alignment, shift),
+                    aligned_begin(made.last, alignment, shift) + alignment - 1};
+    if (step->add >= 0) need[step->add] = joined(need[step->add], made);
+    const Interval read{floor_div(made.first, step->factor) - step->reach[axis],
+                        floor_div(made.last, step->factor) + step->reach[axis]};
+    need[step->source] = joined(need[step->source], read);
+  }
+}
+
+}  // namespace fastsr::cpu

@@ -1,0 +1,14 @@
+// A row of a step's target: which kernel makes it, from which rows of the rings, shared out among a team of threads.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/conv/program/planner.h"
+
+namespace fastsr::cpu {
+
+// Row y of a step's target (of a convolution that shuffles: of the rows before the shuffle; of winograd_f4x4_3x3: four
+// of them), its columns shared out among `team` threads.
+void make_row(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, int team);
+
+}  // namespace fastsr::cpu

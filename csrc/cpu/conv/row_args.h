@@ -1,0 +1,128 @@
+// What the kernels are asked for: each makes one row, or four, of one step of a program. The structs say what it reads
+// and where its results go.
+#pragma once
+
+#include <cstdint>
+
+#include "common/kernel_args.h"
+#include "cpu/conv/packed_conv.h"
+#include "cpu/conv/storage_format.h"
+#include "cpu/conv/winograd_sizes.h"
+
+namespace fastsr::cpu {
+
+constexpr int kCubicTaps = 4;  // of cubic convolution, along one axis
+
+// Where one vector of output channels goes, at the row's first pixel.
+struct OutputPointers {
+  float* floats;     // or null
+  uint8_t* packed;   // or null
+  const float* add;  // what is added, or null
+};
+
+// How far apart the pixels are that OutputPointers point to, in bytes.
+struct OutputStrides {
+  int64_t floats, packed, add;
+};
+
+struct ConvRow {
+  const PackedConv* conv;
+  const uint8_t* rows[kMaxKernel];  // first input sample under the kernel, one pointer per kernel row
+  int64_t input_stride;             // bytes from pixel to pixel (from tile to tile of a transformed row)
+  int64_t plane;                    // bytes from plane to plane of a transformed row
+  int64_t count;                    // pixels to make
+  const OutputPointers* outputs;    // one per vector
+  OutputStrides strides;
+  StorageFormat format;  // of packed outputs
+  QuantizationParams quantization;
+};
+
+// The input transform of a row for winograd_f4_row.h.
+struct InputTransformRow {
+  const float* source;  // the pixel left of the first tile
+  int64_t tiles, padded_channels;
+  float* target;
+  int64_t plane;  // floats from plane to plane
+};
+
+// Up to four rows of a convolution for winograd_f4x4_3x3.h.
+struct WinogradRows {
+  const PackedConv* conv;
+  const float* rows[kWinogradPlanes];  // the input's, from the pixel left of the first tile on
+  int64_t padded_channels, count;      // channels of the input, columns to make
+  int64_t before;                      // columns of the first tile that are not made: they lie left of the frame
+  int from, to;                        // rows of the four that are made: from..to - 1
+  const OutputPointers* outputs;       // row after row, one per vector
+  OutputStrides strides;
+  StorageFormat format;  // of packed outputs
+  QuantizationParams quantization;
+};
+
+// Frame pixels to the first tensor.
+struct LoadRow {
+  const void* pixels;
+  Type type;
+  int64_t count, channels, padded_channels;
+  float* floats;    // or null
+  uint8_t* packed;  // or null
+  StorageFormat format;
+  QuantizationParams quantization;
+};
+
+// Samples moved: channel c of pixel x comes from channel table[(x + phase) % factor * channels + c] of pixel
+// (x + phase) / factor.
+struct RemapRow {
+  const float* source;
+  float* target;
+  int64_t count, phase, factor, channels;
+  int64_t source_padded, target_padded;
+  const int32_t* table;
+};
+
+// Kernel rows computed apart, added up: target[x][c] = init[c] + sum over k of rows[k][x][k * channels + c], each of
+// them times its own scale where `scales` is set.
+struct ReduceRows {
+  const float* rows[kMaxKernel + 1];  // s32 where `scales` is set
+  int terms;
+  int64_t count, channels, source_padded, target_padded;
+  const float* init;
+  const float* scales;  // one per channel of the source, or null
+  float* target;
+};
+
+// An epilogue of its own, on a row of floats.
+struct EpilogueRow {
+  float* floats;
+  const float* add;  // or null
+  const EpilogueParams* epilogue;
+  int64_t count, padded_channels;
+  uint8_t* packed;  // or null
+  StorageFormat format;
+  QuantizationParams quantization;
+};
+
+// A row of the input frame enlarged by cubic convolution, whose taps are clamped to the frame.
+struct BicubicRow {
+  const void* rows[kCubicTaps];  // of the input: the first pixel of each row under the kernel
+  const float* row_weights;      // of those rows
+  const float* column_weights;   // kCubicTaps for each of `scale` sub-pixels
+  const int* first_taps;         // of each sub-pixel, from its input pixel on
+  Type type;
+  int64_t width;                   // of the input, pixels
+  int64_t first, count, channels;  // input pixels that are enlarged
+  int64_t scale;
+  float* column;  // scratch for (count + 2 * kCubicTaps) * channels
+  float* target;  // count * scale * channels
+};
+
+// One row of C * factor * factor channels, in the order (dy, dx, c), to row dy of the frame, clamped and rounded.
+struct StoreRow {
+  const float* source;  // first channel of the first pixel
+  int64_t padded_channels, count, channels, factor, dy;
+  const void* low;    // frame pixels that are added, repeated; or null
+  const float* base;  // samples that are added, as many as are stored; or null
+  void* pixels;
+  Type type;
+};
+
+}  // namespace fastsr::cpu
