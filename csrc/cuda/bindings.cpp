@@ -1,5 +1,5 @@
-// The CUDA module's door to Python. fastsr/cuda_arrays.py tells where an array lies and of what type it is;
-// fastsr/ops.py documents the operations.
+// The CUDA module's door to Python. fastsr.ops tells where an array lies and of what type it is, and documents the
+// operations.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 

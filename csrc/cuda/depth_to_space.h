@@ -1,5 +1,6 @@
-// The body of the scatter and pixel-shuffle kernels, for the GPU and for its emulation on the host: both spread the
-// channels of a pixel over factor x factor pixels, and differ in what they do to an element on the way.
+// Depth to space (pixel shuffle), the body of the scatter and pixel-shuffle kernels, for the GPU and for its emulation
+// on the host: both move the channels of a pixel to factor x factor pixels, and differ in what they do to an element on
+// the way.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +10,7 @@
 
 namespace fastsr::cuda {
 
-struct SpreadLaunch {
+struct DepthToSpaceLaunch {
   const void* input;
   int64_t input_bytes;
   void* output;
@@ -17,9 +18,9 @@ struct SpreadLaunch {
   int channels, factor;  // of a pixel of the output; deep is channels * factor^2
   bool channels_last;
   bool staged;          // through shared memory
-  bool wide;            // staged in 16-byte pieces
+  bool vectorized;      // staged in 16-byte pieces
   int pitch;            // bytes between two planes (two pixels) in shared memory
-  int columns;          // of the input that a block spreads
+  int columns;          // of the input that a block takes
   int pieces;           // of a staged plane: of 16 bytes, or elements
   int threads;          // of a block
   int64_t output_row;   // elements from a row of the output to the next
@@ -46,14 +47,14 @@ struct Part {
 // not fit there, elements are read from the input directly. A Job says which part of a tile is kept and what becomes of
 // an element, and fixes channels and factor at compile time where that pays.
 template <class Job>
-struct Spread {
+struct DepthToSpace {
   using Args = typename Job::Args;
   using In = typename Job::In;
   using Out = typename Job::Out;
   static constexpr bool has_windows = Job::has_windows;
   static constexpr int item = static_cast<int>(sizeof(In));
 
-  struct Place {
+  struct Row {
     int tile, y, dy, dy_end;  // the row of the part, the output rows it becomes
     int x, columns;           // of the part
     Part part;
@@ -65,7 +66,7 @@ struct Spread {
   static FASTSR_INLINE int factor(const Args& a) { return Job::factor ? Job::factor : a.factor; }
   static FASTSR_INLINE int deep(const Args& a) { return channels(a) * factor(a) * factor(a); }
 
-  static FASTSR_INLINE bool find(const Args& a, const Thread& t, Place& p) {
+  static FASTSR_INLINE bool find(const Args& a, const Thread& t, Row& p) {
     const int row = a.first_row + t.block_y;
     p.tile = a.first_tile + t.block_z;
     p.part = Job::part(a, t.block_z);
@@ -84,16 +85,16 @@ struct Spread {
   }
 
   static FASTSR_INLINE void load(const Args& a, const Thread& t) {
-    Place p;
+    Row p;
     if (!a.staged || !find(a, t, p)) return;
     a.channels_last ? load_pixels(a, t, p) : load_planes(a, t, p);
   }
 
   static FASTSR_INLINE void store(const Args& a, const Thread& t) {
-    Place p;
+    Row p;
     if (!find(a, t, p)) return;
     if (Job::channels || a.staged) {
-      const int skew = a.wide && !a.channels_last ? misalignment(p.first, 16) : 0;
+      const int skew = a.vectorized && !a.channels_last ? misalignment(p.first, 16) : 0;
       const int down = a.channels_last ? factor(a) * item : 0;  // planes of other output rows are not there
       const int across = a.channels_last ? item : channels(a) * a.pitch;
       const int between = a.channels_last ? factor(a) * factor(a) * item : a.pitch;
@@ -106,14 +107,14 @@ struct Spread {
   }
 
  private:
-  static FASTSR_INLINE void load_planes(const Args& a, const Thread& t, const Place& p) {
+  static FASTSR_INLINE void load_planes(const Args& a, const Thread& t, const Row& p) {
     const int planes = factor(a) * channels(a), skip = a.threads / a.pieces, rest = a.threads - skip * a.pieces;
     int k = t.index / a.pieces, piece = t.index - k * a.pieces;
     while (k < planes) {
       const int dx = k / channels(a), c = k - dx * channels(a);
       const unsigned char* from = p.first + shuffle_channel(c, p.dy, dx, factor(a)) * p.plane;
       unsigned char* to = t.shared + k * a.pitch;
-      if (a.wide) {
+      if (a.vectorized) {
         const auto* input = static_cast<const unsigned char*>(a.input);
         stage<In>(from, p.columns * item, Extent{input, input + a.input_bytes}, to, piece, a.pieces);
       } else if (piece < p.columns) {
@@ -128,10 +129,10 @@ struct Spread {
     }
   }
 
-  static FASTSR_INLINE void load_pixels(const Args& a, const Thread& t, const Place& p) {
+  static FASTSR_INLINE void load_pixels(const Args& a, const Thread& t, const Row& p) {
     const int bytes = deep(a) * item;  // of a pixel
     const auto* input = static_cast<const unsigned char*>(a.input);
-    if (!a.wide) {
+    if (!a.vectorized) {
       for (int i = t.index; i < p.columns * deep(a); i += a.threads) {
         const int pixel = i / deep(a), channel = i - pixel * deep(a);
         store_element(t.shared + pixel * a.pitch + channel * item,
@@ -142,9 +143,9 @@ struct Spread {
     const int skew = misalignment(p.first, 16), stop = p.columns * bytes;
     for (int piece = t.index; piece * 16 - skew < stop; piece += a.threads) {
       const int at = piece * 16 - skew;  // from the row's first byte; a multiple of 4, as is a pixel
-      Wide<16> words{};
+      Vector<16> words{};
       const bool whole = p.first + at >= input && p.first + at + 16 <= input + a.input_bytes;
-      if (whole) words = load_wide<16>(p.first + at);
+      if (whole) words = load_vector<16>(p.first + at);
       int pixel = at > 0 ? at / bytes : 0, in_pixel = at > 0 ? at - pixel * bytes : 0;
       FASTSR_UNROLL(4)
       for (int i = 0; i < 4; ++i) {
@@ -163,7 +164,7 @@ struct Spread {
 
   // Strides, in bytes of the memory that `from` points to: between rows, sub-pixels, channels and pixels.
   template <typename Offset>
-  static FASTSR_INLINE void store_rows(const Args& a, const Thread& t, const Place& p, const unsigned char* from,
+  static FASTSR_INLINE void store_rows(const Args& a, const Thread& t, const Row& p, const unsigned char* from,
                                        Offset down, Offset across, Offset between, Offset along) {
     const int depth = channels(a), scale = factor(a), planes = depth * scale;
     for (int dy = p.dy; dy < p.dy_end; ++dy, from += down) {
@@ -176,7 +177,7 @@ struct Spread {
         Offset offset = x * along + dx * across + c * between;
         const auto next = [&] {
           const In element = load_element<In>(from + offset);
-          const Out value = Job::finish(a, p.tile, p.part, element, p.y, p.x + x, dy, dx, c);
+          const Out value = Job::epilogue(a, p.tile, p.part, element, p.y, p.x + x, dy, dx, c);
           offset += between;
           if (++c == depth) {
             c = 0;
@@ -202,7 +203,7 @@ struct Spread {
 
 // ---- scatter --------------------------------------------------------------------------------------------------------
 
-struct ScatterLaunch : SpreadLaunch {
+struct ScatterLaunch : DepthToSpaceLaunch {
   int64_t frame_height, frame_width;  // of the low-resolution frame
   const void* low;
   Window windows[kWindows];
@@ -229,7 +230,8 @@ struct Scatter {
                 w.core_left};
   }
 
-  static FASTSR_INLINE T finish(const Args& a, int, const Part& part, I element, int y, int x, int dy, int dx, int c) {
+  static FASTSR_INLINE T epilogue(const Args& a, int, const Part& part, I element, int y, int x, int dy, int dx,
+                                  int c) {
     float value = load(element);
     const int depth = C ? C : a.channels, scale = S ? S : a.factor;
     const T* low = static_cast<const T*>(a.low);
@@ -247,7 +249,7 @@ struct Scatter {
 // ---- pixel shuffle --------------------------------------------------------------------------------------------------
 
 // Planar images count as a tile of one channel each.
-struct ShuffleLaunch : SpreadLaunch {
+struct ShuffleLaunch : DepthToSpaceLaunch {
   const float *bias, *slope;
   int biases;  // output channels
 };
@@ -263,7 +265,7 @@ struct Shuffle {
 
   static FASTSR_INLINE Part part(const Args& a, int) { return Part{0, 0, a.height, a.width, 0, 0}; }
 
-  static FASTSR_INLINE T finish(const Args& a, int tile, const Part&, T element, int, int, int, int, int c) {
+  static FASTSR_INLINE T epilogue(const Args& a, int tile, const Part&, T element, int, int, int, int, int c) {
     if constexpr (fused) {
       const int channel = a.channels_last ? c : tile % a.biases;
       return biased_prelu(element, a.bias ? a.bias + channel : nullptr, a.slope ? a.slope + channel : nullptr);

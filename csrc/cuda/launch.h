@@ -90,10 +90,10 @@ void gather_any(const GatherArgs& a, Runner& run) {
   }
 }
 
-// ---- spread ---------------------------------------------------------------------------------------------------------
+// ---- depth to space -------------------------------------------------------------------------------------------------
 
 // Chooses how the input is staged and how much of a row a block takes; `widest` is the longest row.
-inline Grid plan_spread(SpreadLaunch& args, int64_t tiles, int item, int64_t widest) {
+inline Grid plan_depth_to_space(DepthToSpaceLaunch& args, int64_t tiles, int item, int64_t widest) {
   const int64_t deep = static_cast<int64_t>(args.channels) * args.factor * args.factor;
   const int64_t planes = static_cast<int64_t>(args.channels) * args.factor;
   const int64_t plane_bytes = static_cast<int64_t>(args.height) * args.width * item;
@@ -101,7 +101,7 @@ inline Grid plan_spread(SpreadLaunch& args, int64_t tiles, int item, int64_t wid
   args.input_bytes = tiles * deep * plane_bytes;
   const auto address = reinterpret_cast<uintptr_t>(args.input);
   // Pieces of 16 bytes need the same misalignment in every plane, or pixels of whole words.
-  args.wide = args.channels_last ? address % 4 == 0 && deep * item % 4 == 0 : plane_bytes % 16 == 0;
+  args.vectorized = args.channels_last ? address % 4 == 0 && deep * item % 4 == 0 : plane_bytes % 16 == 0;
   const int64_t unit = std::max(4, item);
   const int64_t pixel = (ceil_div(deep * item, unit) | 1) * unit;
   const auto plane = [&](int64_t columns) { return (ceil_div(columns * item + 30, 16) | 1) * 16; };
@@ -111,7 +111,7 @@ inline Grid plan_spread(SpreadLaunch& args, int64_t tiles, int item, int64_t wid
   args.staged = bytes(columns) <= kSharedLimit;
   if (!args.staged) columns = 16;
   args.columns = static_cast<int>(std::min(columns, std::max<int64_t>(widest, 1)));
-  args.pieces = static_cast<int>(args.wide ? (args.columns * item + 30) / 16 : args.columns);
+  args.pieces = static_cast<int>(args.vectorized ? (args.columns * item + 30) / 16 : args.columns);
   args.pitch = args.staged ? static_cast<int>(args.channels_last ? pixel : plane(args.columns)) : 0;
   args.threads = kThreads;
   narrow(args.columns * planes);
@@ -140,9 +140,9 @@ void scatter(const ScatterArgs& a, Runner& run) {
     highest = std::max(highest, a.windows[i].core_bottom - a.windows[i].core_top);
   }
   if (widest == 0) return;
-  const Grid grid = plan_spread(args, a.tiles, static_cast<int>(sizeof(I)), widest);
-  start_all<Spread<Scatter<I, T, C, S, residual>>>(args, grid, highest * (a.channels_last ? 1 : a.factor), a.tiles,
-                                                   a.windows, run);
+  const Grid grid = plan_depth_to_space(args, a.tiles, static_cast<int>(sizeof(I)), widest);
+  start_all<DepthToSpace<Scatter<I, T, C, S, residual>>>(args, grid, highest * (a.channels_last ? 1 : a.factor),
+                                                         a.tiles, a.windows, run);
 }
 
 template <typename I, typename T, class Runner>
@@ -191,9 +191,9 @@ void shuffle(const ShuffleArgs& a, Runner& run) {
   args.biases = narrow(a.channels);
   const int64_t tiles = a.batch * (a.channels_last ? 1 : a.channels);
   if (tiles * a.height * a.width * args.channels == 0) return;
-  const Grid grid = plan_spread(args, narrow(tiles), static_cast<int>(sizeof(T)), a.width);
-  start_all<Spread<Shuffle<T, C, S, fused>>>(args, grid, a.height * (a.channels_last ? 1 : a.factor), tiles, nullptr,
-                                             run);
+  const Grid grid = plan_depth_to_space(args, narrow(tiles), static_cast<int>(sizeof(T)), a.width);
+  start_all<DepthToSpace<Shuffle<T, C, S, fused>>>(args, grid, a.height * (a.channels_last ? 1 : a.factor), tiles,
+                                                   nullptr, run);
 }
 
 template <typename T, bool fused, class Runner>

@@ -1,4 +1,4 @@
-// Tiling and pixel-shuffle on a GPU: the twins of csrc/cpu/tile_kernels.cpp, function for function.
+// Tiling and pixel-shuffle on a GPU; csrc/cpu/tile_kernels.cpp is the reference implementation, function for function.
 #pragma once
 
 #include "common/kernel_args.h"

@@ -1,4 +1,5 @@
-// 8- and 16-byte memory accesses, and how a run of memory is cut so that they can be used whatever its alignment.
+// Vectorized memory accesses of 8 and 16 bytes, and how a run of memory is cut so that they can be used whatever its
+// alignment.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +18,7 @@
 namespace fastsr::cuda {
 
 template <int Bytes>
-struct alignas(Bytes) Wide {
+struct alignas(Bytes) Vector {
   uint32_t word[Bytes / 4];
 };
 
@@ -33,22 +34,22 @@ FASTSR_INLINE void check_alignment([[maybe_unused]] const void* address, [[maybe
 }
 
 template <int Bytes>
-FASTSR_INLINE Wide<Bytes> load_wide(const void* from) {
+FASTSR_INLINE Vector<Bytes> load_vector(const void* from) {
   check_alignment(from, Bytes);
 #if defined(__CUDA_ARCH__)
-  return *static_cast<const Wide<Bytes>*>(from);
+  return *static_cast<const Vector<Bytes>*>(from);
 #else
-  Wide<Bytes> value;
+  Vector<Bytes> value;
   memcpy(&value, from, Bytes);
   return value;
 #endif
 }
 
 template <int Bytes>
-FASTSR_INLINE void store_wide(void* to, const Wide<Bytes>& value) {
+FASTSR_INLINE void store_vector(void* to, const Vector<Bytes>& value) {
   check_alignment(to, Bytes);
 #if defined(__CUDA_ARCH__)
-  *static_cast<Wide<Bytes>*>(to) = value;
+  *static_cast<Vector<Bytes>*>(to) = value;
 #else
   memcpy(to, &value, Bytes);
 #endif
@@ -56,7 +57,7 @@ FASTSR_INLINE void store_wide(void* to, const Wide<Bytes>& value) {
 
 // To global memory. Spelled out, as the compiler makes single stores of values that it has just assembled.
 template <int Bytes>
-FASTSR_INLINE void store_wide_global(void* to, const Wide<Bytes>& value) {
+FASTSR_INLINE void store_vector_global(void* to, const Vector<Bytes>& value) {
   static_assert(Bytes == 8 || Bytes == 16);
 #if defined(__CUDA_ARCH__)
   const size_t address = __cvta_generic_to_global(to);
@@ -67,7 +68,7 @@ FASTSR_INLINE void store_wide_global(void* to, const Wide<Bytes>& value) {
     asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(address), "r"(value.word[0]), "r"(value.word[1]));
   }
 #else
-  store_wide(to, value);
+  store_vector(to, value);
 #endif
 }
 
@@ -96,9 +97,9 @@ FASTSR_INLINE void store_element(void* to, T value) {
 // Elements side by side, as they lie in (little-endian) memory. Assembled by shifts: the compiler would take a copy of
 // an array of small elements apart and store those.
 template <int Bytes, typename T>
-FASTSR_INLINE Wide<Bytes> pack(const T* values) {
+FASTSR_INLINE Vector<Bytes> pack(const T* values) {
   constexpr int size = static_cast<int>(sizeof(T));
-  Wide<Bytes> packed;
+  Vector<Bytes> packed;
   FASTSR_UNROLL(4)
   for (int w = 0; w < Bytes / 4; ++w) {
     if constexpr (size < 4) {
@@ -130,7 +131,7 @@ FASTSR_INLINE void stage(const unsigned char* from, int bytes, Extent whole, uns
   const unsigned char* aligned = from - skew;
   for (int at = lane * 16; at < skew + bytes; at += lanes * 16) {
     if (aligned + at >= whole.begin && aligned + at + 16 <= whole.end) {
-      store_wide(to + at, load_wide<16>(aligned + at));
+      store_vector(to + at, load_vector<16>(aligned + at));
       continue;
     }
     for (int i = at; i < at + 16; i += static_cast<int>(sizeof(T))) {
@@ -164,7 +165,7 @@ struct Pieces {
     T values[width];
     FASTSR_UNROLL(16)
     for (int i = 0; i < width; ++i) values[i] = next();
-    store_wide_global(run + piece * width - skew, pack<Bytes>(values));
+    store_vector_global(run + piece * width - skew, pack<Bytes>(values));
   }
   template <class Next>
   FASTSR_INLINE void store_each(int piece, Next& next) const {
