@@ -39,6 +39,7 @@ FASTSR_HOT void output_transform(const Floats (&p)[kWinogradPlanes], Floats (&ou
   out[3] = difference + splat(8.f) * difference_2 + p[5];
 }
 
+// The products of one plane for a block of tiles.
 template <int kTiles, int kVectors>
 __attribute__((noinline)) void plane_products(const float* transformed, int64_t padded, const uint8_t* weights,
                                               float* out) {

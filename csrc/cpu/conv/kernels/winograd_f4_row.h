@@ -24,6 +24,7 @@ inline void input_transform_row(const InputTransformRow& row) {
   }
 }
 
+// The products of one plane for a block of tiles, over all kernel rows.
 template <int kTiles, int kVectors>
 __attribute__((noinline)) void row_products(const ConvRow& row, int plane, int64_t tile, int vector, float* out) {
   const PackedConv& conv = *row.conv;

@@ -63,8 +63,8 @@ void f4x4_group(const WinogradRows& band, const ConvRow (&rows)[kWinogradOutputs
   const uint8_t* weights =
       band.conv->weights.data() + vector * kWinogradPlanes2d * padded * static_cast<int64_t>(sizeof(Floats));
   float* products = scratch;  // [plane of a column][tile][vector]
-  float* along =
-      scratch + kWinogradPlanes * kPlane;  // [column's plane][row][tile][vector]: each part is written at once
+  // [column's plane][row][tile][vector]: each part is written at once.
+  float* along = scratch + kWinogradPlanes * kPlane;
   for (int i = 0; i < kWinogradPlanes; ++i) {
     for (int k = 0; k < kWinogradPlanes; ++k, weights += one, transformed += plane) {
       plane_row<kVectors>(transformed, padded, weights, products + k * kPlane, count);

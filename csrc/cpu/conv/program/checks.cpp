@@ -9,7 +9,7 @@ namespace fastsr::cpu {
 namespace {
 
 constexpr int kMaxChannels = 4096, kMaxShuffle = 16;
-constexpr int64_t kMaxColumns = 1 << 24;
+constexpr int64_t kMaxColumns = 1 << 24;  // that memory is foretold for
 
 }  // namespace
 
