@@ -37,7 +37,7 @@ _Floats = Sequence[float] | npt.NDArray[np.float32]
 class ConvProgram:
     def __init__(self, precision: str) -> None: ...
     def tensor(
-        self, channels: int, factor: int, floats: bool, packed: bool, scale: float = 1.0, zero: int = 0
+        self, channels: int, factor: int, floats: bool, packed: bool, scale: float = 1.0, zero_point: int = 0
     ) -> int: ...
     def conv(
         self,
@@ -52,7 +52,7 @@ class ConvProgram:
         high: float,
         factor: int,
     ) -> None: ...
-    def gather(
+    def remap(
         self,
         source: int,
         target: int,
@@ -63,7 +63,7 @@ class ConvProgram:
         low: float,
         high: float,
     ) -> None: ...
-    def sum(self, source: int, target: int, terms: int, bias: npt.NDArray[Any], scales: _Floats) -> None: ...
+    def reduce_rows(self, source: int, target: int, terms: int, bias: npt.NDArray[Any], scales: _Floats) -> None: ...
     def store(self, source: int, factor: int, base: str, fold: int = 1) -> None: ...
     def run(
         self, pixels: npt.NDArray[Any], side: int = 0, progress: Callable[[int, int], None] | None = None

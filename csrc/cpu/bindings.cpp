@@ -1,4 +1,4 @@
-// The CPU module's door to Python: views arrays, releases the GIL, calls the kernels. fastsr/ops.py documents it.
+// The CPU module's door to Python: views arrays, releases the GIL, calls the kernels. fastsr.ops documents it.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -189,12 +189,12 @@ PYBIND11_MODULE(_core, module) {
   py::class_<fastsr::Program>(module, "ConvProgram")
       .def(py::init<const std::string&>(), py::arg("precision"))
       .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),
-           py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero") = 0)
+           py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero_point") = 0)
       .def("conv", &fastsr::Program::conv, py::arg("source"), py::arg("target"), py::arg("kernel"), py::arg("bias"),
            py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"))
-      .def("gather", &fastsr::Program::remap, py::arg("source"), py::arg("target"), py::arg("factor"), py::arg("table"),
+      .def("remap", &fastsr::Program::remap, py::arg("source"), py::arg("target"), py::arg("factor"), py::arg("table"),
            py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"))
-      .def("sum", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
+      .def("reduce_rows", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
            py::arg("bias"), py::arg("scales"))
       .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("progress") = py::none())

@@ -10,7 +10,8 @@ from PIL import Image
 
 from benchmarks import cpu_engines, report
 from benchmarks.demo import side_by_side
-from fastsr import _core, catalog, graph
+from fastsr import _core
+from fastsr.network import catalog, onnx_reader
 
 
 @pytest.mark.parametrize("page", report.PAGES, ids=lambda page: page.name)
@@ -60,7 +61,7 @@ def test_marks_that_fit_no_table_are_named(pages, marks, named):
 
 def architecture(model):
     """Operators, attributes and sizes of weights: all that time depends on."""
-    network = graph.read(catalog.find(model))
+    network = onnx_reader.read(catalog.find(model))
     return [
         (node.op, node.attributes, [network.weights[name].shape for name in node.inputs if name in network.weights])
         for node in network.nodes

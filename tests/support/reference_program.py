@@ -1,13 +1,13 @@
-"""The native engine's programs in plain NumPy: whole tensors, integers where the engine has integers."""
+"""The native engine's reference implementation in plain NumPy: whole tensors, integers where the engine has them."""
 
 import numpy as np
-from support.reference_kernels import to_network
+from reference import to_network
 
 from fastsr.engines.native.program import Conv, Remap
 
 
 def _shifted(x, kernel):
-    """Every kernel tap with the picture moved under it, zero outside."""
+    """Every kernel tap with the image moved under it, zero outside."""
     rows, columns = kernel.shape[2:]
     padded = np.pad(x, ((rows // 2,) * 2, (columns // 2,) * 2, (0, 0)))
     for dy, dx in np.ndindex(rows, columns):
@@ -24,27 +24,27 @@ def _added(x, epilogue, tensors):
     return np.clip(x, epilogue.low, epilogue.high).astype(np.float32)
 
 
-def _levels(x, grid):
-    """Levels less their zero point."""
-    scale, zero = np.float32(grid[0]), grid[1]
+def _quantized(x, quantization):
+    """Quantized values less their zero point."""
+    scale, zero = np.float32(quantization[0]), quantization[1]
     return np.rint(np.clip(x * (np.float32(1) / scale), -zero, 255 - zero)).astype(np.int64)
 
 
 def _conv(step, program, tensors):
     x = tensors[step.source]
     if step.kernel.dtype == np.int8:
-        x = _levels(x, program.tensors[step.source].grid)
+        x = _quantized(x, program.tensors[step.source].quantization)
         total = np.zeros((*x.shape[:2], len(step.kernel)), np.int64) + step.bias
-        for kernel, picture in _shifted(x, step.kernel.astype(np.int64)):
-            total += picture @ kernel.T
+        for kernel, image in _shifted(x, step.kernel.astype(np.int64)):
+            total += image @ kernel.T
         assert np.abs(total).max() < 2**31
         if step.scales is None:
             return total
         made = total.astype(np.float32) * step.scales
     else:
         made = np.zeros((*x.shape[:2], len(step.kernel)), np.float64) + step.bias
-        for kernel, picture in _shifted(x.astype(np.float64), step.kernel):
-            made += picture @ kernel.T
+        for kernel, image in _shifted(x.astype(np.float64), step.kernel):
+            made += image @ kernel.T
         made = made.astype(np.float32)
     height, width, deep = made.shape
     f, channels = step.factor, deep // step.factor**2
@@ -52,14 +52,14 @@ def _conv(step, program, tensors):
     return _added(made.reshape(height * f, width * f, channels), step.epilogue, tensors)
 
 
-def _gather(step, tensors):
+def _remap(step, tensors):
     x, f = tensors[step.source], len(step.table)
     moved = x[:, :, step.table].transpose(0, 2, 1, 3, 4)
     moved = moved.reshape(x.shape[0] * f, x.shape[1] * f, -1)
     return _added(_activated(moved, step.epilogue), step.epilogue, tensors)
 
 
-def _sum(step, tensors):
+def _reduce_rows(step, tensors):
     x = tensors[step.source].astype(np.float32)
     if step.scales is not None:
         x = x * step.scales
@@ -105,7 +105,7 @@ def run_program(program, frame):
         if isinstance(step, Conv):
             tensors[step.target] = _conv(step, program, tensors)
         else:
-            tensors[step.target] = _gather(step, tensors) if isinstance(step, Remap) else _sum(step, tensors)
+            tensors[step.target] = _remap(step, tensors) if isinstance(step, Remap) else _reduce_rows(step, tensors)
     out, f = tensors[program.output], program.factor
     height, width, deep = out.shape
     out = out.reshape(height, width, f, f, deep // f**2).transpose(0, 2, 1, 3, 4).reshape(height * f, width * f, -1)

@@ -95,7 +95,7 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
     """A program handed to the C++ engine, its weights packed for the instruction set in use."""
     made = _core.ConvProgram(precision)
     for t in program.tensors:
-        made.tensor(t.channels, t.factor, t.floats, t.packed, *t.grid)
+        made.tensor(t.channels, t.factor, t.floats, t.packed, *t.quantization)
     for step in program.steps:
         if isinstance(step, Conv):
             scales = _NONE if step.scales is None else step.scales
@@ -103,10 +103,10 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
         elif isinstance(step, Remap):
             slopes, add, low, high = _epilogue(step.epilogue)
             table = step.table.reshape(-1)
-            made.gather(step.source, step.target, len(step.table), table, slopes, add, low, high)
+            made.remap(step.source, step.target, len(step.table), table, slopes, add, low, high)
         else:
             scales = _NONE if step.scales is None else step.scales
-            made.sum(step.source, step.target, step.terms, step.bias, scales)
+            made.reduce_rows(step.source, step.target, step.terms, step.bias, scales)
     made.store(program.output, program.factor, program.base, program.fold)
     return made
 

@@ -131,10 +131,10 @@ class _Lowering:
         else:
             self._activation(node, table.shape[2], epilogue)
         target = self._tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
-        self._gather(source, target, table, epilogue)
+        self._remap(source, target, table, epilogue)
         return {node.outputs[0]}
 
-    def _gather(self, source: int, target: int, table: npt.NDArray[np.int32], epilogue: Epilogue) -> None:
+    def _remap(self, source: int, target: int, table: npt.NDArray[np.int32], epilogue: Epilogue) -> None:
         self.tensors[source].floats = self.tensors[target].floats = True
         self.steps.append(Remap(source, target, table, epilogue))
 
@@ -182,13 +182,13 @@ class _Lowering:
         int8 = node.inputs[0] in self.ranges
         if int8:
             scale, zero = quantization.activation_grid(*self.ranges[node.inputs[0]])
-            read.packed, read.grid = True, (float(scale), int(zero))
+            read.packed, read.quantization = True, (float(scale), int(zero))
         elif self.precision == "bf16" and source != 0 and node is not self.last:
             read.packed = True
         else:
             read.floats = True
         if quantization.by_rows(kernel.shape) and factor == 1:
-            return self._by_rows(source, target, kernel, bias, read.grid[0] if int8 else None, epilogue)
+            return self._by_rows(source, target, kernel, bias, read.quantization[0] if int8 else None, epilogue)
         if int8:
             weight_scale = quantization.kernel_grid(kernel, bias, scale)
             scales = (scale * weight_scale).astype(np.float32)
@@ -200,16 +200,17 @@ class _Lowering:
     def _by_rows(
         self, source: int, target: int, kernel: Array, bias: Array, scale: float | None, epilogue: Epilogue
     ) -> Conv:
-        """A large kernel with few outputs: its rows become outputs of a flat one, which fill vectors; then a sum.
+        """A large kernel with few outputs: its rows become outputs of a flat one, then a row reduction adds them up.
 
-        int8 (`scale` is the input's): each row has steps of its own, and what the middle one's levels miss is computed
-        beside them. It weighs most by far: where the trained kernels have taps near 1, those around are near 0.01.
+        int8 (`scale` is the input's): each row has scales of its own, and what the middle one's quantized weights miss
+        is computed beside them. It weighs most by far: where the trained kernels have taps near 1, those around are
+        near 0.01.
         """
         out, deep, rows, columns = kernel.shape
         flat = np.ascontiguousarray(kernel.transpose(2, 0, 1, 3).reshape(rows * out, deep, 1, columns))
         scales = None
         if scale is not None:
-            flat, steps = _levels_by_rows(flat, slice(rows // 2 * out, (rows // 2 + 1) * out))
+            flat, steps = _quantized_by_rows(flat, slice(rows // 2 * out, (rows // 2 + 1) * out))
             scales = (np.float32(scale) * steps).astype(np.float32)
         made = self.tensors[target]
         partial = self._tensor(f"{made.name}/rows", len(flat), made.factor)
@@ -222,7 +223,7 @@ class _Lowering:
         self.tensors[summed].floats = True
         self.steps.append(RowReduction(partial, summed, rows, bias, scales))
         if not plain:
-            self._gather(summed, target, _straight(out), epilogue)
+            self._remap(summed, target, _straight(out), epilogue)
         return conv
 
     def _kernel(self, node: Node) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -317,7 +318,7 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: an Add of different shapes")
         if number == 0:  # the input's pixels lie closer together than those of other tensors
             number = self._tensor(f"{node.outputs[0]}/input", channels, factor)
-            self._gather(0, number, _straight(channels), Epilogue())
+            self._remap(0, number, _straight(channels), Epilogue())
         self.tensors[number].floats = True
         return number
 
@@ -335,10 +336,10 @@ def _straight(channels: int) -> npt.NDArray[np.int32]:
     return np.arange(channels, dtype=np.int32).reshape(1, 1, -1)
 
 
-def _levels_by_rows(
+def _quantized_by_rows(
     flat: npt.NDArray[np.float32], middle: slice
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
-    """The levels of a kernel's rows, then those of what the middle row's miss; and each one's steps."""
+    """A kernel's rows quantized, then what the middle row's quantized weights miss; and each one's scales."""
     steps = quantization.kernel_grid(flat, np.zeros(len(flat), np.float32), np.float32(1))
     levels = quantization.kernel_levels(flat, steps)
     coarse = steps[middle]

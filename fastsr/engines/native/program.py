@@ -13,14 +13,14 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass
 class Tensor:
-    """Channels at a multiple of the input's resolution, held as floats, as packed levels (or bf16), or both."""
+    """Channels at a multiple of the input's resolution, held as floats, packed (quantized values or bf16), or both."""
 
     name: str
     channels: int
     factor: int
     floats: bool = False
     packed: bool = False
-    grid: tuple[float, int] = (1.0, 0)  # scale and zero point of the levels
+    quantization: tuple[float, int] = (1.0, 0)  # scale and zero point of the quantized values
 
 
 @dataclasses.dataclass
@@ -35,12 +35,12 @@ class Epilogue:
 
 @dataclasses.dataclass
 class Conv:
-    """target = after(source * kernel + bias), shuffled by `factor`: outputs come in the order (dy, dx, channel)."""
+    """target = epilogue(source * kernel + bias), shuffled by `factor`: outputs come in the order (dy, dx, channel)."""
 
     source: int
     target: int
-    kernel: Array  # out x in x rows x columns; float32, or int8 levels
-    bias: Array  # float32, or int32 levels
+    kernel: Array  # out x in x rows x columns; float32, or quantized to int8
+    bias: Array  # float32, or int32 in units of the sum
     scales: npt.NDArray[np.float32] | None  # int8: of one unit of the sum; None: kept as integers for a RowReduction
     epilogue: Epilogue
     factor: int = 1
@@ -48,7 +48,7 @@ class Conv:
 
 @dataclasses.dataclass
 class Remap:
-    """target = after(source moved): channel c at sub-pixel (dy, dx) is channel table[dy, dx, c] of the source pixel."""
+    """target = epilogue(moved source): channel c at sub-pixel (dy, dx) is channel table[dy, dx, c] of its pixel."""
 
     source: int
     target: int
