@@ -1,7 +1,7 @@
 """The native engine's reference implementation in plain NumPy: whole tensors, integers where the engine has them."""
 
 import numpy as np
-from reference import to_network
+from support.reference_kernels import to_network
 
 from fastsr.engines.native.program import Conv, Remap
 
