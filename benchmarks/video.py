@@ -33,8 +33,8 @@ from benchmarks.cpu_engines import eager, session
 from benchmarks.turns import Way
 from fastsr import _core
 from fastsr.network import catalog, onnx_reader
-from fastsr.video.codecs import Wish
-from fastsr.video.rates import measure
+from fastsr.video.benchmark import measure
+from fastsr.video.codecs.encoder_request import EncoderRequest
 
 RESULTS = Path(__file__).parent / "results" / "video.json"
 HEIGHT, WIDTH, RATE = 270, 480, 25
@@ -108,7 +108,7 @@ def compare(model: str, source: Path, frames: int, rounds: int, preset: str) -> 
             raise SystemExit(f"the ways made different numbers of frames: {counts}; nothing was timed")
         frames = counts[OURS]
         for _ in range(rounds):
-            alone = measure(str(source), lambda *_: upscaler, frames, Wish("h264", CRF, preset))
+            alone = measure(str(source), lambda *_: upscaler, frames, EncoderRequest("h264", CRF, preset))
             for name, rate in zip(STAGES, (alone.decode, alone.upscale, alone.encode), strict=True):
                 rates.setdefault(name, []).append(rate)
             for name, run in made.items():
@@ -119,7 +119,7 @@ def compare(model: str, source: Path, frames: int, rounds: int, preset: str) -> 
     return {
         "model": model,
         "engine": repr(upscaler),
-        "size": [alone.track.width, alone.track.height, *alone.encoding.size],
+        "size": [alone.source.width, alone.source.height, *alone.config.size],
         "encoder": f"x264 {preset} crf {CRF}",
         "frames": frames,
         "frames_per_second": {name: round(statistics.median(values), 2) for name, values in rates.items()},

@@ -1,6 +1,6 @@
 """Super-resolution of photos and video: `import fastsr; fastsr.upscale("photo.jpg").save("large.png")`.
 
-`upscale` enlarges an image and `upscale_video` a film; `load` gives an `Upscaler` for many calls; `models` tells what
+`upscale` enlarges an image and `upscale_video` a video; `load` gives an `Upscaler` for many calls; `models` tells what
 ships. `fastsr.ops` holds the kernels alone. Every error that a user can cause is a `FastsrError`.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastsr.loading import load, upscale
     from fastsr.network.catalog import Model, models
     from fastsr.upscaler import Upscaler
-    from fastsr.video.upscale import upscale_video
+    from fastsr.video.upscale_video import upscale_video
 
 __version__ = "0.1.0"
 
@@ -41,7 +41,7 @@ _MODULES = {
     **dict.fromkeys(("EngineError", "FastsrError", "ImageError", "ModelError", "VideoError"), "fastsr.errors"),
     **dict.fromkeys(("load", "upscale"), "fastsr.loading"),
     "Upscaler": "fastsr.upscaler",
-    "upscale_video": "fastsr.video.upscale",
+    "upscale_video": "fastsr.video.upscale_video",
 }
 
 

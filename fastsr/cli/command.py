@@ -7,7 +7,6 @@ import atexit
 import contextlib
 import errno
 import logging
-import re
 import signal
 import sys
 import threading
@@ -27,12 +26,15 @@ from fastsr.cli.console import libraries_silenced, printable, say, settle_stream
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Task, is_file, mode, names_file, plan
 from fastsr.cli.models import Models, StopError
-from fastsr.engines.protocol import DEVICES, PRECISIONS, Progress
+from fastsr.cli.sizes import size_of_option
+from fastsr.engines.protocol import DEVICES, PRECISIONS
 from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError, ImageError
 from fastsr.loading import checked_realism
 from fastsr.network import catalog
+from fastsr.progress_bar import progress_bar
 from fastsr.output_size import output_size
+from fastsr.video_names import CONTAINERS, PIPE
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -62,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("-o", "--output", required=True, metavar="OUT", help="file (for one input) or folder")
     _add_model(up)
     up.add_argument("--size", metavar="WxH", help="exact size of the result, in pixels")
-    formats = sorted(suffix[1:] for suffix in (*images.SUFFIXES, *videos.OUTPUTS))
+    formats = sorted(suffix[1:] for suffix in (*images.SUFFIXES, *CONTAINERS))
     up.add_argument("--format", type=str.lower, choices=formats, help="of results in a folder (default: the source's)")
     up.add_argument("--quality", type=int, help="1 to 100, for JPEG, WebP and AVIF")
     up.add_argument("--force", action="store_true", help="make results again that exist already")
@@ -170,13 +172,6 @@ def models_table() -> str:
     return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows)
 
 
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.lower())
-    if match is None:
-        raise FastsrError(f"--size {text!r} is not a size in pixels; write it as 1920x1080")
-    return int(match[1]), int(match[2])
-
-
 def _check(arguments: argparse.Namespace) -> None:
     """Raise FastsrError for values that no image can be made with; reads `size`."""
     if not arguments.output:
@@ -185,7 +180,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise FastsrError(f"--quality {arguments.quality} is not between 1 and 100")
     if arguments.tile is not None and arguments.tile < 1:
         raise FastsrError(f"--tile {arguments.tile} is not a number of pixels; use 256 or so")
-    arguments.size = None if arguments.size is None else _size(arguments.size)
+    arguments.size = None if arguments.size is None else size_of_option("--size", arguments.size)
     output_size(1, 1, arguments.scale, arguments.size, 1)
     checked_realism(arguments.realism)
 
@@ -194,22 +189,22 @@ def _upscale(arguments: argparse.Namespace) -> int:
     _check(arguments)
     models = Models(arguments)
     video_tasks, arguments.inputs = videos.split(arguments)
-    run, films = _Run(arguments, models), videos.VideoRun(arguments, models)
+    run, video_run = _Run(arguments, models), videos.VideoRun(arguments, models)
     try:
         if arguments.inputs:
             run.make_all()
-        films.make(video_tasks)
+        video_run.make(video_tasks)
     finally:
-        faults = run.faults + films.faults
+        faults = run.faults + video_run.faults
         for fault in [*dict.fromkeys(run.notes), *faults]:
             say(f"fastsr: {fault}", sys.stderr)
-    parts = [f"{run.made + films.made} made"]
-    if run.there + films.there:
-        parts.append(f"{run.there + films.there} already there (--force makes them again)")
+    parts = [f"{run.made + video_run.made} made"]
+    if run.there + video_run.there:
+        parts.append(f"{run.there + video_run.there} already there (--force makes them again)")
     if faults:
         parts.append(f"{len(faults)} failed")
     # standard output may carry the frames
-    say(", ".join(parts), sys.stderr if arguments.output == videos.PIPE else None)
+    say(", ".join(parts), sys.stderr if arguments.output == PIPE else None)
     return 1 if faults else 0
 
 
@@ -276,8 +271,8 @@ class _Run:
             picture = images.read(task.source, allow_huge=a.allow_huge)
         height, width = picture.frames[0].color.shape[:2]
         upscaler = self._models.fitting(width, height)
-        with tqdm(unit="tile", desc=printable(task.source.name), leave=False, disable=None) as bar:
-            frames = upscaler.enlarge(picture, a.scale, a.size, _follow(bar))
+        with progress_bar(printable(task.source.name), "tile") as report:
+            frames = upscaler.enlarge(picture, a.scale, a.size, report)
         with made_folder(task.target.parent), self._noting():
             images.write(picture, frames, task.target, quality=a.quality)
 
@@ -289,14 +284,6 @@ class _Run:
             warnings.simplefilter("always", RuntimeWarning)
             yield
         self.notes += [str(warning.message) for warning in caught]
-
-
-def _follow(bar: tqdm[Any]) -> Progress:
-    def report(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-
-    return report
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from fastsr import files
+from fastsr.cli.sizes import size_of_option
 from fastsr.errors import FastsrError, ModelError
 from fastsr.network import catalog
+from fastsr.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from fastsr.engines.gpu.discovery import Gpu
@@ -86,13 +86,8 @@ def _engine(network: Graph, precision: str, arguments: argparse.Namespace) -> tu
     profile = for_windows(network, default_profile(network, batch, height, width))
     headless = without_output_head(network)  # what it takes off, the store does when the engine is loaded
     distribution, targets, gpu = _builder(arguments.target_sm)
-    with tqdm(unit="step", desc=network.name, leave=False, disable=None) as bar:
-
-        def follow(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        engine = build(distribution, headless.body, precision, profile, targets, follow)
+    with progress_bar(network.name, "step") as report:
+        engine = build(distribution, headless.body, precision, profile, targets, report)
     description = describe(headless.body, precision, profile, distribution, targets, gpu)
     description |= exported_engine.described(network, headless)
     where = f"SM {', '.join(targets)}" if gpu is None else gpu.name
@@ -124,10 +119,10 @@ def _builder(target_sm: str | None) -> tuple[Distribution, tuple[str, ...], Gpu 
 
 def _sides(text: str) -> tuple[int, int]:
     """Height and width."""
-    match = re.fullmatch(r"(\d{1,6})x(\d{1,6})", text.lower())
-    if match is None or not int(match[1]) or not int(match[2]):
-        raise FastsrError(f"--max-size {text!r} is not a size in pixels; write it as 1920x1080")
-    return int(match[2]), int(match[1])
+    width, height = size_of_option("--max-size", text)
+    if not width or not height:
+        raise FastsrError(f"--max-size {text!r} is not a size of at least 1 pixel; write it as 1920x1080")
+    return height, width
 
 
 def _check_target(target: Path, model: Path) -> None:

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fastsr.cli.inputs import is_folder, mode
-from fastsr.errors import ImageError
+from fastsr.errors import FastsrError
 
 
 def check_folder(folder: Path) -> None:
-    """Raise ImageError unless a folder is there or can be made, and written into."""
+    """Raise FastsrError unless a folder is there or can be made, and written into."""
     folder = folder.absolute()
     there = next(path for path in (folder, *folder.parents) if mode(path))
     if not is_folder(there):
-        raise ImageError(f"{folder}: {there} is not a folder; choose another output")
+        raise FastsrError(f"{folder}: {there} is not a folder; choose another output")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise ImageError(f"{folder}: no permission to write into {there}; change its mode or choose another output")
+        raise FastsrError(f"{folder}: no permission to write into {there}; change its mode or choose another output")
 
 
 @contextlib.contextmanager
@@ -29,7 +29,7 @@ def made_folder(folder: Path) -> Iterator[None]:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ImageError(f"{folder}: cannot make this folder ({error.strerror}); choose another output") from error
+            raise FastsrError(f"{folder}: cannot make this folder ({error.strerror}); choose another output") from error
         yield
     except BaseException:
         for path in new:

@@ -20,12 +20,14 @@ from fastsr.cli.console import abandon, printable, say
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import is_file, is_folder, mode, names_file
 from fastsr.cli.models import Models, StopError
+from fastsr.cli.sizes import size_argument
 from fastsr.errors import FastsrError, VideoError
+from fastsr.video_names import CODECS, CONTAINERS, PIPE, is_image_sequence
 
 if TYPE_CHECKING:
-    from fastsr.video.work import Progress
+    from fastsr.video.codecs.encoder_request import EncoderRequest
+    from fastsr.video.pipeline.progress import Progress
 
-PIPE = "-"
 INPUTS = frozenset(
     (
         *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".wmv"),
@@ -33,10 +35,7 @@ INPUTS = frozenset(
     )
 )
 """Suffixes that inputs are taken for videos by."""
-OUTPUTS = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-"""Suffixes of the containers that can be written."""
 _FALLBACK = ".mkv"  # holds nearly all streams; for results of inputs whose own container cannot be written
-_PATTERN = re.compile(r"%0?\d*d")
 
 # options that only videos have, as `upscale_video` calls them
 _OPTIONS = (
@@ -56,17 +55,19 @@ class VideoTask:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that only videos have."""
     group = parser.add_argument_group("videos (mp4, mkv, ..., folders or frames/%%05d.png as sequences, - for a pipe)")
-    group.add_argument("--codec", choices=("h264", "hevc", "av1", "vp9", "prores"), help="default: h264 (.webm: vp9)")
+    group.add_argument("--codec", choices=CODECS, help="default: h264 (.webm: vp9)")
     group.add_argument("--crf", type=float, help="constant quality, smaller is better (default: 20 to 25, by codec)")
     group.add_argument("--preset", help="speed against size, as the encoder has it: ultrafast, medium, ...; 0, 1, ...")
     group.add_argument("--pix-fmt", help="such as yuv420p10le (default: subsampling and depth of the source)")
     group.add_argument("--lossless", action="store_true", help="encode without loss")
     group.add_argument("--start", type=_seconds, metavar="TIME", help="seconds or 1:02:03.5; leave out what is before")
     group.add_argument("--end", type=_seconds, metavar="TIME", help="leave out what is from there on")
-    group.add_argument("--fps-limit", type=float, metavar="N", help="at most so many pictures a second")
-    group.add_argument("--deinterlace", action="store_true", help="make whole pictures of interlaced ones")
+    group.add_argument("--fps-limit", type=float, metavar="N", help="at most so many frames a second")
+    group.add_argument("--deinterlace", action="store_true", help="make whole frames of interlaced ones")
     group.add_argument("--fps", type=float, metavar="N", help="of image sequences and rgb24 (default: 25)")
-    group.add_argument("--raw-size", type=_pixels, metavar="WxH", help="standard input is rgb24 of this size, not y4m")
+    group.add_argument(
+        "--raw-size", type=size_argument, metavar="WxH", help="standard input is rgb24 of that size, not y4m"
+    )
     group.add_argument("--raw", action="store_true", help="write rgb24 to standard output, not y4m")
     group.add_argument("--preview", action="store_true", help="OUT shows bicubic | ours: a clip of 5 s, or a PNG")
 
@@ -92,7 +93,7 @@ def split(arguments: argparse.Namespace) -> tuple[list[VideoTask], list[str]]:
             raise VideoError(f"--{given[0].replace('_', '-')} is for videos, but no input is one")
     if tasks and not single and names_file(output):
         raise VideoError(
-            f"{output}: a video cannot be written as {Path(output).suffix}; use one of {' '.join(OUTPUTS)}"
+            f"{output}: a video cannot be written as {Path(output).suffix}; use one of {' '.join(CONTAINERS)}"
         )
     if single and tasks:
         if len(tasks) > 1 or others:
@@ -123,7 +124,7 @@ class VideoRun:
                 raise
             except KeyboardInterrupt:
                 if task.target != PIPE and task.source != PIPE:
-                    say(f"fastsr: {task.target}: the same command goes on where it was stopped", sys.stderr)
+                    say(f"fastsr: {task.target}: the same command resumes where it was stopped", sys.stderr)
                 raise
             except FastsrError as error:
                 if task.target == PIPE:
@@ -137,7 +138,7 @@ class VideoRun:
                 self.faults.append(f"{task.source}: failed ({type(error).__name__}: {error}); report it")
 
     def _one(self, task: VideoTask) -> None:
-        from fastsr.video.upscale import upscale_video
+        from fastsr.video.upscale_video import upscale_video
 
         a = self._arguments
         folder = Path(task.target).parent
@@ -194,25 +195,18 @@ def _seconds(text: str) -> float:
     return round(value, 9)
 
 
-def _pixels(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})", text.lower())
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size in pixels; write it as 1920x1080")
-    return int(found[1]), int(found[2])
-
-
 def _names_video(output: str) -> bool:
     """Whether an output is one video: a pipe, numbered images, or a file in a container."""
-    if output == PIPE or _PATTERN.search(Path(output).name):
+    if output == PIPE or is_image_sequence(output):
         return True
-    return Path(output).suffix.lower() in OUTPUTS and not is_folder(Path(output))
+    return Path(output).suffix.lower() in CONTAINERS and not is_folder(Path(output))
 
 
 def _videos(text: str, single: bool) -> Iterator[tuple[str, Path]]:
     """The videos that an input stands for, each with where its result lies in an output folder."""
     path = Path(text)
     suffix = path.suffix.lower()
-    if text == PIPE or (text and _PATTERN.search(path.name)):
+    if text == PIPE or (text and is_image_sequence(text)):
         yield text, Path(f"sequence{_FALLBACK}")
     elif text and is_folder(path):
         if single and not list(_below(path)):
@@ -242,9 +236,9 @@ def _has_images(folder: Path) -> bool:
 
 
 def _renamed(name: Path, arguments: argparse.Namespace) -> Path:
-    if arguments.format is not None and f".{arguments.format}" in OUTPUTS:
+    if arguments.format is not None and f".{arguments.format}" in CONTAINERS:
         return name.with_suffix(f".{arguments.format}")
-    return name if name.suffix.lower() in OUTPUTS else name.with_suffix(_FALLBACK)
+    return name if name.suffix.lower() in CONTAINERS else name.with_suffix(_FALLBACK)
 
 
 def _check_clashes(tasks: Sequence[VideoTask]) -> None:
@@ -258,9 +252,10 @@ def _check_clashes(tasks: Sequence[VideoTask]) -> None:
 
 def bench(arguments: argparse.Namespace, models: Models) -> str:
     """The text that `fastsr bench` prints. Raises FastsrError."""
-    from fastsr.video.rates import measure
+    from fastsr.video.benchmark import measure
 
-    return measure(arguments.input, models.fitting_video, arguments.frames, _wish(arguments), arguments.scale).table()
+    request = _encoder_request(arguments)
+    return measure(arguments.input, models.fitting_video, arguments.frames, request, arguments.scale).table()
 
 
 def add_bench(commands: Any, shared: Callable[[argparse.ArgumentParser], None]) -> None:
@@ -272,13 +267,13 @@ def add_bench(commands: Any, shared: Callable[[argparse.ArgumentParser], None]) 
     )
     parser.add_argument("input", metavar="IN", help="a video")
     parser.add_argument("--frames", type=int, default=120, help="how many to measure with (default: 120)")
-    parser.add_argument("--codec", choices=("h264", "hevc", "av1", "vp9", "prores"), help="default: h264")
+    parser.add_argument("--codec", choices=CODECS, help="default: h264")
     parser.add_argument("--crf", type=float)
     parser.add_argument("--preset")
     shared(parser)
 
 
-def _wish(arguments: argparse.Namespace) -> Any:
-    from fastsr.video.codecs import Wish
+def _encoder_request(arguments: argparse.Namespace) -> EncoderRequest:
+    from fastsr.video.codecs.encoder_request import EncoderRequest
 
-    return Wish(arguments.codec, arguments.crf, arguments.preset)
+    return EncoderRequest(arguments.codec, arguments.crf, arguments.preset)

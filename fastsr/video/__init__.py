@@ -1,4 +1,7 @@
-"""Videos, image sequences and raw frames, enlarged frame by frame; see docs/video.md.
+"""Videos, image sequences and raw frames, upscaled frame by frame; see docs/video.md.
+
+Here live the calls and what they share: `upscale_video`, its checked arguments, `Frame`. The work itself is in the
+groups, which import from left to right only: pipeline, outputs, sources, codecs. Pixels are enlarged elsewhere.
 
 Importing this package needs PyAV and raises VideoError, saying how to install it, where it is missing.
 """

@@ -1,4 +1,4 @@
-"""Comparisons: bicubic on the left, the model on the right, as a clip or as a strip of pictures."""
+"""Comparisons: bicubic on the left, the model on the right, as a clip or as a strip of frames."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ import numpy as np
 
 from fastsr import images
 from fastsr.loading import load
-from fastsr.video.enlarging import FrameUpscaler
-from fastsr.video.frames import Cut, Frame
+from fastsr.video.frame import Frame
+from fastsr.video.pipeline.upscale_stage import FrameUpscaler
+from fastsr.video.sources.frame_source import FrameSource
+from fastsr.video.sources.time_range import TimeRange
 
 SECONDS = 5  # of a clip, where no end is given
-ROWS = 4  # pictures of a strip
+ROWS = 4  # frames of a strip
 
 
 class SideBySide:
-    """An upscaler whose pictures are twice as wide: bicubic | another one's."""
+    """An upscaler whose frames are twice as wide: bicubic | another one's."""
 
     def __init__(self, upscaler: FrameUpscaler) -> None:
         self.name = f"bicubic | {upscaler.name}"
@@ -31,7 +33,7 @@ class SideBySide:
     def stream(
         self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
     ) -> Iterator[Any]:
-        """H x W x 3 pixels to pictures of `size` (width, height) that hold both."""
+        """H x W x 3 pixels to frames of `size` (width, height) that hold both."""
         assert size is not None
         half = size[0] // 2, size[1]
         first, second = itertools.tee(frames)
@@ -39,9 +41,11 @@ class SideBySide:
         return (np.concatenate(both, axis=1) for both in made)
 
 
-def shortened(cut: Cut) -> Cut:
+def shortened(wanted: TimeRange) -> TimeRange:
     """The part of a video that a preview shows."""
-    return cut if cut.end is not None else Cut(cut.start, (cut.start or Fraction(0)) + SECONDS, cut.fps_limit)
+    if wanted.end is not None:
+        return wanted
+    return TimeRange(wanted.start, (wanted.start or Fraction(0)) + SECONDS, wanted.fps_limit)
 
 
 def write_strip(
@@ -51,7 +55,7 @@ def write_strip(
     size: tuple[int, int],
     target: Path,
 ) -> int:
-    """Write one picture with rows of `size`, of moments spread over `span` (seconds); returns how many rows.
+    """Write one image with rows of `size`, of moments spread over `span` (seconds); returns how many rows.
 
     `first_frame_from` gives the first frame at or after a time. Raises ImageError when it cannot be written.
     """
@@ -61,13 +65,12 @@ def write_strip(
     distinct = list({frame.pts: frame for frame in found}.values())
     rows = list(upscaler.stream((frame.pixels for frame in distinct), size=size))
     strip = np.concatenate(rows, axis=0)
-    picture = images.read(strip)
-    images.write(picture, picture.frames, target)
+    image = images.read(strip)
+    images.write(image, image.frames, target)
     return len(rows)
 
 
-def first_of(source: Any) -> Frame | None:
+def first_of(source: FrameSource) -> Frame | None:
     """The first wanted frame of a source, which is closed then."""
     with contextlib.closing(source):
-        frame: Frame | None = next(source.frames(), None)
-        return frame
+        return next(source.frames(), None)

@@ -20,7 +20,7 @@ from av.sidedata.sidedata import Type  # noqa: E402
 
 import fastsr  # noqa: E402
 from fastsr.errors import FastsrError, VideoError  # noqa: E402
-from fastsr.video.side_data import side_data  # noqa: E402
+from fastsr.video.sources.side_data import side_data  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 FAST = {"model": "nearest", "scale": 2}
@@ -147,7 +147,7 @@ def test_the_default_is_the_shipped_model(tmp_path, clip):
 
 
 def test_choices_reach_the_model(tmp_path, clip, monkeypatch):
-    from fastsr.video import upscale as module
+    from fastsr.video import upscale_video as module
 
     asked = []
     monkeypatch.setattr(
@@ -559,7 +559,7 @@ def test_an_aspect_that_would_be_lost_is_refused(tmp_path):
         ({"codec": "hevc", "scale": 1}, "hevc needs at least 64 pixels a side"),
         ({"start": -1}, "start -1 is not a number of seconds"),
         ({"start": 2, "end": 1}, "start 2 is not before end 1"),
-        ({"start": 100}, "has no picture between start and end"),
+        ({"start": 100}, "has no frame between start and end"),
         ({"fps_limit": 0}, "fps limit 0 is not"),
         ({"segment": 0}, "segment 0 is not"),
         ({"scale": 0}, "scale 0 must be a number above 0"),
@@ -605,7 +605,7 @@ def test_bad_sources(tmp_path, clip):
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.float32), format="fltp", layout="mono")
         frame.sample_rate = 8000
         made.mux(stream.encode(frame) + stream.encode(None))
-    with pytest.raises(VideoError, match="has no picture track"):
+    with pytest.raises(VideoError, match="has no video stream"):
         upscale(tmp_path / "sound.m4a", target)
 
 
@@ -632,7 +632,7 @@ def test_a_failure_keeps_what_the_user_had(tmp_path, clip):
 
 
 def test_pictures_that_an_encoder_loses_are_noticed(tmp_path, clip, monkeypatch):
-    from fastsr.video import encoding
+    from fastsr.video.codecs.encoder import EncoderConfig
 
     class Forgetful:
         def __init__(self, encoder):
@@ -642,9 +642,9 @@ def test_pictures_that_an_encoder_loses_are_noticed(tmp_path, clip, monkeypatch)
             self.seen += 1
             return [] if self.seen == 4 else self.encoder.encode(frame)
 
-    real = encoding.Encoding.open
-    monkeypatch.setattr(encoding.Encoding, "open", lambda self: Forgetful(real(self)))
-    with pytest.raises(VideoError, match="11 pictures came out of the encoder for 12"):
+    real = EncoderConfig.open
+    monkeypatch.setattr(EncoderConfig, "open", lambda self: Forgetful(real(self)))
+    with pytest.raises(VideoError, match="11 frames came out of the encoder for 12"):
         upscale(clip, tmp_path / "out.mp4")
     assert not (tmp_path / "out.mp4").exists()
 

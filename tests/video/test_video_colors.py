@@ -1,4 +1,4 @@
-"""Samples of a picture track to RGB pixels and back."""
+"""Samples of a video stream to RGB pixels and back."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,17 @@ av = pytest.importorskip("av")
 
 from av.video.frame import VideoFrame  # noqa: E402
 
-from fastsr.video.colors import BT601, BT709, BT2020, FULL, LIMITED, Colors, Reader, Writer, colors_of  # noqa: E402
+from fastsr.video.codecs.color_conversion import (  # noqa: E402
+    BT601,
+    BT709,
+    BT2020,
+    FULL,
+    LIMITED,
+    Colors,
+    RgbToYuv,
+    YuvToRgb,
+    colors_of,
+)
 
 FORMATS = ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"]
 KR_KB = {BT601: (0.299, 0.114), BT709: (0.2126, 0.0722), BT2020: (0.2627, 0.0593)}
@@ -43,8 +53,8 @@ def test_there_and_back(pix_fmt, matrix, span):
         frame = made(pix_fmt, width, height, smooth)
         frame.colorspace, frame.color_range = matrix, span
         colors = colors_of(frame)
-        pixels = Reader(colors, width, height).pixels(frame)
-        back = Writer(colors, pix_fmt, width, height).frame(pixels)
+        pixels = YuvToRgb(colors, width, height)(frame)
+        back = RgbToYuv(colors, pix_fmt, width, height)(pixels)
         worst = max(np.abs(a - b).max() for a, b in zip(planes(frame), planes(back), strict=True))
         assert worst <= (2 if "10" in pix_fmt and span == FULL else 1)
         assert (back.colorspace, back.color_range) == (matrix, span)
@@ -57,7 +67,7 @@ def test_pixels_are_what_the_formula_says(pix_fmt, matrix, span):
     y, cb, cr = 120, 100, 150
     frame = made(pix_fmt, 16, 16, lambda plane, *_: np.float64((y, cb, cr)[plane]))
     frame.colorspace, frame.color_range = matrix, span
-    pixels = Reader(colors_of(frame), 16, 16).pixels(frame)
+    pixels = YuvToRgb(colors_of(frame), 16, 16)(frame)
     low, luma, chroma = (16, 219, 224) if span == LIMITED else (0, 255, 255)
     kr, kb = KR_KB[matrix]
     light, blue, red = (y - low) / luma, (cb - 128) / chroma, (cr - 128) / chroma
@@ -77,9 +87,9 @@ def test_unspecified_is_what_players_take():
 
 
 def test_the_result_says_the_matrix_where_players_would_take_another():
-    assert Colors().enlarged((480, 270), (1920, 1080)).matrix == BT601
-    assert Colors().enlarged((480, 270), (960, 540)) == Colors()
-    assert Colors(BT709, LIMITED, 1, 1).enlarged((480, 270), (1920, 1080)) == Colors(BT709, LIMITED, 1, 1)
+    assert Colors().upscaled((480, 270), (1920, 1080)).matrix == BT601
+    assert Colors().upscaled((480, 270), (960, 540)) == Colors()
+    assert Colors(BT709, LIMITED, 1, 1).upscaled((480, 270), (1920, 1080)) == Colors(BT709, LIMITED, 1, 1)
 
 
 def test_full_range_of_old_jpeg_formats():

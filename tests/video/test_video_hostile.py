@@ -13,7 +13,7 @@ av = pytest.importorskip("av")
 
 import fastsr  # noqa: E402
 from fastsr.errors import VideoError  # noqa: E402
-from fastsr.video.opening import FORMATS  # noqa: E402
+from fastsr.video.sources.input_spec import FORMATS  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"model": "nearest", "scale": 1, "preset": "ultrafast"}
@@ -103,7 +103,7 @@ def test_a_wild_time_of_one_picture_is_not_believed(tmp_path):
 LIMITED = """
 import resource, sys, fastsr
 from fastsr.errors import FastsrError
-import fastsr.video.upscale
+import fastsr.video.upscale_video
 model = fastsr.load("bicubic")
 held = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (held + int(sys.argv[1]) * 2**20,) * 2)

@@ -11,9 +11,10 @@ import pytest
 pytest.importorskip("av")
 
 from fastsr.errors import VideoError
-from fastsr.video.enlarging import Enlarging
-from fastsr.video.frames import Frame
-from fastsr.video.pipeline import Channel, Pipeline, Stopped
+from fastsr.video.frame import Frame
+from fastsr.video.pipeline.channel import Channel, Stopped
+from fastsr.video.pipeline.stages import Pipeline
+from fastsr.video.pipeline.upscale_stage import UpscaleStage
 
 
 def through(items, put):
@@ -74,7 +75,7 @@ def test_queues_are_bounded():
             time.sleep(0.001)
             ahead[0] -= 1
 
-    Pipeline("in", room=3).run(decode(), through, encode)
+    Pipeline("in", capacity=3).run(decode(), through, encode)
     assert most[0] <= 3 + 3 + 3  # two queues, and one frame in each stage's hands
 
 
@@ -203,7 +204,7 @@ class Counting:
 def test_equal_frames_are_taken_once(ahead):
     values = [1, 1, 1, 4, 4, 1, 7, 7, 7, 7, 2, 2]  # 1, 4 and 7 have one digest
     upscaler, made = Counting(ahead), []
-    stage = Enlarging(upscaler, (4, 4))
+    stage = UpscaleStage(upscaler, (4, 4))
     stage(iter(frames(values)), made.append)
     assert [int(frame.pixels[0, 0, 0]) - 100 for frame in made] == values
     assert [frame.index for frame in made] == list(range(len(values)))
@@ -219,5 +220,5 @@ def test_a_long_still_does_not_wait_for_its_end():
             assert len(made) >= number - 1
             yield frame
 
-    Enlarging(Counting(0), (4, 4))(still(), made.append)
+    UpscaleStage(Counting(0), (4, 4))(still(), made.append)
     assert len(made) == 50

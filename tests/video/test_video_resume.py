@@ -3,12 +3,16 @@
 import contextlib
 import hashlib
 import itertools
+import json
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -17,11 +21,13 @@ from support.video_samples import constant, decoded, picture, video
 pytest.importorskip("av")
 
 import fastsr
+from fastsr.cli.main import main
 from fastsr.errors import VideoError
-from fastsr.video import segments
-from fastsr.video.frames import Mark
-from fastsr.video.pictures import decode_times, durations
-from fastsr.video.segments import Encoded, Store
+from fastsr.video.frame import ResumePoint
+from fastsr.video.outputs import segment_store
+from fastsr.video.outputs.packet_timestamps import decode_times, durations
+from fastsr.video.outputs.segment_file import EncodedFrame
+from fastsr.video.outputs.segment_store import SegmentStore
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"model": "bicubic", "scale": 2, "segment": 6}
@@ -116,29 +122,29 @@ def test_damaged_segments_are_made_again(tmp_path, damage):
 
 
 def test_two_runs_do_not_share_their_work(tmp_path):
-    store = Store(tmp_path / "out.mp4", {})
+    store = SegmentStore(tmp_path / "out.mp4", {})
     with pytest.raises(VideoError, match=r"out\.mp4: another process is making it"):
-        Store(tmp_path / "out.mp4", {})
+        SegmentStore(tmp_path / "out.mp4", {})
     store.close()
-    Store(tmp_path / "out.mp4", {}).remove()
+    SegmentStore(tmp_path / "out.mp4", {}).remove()
     assert names(tmp_path) == []
 
 
 def test_a_store_keeps_packets_and_marks(tmp_path):
-    store = Store(tmp_path / "out", {"a": 1})
+    store = SegmentStore(tmp_path / "out", {"a": 1})
     writer = store.writer()
-    packets = [Encoded(5, 1, True, b"abc"), Encoded(-7, 0, False, b""), Encoded(6, 2, False, bytes(999))]
+    packets = [EncodedFrame(5, 1, True, b"abc"), EncodedFrame(-7, 0, False, b""), EncodedFrame(6, 2, False, bytes(999))]
     for packet in packets:
         writer.write(packet)
-    store.add(writer, Mark(3, 77, 12345))
+    store.add(writer, ResumePoint(3, 77, 12345))
     store.close()
-    again = Store(tmp_path / "out", {"a": 1})
-    assert list(again.encoded()) == packets
+    again = SegmentStore(tmp_path / "out", {"a": 1})
+    assert list(again.encoded_frames()) == packets
     assert again.times() == ([5, -7, 6], 2)
-    assert (again.packets, again.mark, again.complete) == (3, Mark(3, 77, 12345), False)
+    assert (again.packets, again.resume, again.complete) == (3, ResumePoint(3, 77, 12345), False)
     again.close()
-    other = Store(tmp_path / "out", {"a": 2})
-    assert (other.packets, other.mark) == (0, None)
+    other = SegmentStore(tmp_path / "out", {"a": 2})
+    assert (other.packets, other.resume) == (0, None)
     other.remove()
 
 
@@ -206,9 +212,7 @@ def test_killed_at_random_many_times(tmp_path, seed):
 
 def test_ctrl_c_on_the_command_line(tmp_path):
     source = video(tmp_path / "in.mp4", 200, options={"g": "6"}, size=(96, 64))
-    code = (
-        "import sys\nfrom fastsr.video import encoding, upscale\nfrom fastsr.cli.command import main\nsys.exit(main())"
-    )
+    code = "from fastsr.video import upscale_video\nimport sys\nfrom fastsr.cli.command import main\nsys.exit(main())"
     options = ["--model", "lanczos", "--scale", "8"]
     command = [sys.executable, "-c", code, "upscale", str(source), "-o", str(tmp_path / "out.mp4"), *options]
     default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
@@ -221,7 +225,7 @@ def test_ctrl_c_on_the_command_line(tmp_path):
         os.kill(process.pid, signal.SIGINT)
         error = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "the same command goes on where it was stopped" in error
+    assert "the same command resumes where it was stopped" in error
     assert "Traceback" not in error
     assert not (tmp_path / "out.mp4").exists()
 
@@ -229,12 +233,99 @@ def test_ctrl_c_on_the_command_line(tmp_path):
 # ---------------------------------------------------------------- the folder of unfinished work
 
 
-def test_work_of_another_version_is_not_taken(tmp_path, monkeypatch):
+def half_made(tmp_path):
+    """A video of which a killed run has made 18 of 30 frames; the video and the folder of its unfinished work."""
     source = video(tmp_path / "in.mp4", 30, options={"g": "6"})
     with pytest.raises(Kill):
         fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(20), **OPTIONS)
-    monkeypatch.setattr(segments, "VERSION", segments.VERSION + 1)
+    return source, tmp_path / ".out.mp4.fastsr-work"
+
+
+def as_version_2_wrote_it(job):
+    """What version 2 of the folder's format said of the same work; its segments are stored as they are today."""
+    colors = {"matrix": 2, "primaries": 2, "range": 0, "transfer": 2}
+    encoding = {
+        "aspect": None,
+        "codec": "h264",
+        "colors": colors,
+        "encoder": "libx264",
+        "options": {"crf": "21", "preset": "veryfast", "x264-params": "mbtree=0"},
+        "pix_fmt": "yuv420p",
+        "rate": "25",
+        "size": [96, 64],
+        "threads": 8,
+        "time_base": "1/12800",
+    }
+    kept = {name: job[name] for name in ("source", "upscaler", "size", "pyav", "libraries", "deinterlace", "segment")}
+    cut = {"end": None, "fps_limit": None, "start": None}
+    return {**kept, "version": 2, "cut": cut, "encoding": encoding, "rate": "25"}
+
+
+def without_a_version(job):
+    return {name: value for name, value in as_version_2_wrote_it(job).items() if name != "version"}
+
+
+def of_a_later_version(job):
+    return {**job, "version": segment_store.VERSION + 1}
+
+
+def content(folder):
+    """Names, bytes, modes and times of change of all files in a folder."""
+    states = {path.name: path.stat() for path in sorted(folder.iterdir())}
+    return {name: ((folder / name).read_bytes(), at.st_mode, at.st_mtime_ns) for name, at in states.items()}
+
+
+@pytest.mark.parametrize("written", [as_version_2_wrote_it, without_a_version, of_a_later_version])
+def test_work_of_another_version_is_refused_and_kept(tmp_path, capsys, written):
+    source, folder = half_made(tmp_path)
+    job = json.loads((folder / "job.json").read_text())
+    (folder / "job.json").write_text(json.dumps(written(job), indent=1, sort_keys=True))
+    before = content(folder)
+    assert [name for name in before if name.endswith(".segment")] == [f"{n:06d}.segment" for n in range(3)]
+    refusal = (
+        rf"unfinished work in {folder} was begun by another version of fastsr; finish it with that version, or del"
+    )
+    with pytest.raises(VideoError, match=refusal):
+        fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS)
+    command = ["upscale", str(source), "-o", str(tmp_path / "out.mp4"), "--model", "bicubic", "--scale", "2", "--force"]
+    assert main(command) == 1
+    assert re.search(refusal, capsys.readouterr().err)
+    assert content(folder) == before
+    assert names(tmp_path) == [".out.mp4.fastsr-work", "in.mp4"]
+    shutil.rmtree(folder)
     assert fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS).resumed == 0
+
+
+def test_what_work_depends_on_is_written_as_plain_values(tmp_path):
+    """As text of its own, so that no class or field can be renamed at the cost of somebody's unfinished work."""
+    source = video(tmp_path / "in.mp4", 30, options={"g": "6"}, aspect=Fraction(4, 3), colors=(1, 1, 1, 1))
+    asked = {"start": 0.04, "end": 1, "fps_limit": 12.5, "deinterlace": True, "codec": "hevc", "crf": 30}
+    with pytest.raises(Kill):
+        fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(8), **{**OPTIONS, **asked})
+    job = json.loads((tmp_path / ".out.mp4.fastsr-work" / "job.json").read_text())
+    for name in ("upscaler", "pyav", "libraries"):
+        assert job.pop(name)
+    assert job == {
+        "version": 3,
+        "source": [str(source), source.stat().st_size, source.stat().st_mtime_ns],
+        "time_range": {"start": "1/25", "end": "1", "fps_limit": "25/2"},
+        "deinterlace": True,
+        "segment": 6,
+        "rate": "25",
+        "size": [96, 64],
+        "encoder": {
+            "codec": "hevc",
+            "encoder": "libx265",
+            "pix_fmt": "yuv420p",
+            "size": [96, 64],
+            "colors": {"matrix": 1, "range": 1, "primaries": 1, "transfer": 1},
+            "aspect": "4/3",
+            "time_base": "1/12800",
+            "rate": "25",
+            "threads": 8,
+            "options": {"preset": "veryfast", "crf": "30", "x265-params": "log-level=error:info=0"},
+        },
+    }
 
 
 def test_work_made_with_other_encoder_settings_is_not_taken(tmp_path, monkeypatch):
@@ -250,7 +341,7 @@ def test_only_its_owner_reaches_it(tmp_path):
     folder = tmp_path / ".out.mp4.fastsr-work"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
-    store = Store(tmp_path / "out.mp4", {})
+    store = SegmentStore(tmp_path / "out.mp4", {})
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
     store.remove()
@@ -277,15 +368,15 @@ def test_what_is_no_folder_is_refused(tmp_path, what):
     other.mkdir()
     folder.symlink_to(other) if what == "link" else folder.write_text("")
     with pytest.raises(VideoError, match=r"\.out\.mp4\.fastsr-work: is not a folder.*remove it"):
-        Store(tmp_path / "out.mp4", {})
+        SegmentStore(tmp_path / "out.mp4", {})
     assert names(other) == []
 
 
 def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
-    Store(tmp_path / "out.mp4", {}).close()
+    SegmentStore(tmp_path / "out.mp4", {}).close()
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(VideoError, match=r"fastsr-work: belongs to another user; remove it"):
-        Store(tmp_path / "out.mp4", {})
+        SegmentStore(tmp_path / "out.mp4", {})
 
 
 def test_a_pipe_in_place_of_the_lock_does_not_hang(tmp_path):
@@ -293,4 +384,4 @@ def test_a_pipe_in_place_of_the_lock_does_not_hang(tmp_path):
     folder.mkdir()
     os.mkfifo(folder / "lock")
     with pytest.raises(VideoError, match="remove that folder"):
-        Store(tmp_path / "out.mp4", {})
+        SegmentStore(tmp_path / "out.mp4", {})

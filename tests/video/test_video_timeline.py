@@ -15,8 +15,9 @@ from av.video.frame import VideoFrame  # noqa: E402
 
 import fastsr  # noqa: E402
 from fastsr.errors import VideoError  # noqa: E402
-from fastsr.video import remux  # noqa: E402
-from fastsr.video.timeline import Rising, Timeline  # noqa: E402
+from fastsr.video.outputs import remux  # noqa: E402
+from fastsr.video.outputs.packet_timestamps import IncreasingTimestamps  # noqa: E402
+from fastsr.video.sources.timestamps import ContinuousTimestamps  # noqa: E402
 
 OPTIONS = {"model": "nearest", "scale": 1, "preset": "ultrafast"}
 FRAMES = 20
@@ -151,22 +152,22 @@ def test_times_that_go_back_elsewhere_are_said(tmp_path):
             packet.pts = packet.dts = [0, 500, 500][number]
             packet.stream = copy
             made.mux(packet)
-    with pytest.warns(RuntimeWarning, match=r"back\.mkv: the times of 1 pictures go back; they follow at once"):
+    with pytest.warns(RuntimeWarning, match=r"back\.mkv: the timestamps of 1 frames go back; they follow at once"):
         result = fastsr.upscale_video(tmp_path / "back.mkv", tmp_path / "out.mkv", **OPTIONS)
     assert result.frames == 3
 
 
 def test_pictures_that_are_missing_in_the_finished_file_are_noticed(tmp_path, monkeypatch):
     source = video(tmp_path / "in.mp4", 8)
-    monkeypatch.setattr(remux, "_count", lambda path: 7)
-    with pytest.raises(VideoError, match=r"out\.mkv: only 7 of 8 pictures can be read back"):
+    monkeypatch.setattr(remux, "_count_frames", lambda path: 7)
+    with pytest.raises(VideoError, match=r"out\.mkv: only 7 of 8 frames can be read back"):
         fastsr.upscale_video(source, tmp_path / "out.mkv", **OPTIONS)
     assert not (tmp_path / "out.mkv").exists()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_pictures_of_a_finished_file_are_counted(tmp_path, suffix):
-    assert remux._count(video(tmp_path / f"in{suffix}", 9, sound=True)) == 9
+    assert remux._count_frames(video(tmp_path / f"in{suffix}", 9, sound=True)) == 9
 
 
 # ---------------------------------------------------------------- the timeline alone
@@ -191,13 +192,13 @@ class Packet:
 
 def placed(*given):
     """Decoding times after the timeline, of (stream, time) or (stream, time, duration)."""
-    timeline, made = Timeline(), []
+    timestamps, made = ContinuousTimestamps(), []
     for index, at, *duration in given:
         packet = Packet(index, at, *(duration or [40]), Stream("subtitle" if index == 2 else "video"), at)
-        timeline.place(packet)
+        timestamps.adjust(packet)
         assert packet.pts == packet.dts
         made.append(packet.dts)
-    return made, timeline.breaks
+    return made, timestamps.breaks
 
 
 PLAIN = [(0, 0), (1, 10), (0, 40), (1, 50), (0, 80), (1, 90)]
@@ -233,14 +234,14 @@ def test_a_single_wild_time_does_not_move_what_follows_by_much():
 
 def test_an_unknown_time_is_left_alone():
     packet = Packet(0, None, 40, Stream("video"))
-    Timeline().place(packet)
+    ContinuousTimestamps().adjust(packet)
     assert (packet.dts, packet.pts) == (None, None)
 
 
 def test_rising():
-    rising, made = Rising(), []
+    increasing, made = IncreasingTimestamps(), []
     for at in (0, 20, 15, 18, 40):
         packet = Packet(1, at, 20, Stream("audio"), at)
-        rising.place(packet)
+        increasing.adjust(packet)
         made.append((packet.dts, packet.pts))
     assert made == [(0, 0), (20, 20), (21, 21), (22, 22), (40, 40)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from fastsr.engines.gpu import discovery
 from fastsr.engines.gpu.cuda_core import CoreDevice, DeviceArray
@@ -16,6 +15,7 @@ from fastsr.engines.tensorrt.network import TensorRTNetwork, cached_or_built
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
 from fastsr.network.output_head import HeadlessGraph, without_output_head
+from fastsr.progress_bar import progress_bar
 
 
 class TensorRTBatches:
@@ -64,12 +64,7 @@ def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine
         raise EngineError(f"{graph.path}: the tensorrt engine takes float32 files, not {graph.dtype}; export it so")
     headless = without_output_head(graph)
     gpu = discovery.find()
-    with tqdm(desc=f"{graph.name}: engine for {gpu.name}", unit="step", leave=False, disable=None) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        network = cached_or_built(headless.body, precision, profile_of(graph, tile), progress=progress)
+    with progress_bar(f"{graph.name}: engine for {gpu.name}", "step") as report:
+        network = cached_or_built(headless.body, precision, profile_of(graph, tile), progress=report)
     core = CoreDevice()
     return FrameEngine("tensorrt", graph, headless, TensorRTBatches(network, headless, core), core, precision, tile)

@@ -1,0 +1,4 @@
+"""What encoders and containers are offered, how an encoder is configured, and how pixels become its samples and back.
+
+No file is opened or written here, and nothing here knows sources, outputs or the pipeline.
+"""

@@ -1,0 +1,150 @@
+"""Unfinished work of one output: its whole segments and what they were made from, kept for a run that resumes it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from fastsr.errors import VideoError
+from fastsr.video.frame import ResumePoint
+from fastsr.video.outputs.segment_file import (
+    PART_SUFFIX,
+    SEGMENT_SUFFIX,
+    EncodedFrame,
+    SegmentWriter,
+    encoded_frames,
+    frame_times,
+    read_footer,
+    segment_name,
+)
+from fastsr.video.outputs.work_folder import WorkFolder
+
+_JOB, _LOCK = "job.json", "lock"
+
+VERSION = 3
+"""Of the folder's format: raised when what lies in it is stored, described or made in another way than before."""
+
+
+class SegmentStore:
+    """The segments of one output, in a hidden folder beside it, held by one process at a time."""
+
+    def __init__(self, target: Path, identity: dict[str, Any]) -> None:
+        """Take what an earlier run left, if that had the same `identity` (all that the packets depend on, for JSON).
+
+        Raises VideoError when another process, user or version holds the folder, OSError when it cannot be made.
+        """
+        self.segments: list[str] = []  #: names of the whole ones
+        self.packets = 0  #: in all whole segments
+        self.resume: ResumePoint | None = None  #: the first frame that is still to be made; None = the first of all
+        self.complete = False  #: whether nothing is left to be made
+        self._folder = WorkFolder(target.parent / f".{target.name}.fastsr-work")
+        self._lock: BinaryIO | None = None
+        try:
+            self._hold(target)
+            self._check_version(target)
+            job = json.dumps({"version": VERSION, **identity}, indent=1, sort_keys=True).encode()
+            if self._content(_JOB) != job:
+                self._clear()
+                with self._folder.create(_JOB) as file:
+                    file.write(job)
+            self._take()
+        except BaseException:
+            self.close()
+            raise
+
+    def writer(self) -> SegmentWriter:
+        """The next segment."""
+        return SegmentWriter(self._folder, segment_name(len(self.segments)))
+
+    def add(self, writer: SegmentWriter, following: ResumePoint | None) -> None:
+        """Finish a segment; `following` is where the next begins, None after the last."""
+        writer.finish(following)
+        self.segments.append(writer.name)
+        self.packets += writer.packets
+        self.resume, self.complete = following, following is None
+
+    def encoded_frames(self) -> Iterator[EncodedFrame]:
+        """All encoded frames, in order of decoding."""
+        for name in self.segments:
+            yield from encoded_frames(self._folder, name)
+
+    def times(self) -> tuple[list[int], int]:
+        """Presentation timestamps of all frames in order of decoding; the duration of the frame shown last."""
+        times: list[int] = []
+        last = (-(1 << 63), 0)
+        for name in self.segments:
+            for pts, duration in frame_times(self._folder, name):
+                times.append(pts)
+                last = max(last, (pts, duration))
+        return times, last[1]
+
+    def close(self) -> None:
+        """Release the folder; what is in it stays."""
+        if self._lock is not None:
+            self._lock.close()
+        self._folder.close()
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        self._clear()
+        for name in (_JOB, _LOCK):
+            self._folder.remove(name)
+        with contextlib.suppress(OSError):  # something that is not ours lies there
+            self._folder.path.rmdir()
+        self.close()
+
+    def _hold(self, target: Path) -> None:
+        """Keep other processes out."""
+        try:
+            self._lock = self._folder.lock_file(_LOCK)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise VideoError(f"{self._folder.path / _LOCK}: {error.strerror or error}; remove that folder") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise VideoError(f"{target}: another process is making it; wait for it, or stop it") from None
+
+    def _check_version(self, target: Path) -> None:
+        """Raise VideoError, changing nothing, for work that another version began: it alone can finish it."""
+        try:
+            job = json.loads(self._content(_JOB) or b"")
+        except ValueError:  # none, or a damaged one, which is no work of anybody
+            return
+        if isinstance(job, dict) and job.get("version") != VERSION:
+            raise VideoError(
+                f"{target}: unfinished work in {self._folder.path} was begun by another version of fastsr; finish it "
+                "with that version, or delete that folder to start anew"
+            )
+
+    def _clear(self) -> None:
+        for name in self._folder.names():
+            if name.endswith((SEGMENT_SUFFIX, PART_SUFFIX)):
+                self._folder.remove(name)
+
+    def _content(self, name: str) -> bytes | None:
+        try:
+            with self._folder.read(name) as file:
+                return file.read()
+        except OSError:
+            return None
+
+    def _take(self) -> None:
+        """Count whole segments from the first on; those behind a damaged one are made again."""
+        while not self.complete:
+            name = segment_name(len(self.segments))
+            footer = read_footer(self._folder, name)
+            if footer is None:
+                break
+            self.segments.append(name)
+            self.packets += footer.packets
+            self.resume, self.complete = footer.following, footer.following is None
+        for name in self._folder.names():
+            if name.endswith(SEGMENT_SUFFIX) and name not in self.segments:
+                self._folder.remove(name)

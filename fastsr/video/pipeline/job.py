@@ -1,0 +1,133 @@
+"""One source upscaled into one output: the stages run at once, or resumed from what a killed run left."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+
+from fastsr import files
+from fastsr.errors import VideoError
+from fastsr.video.frame import Frame, ResumePoint
+from fastsr.video.outputs.segment_store import SegmentStore
+from fastsr.video.pipeline.progress import Progress, ProgressCallback, VideoResult
+from fastsr.video.pipeline.stages import Pipeline, StageTimes
+from fastsr.video.pipeline.upscale_stage import FrameUpscaler, UpscaleStage
+from fastsr.video.sources.frame_source import FrameSource
+
+EncodeStage = Callable[[Iterable[Frame]], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What is made of which source, and how.
+
+    Attributes:
+        source: gives the frames.
+        upscaler: upscales them.
+        size: of the result, width and height.
+        settings: all else that the result depends on, for JSON.
+        progress: called after every frame; None = nobody asks.
+
+    """
+
+    source: FrameSource
+    upscaler: FrameUpscaler
+    size: tuple[int, int]
+    settings: dict[str, Any]
+    progress: ProgressCallback | None = None
+
+    def run(self, encode: EncodeStage) -> VideoResult:
+        """Make all frames and hand them to `encode`, which keeps nothing for another run."""
+        upscaling = UpscaleStage(self.upscaler, self.size)
+        made = 0
+
+        def counted(frames: Iterable[Frame]) -> Iterator[Frame]:
+            nonlocal made
+            for frame in frames:
+                yield frame
+                made += 1
+
+        busy = self._run_stages(None, upscaling, lambda frames: encode(counted(frames)))
+        return self._reported(VideoResult(made, upscaling.repeated, 0, 0, busy))
+
+    def run_resumable(
+        self,
+        target: Path,
+        encode: Callable[[SegmentStore], EncodeStage],
+        finish: Callable[[SegmentStore], int],
+    ) -> VideoResult:
+        """Make what an earlier run did not, then the output.
+
+        `encode` gives the last stage for a store. `finish` makes the output of a complete one and returns how many
+        packets of the source were too damaged for it.
+        """
+        source_identity = self.source.identity()
+        try:
+            store = SegmentStore(target, self._identity(source_identity))
+        except OSError as error:
+            raise VideoError(files.write_failure(target, error)) from error
+        with contextlib.closing(store):
+            try:
+                result = self._complete(store, encode)
+                damaged = finish(store)
+            except BaseException:
+                if source_identity is None or (store.packets == 0 and not store.segments):
+                    store.remove()
+                raise
+            store.remove()
+        return self._reported(dataclasses.replace(result, damaged=damaged))
+
+    def _complete(self, store: SegmentStore, encode: Callable[[SegmentStore], EncodeStage]) -> VideoResult:
+        resumed = store.packets
+        upscaling = UpscaleStage(self.upscaler, self.size)
+        busy = StageTimes(0, 0, 0)
+        if not store.complete:
+            busy = self._run_stages(store.resume, upscaling, encode(store))
+        if not store.complete:
+            raise VideoError(f"{self.source.name}: has no frame between start and end; choose other times")
+        return VideoResult(store.packets, upscaling.repeated, resumed, 0, busy)
+
+    def _run_stages(self, resume: ResumePoint | None, upscaling: UpscaleStage, encode: EncodeStage) -> StageTimes:
+        source, progress = self.source, self.progress
+        ticks, done = source.info.time_base, resume.index if resume else 0
+        begun = time.perf_counter()
+
+        def followed(frames: Iterable[Frame]) -> Iterator[Frame]:
+            first: int | None = None
+            for count, frame in enumerate(frames, 1):
+                yield frame
+                first = frame.pts if first is None else first
+                if progress is not None:
+                    shown = float((frame.pts - first + frame.duration) * ticks)
+                    progress(Progress(done + count, source.info.frames, shown, time.perf_counter() - begun))
+
+        pipeline: Pipeline[Frame, Frame] = Pipeline(source.name, source.stop)
+        return pipeline.run(source.frames(resume), upscaling, lambda frames: encode(followed(frames)))
+
+    def _reported(self, result: VideoResult) -> VideoResult:
+        damaged = result.damaged + self.source.damaged
+        if damaged:
+            warnings.warn(f"{self.source.name}: {damaged} damaged packets were left out", RuntimeWarning, stacklevel=4)
+        if self.source.retimed:
+            text = f"{self.source.name}: the timestamps of {self.source.retimed} frames go back; they follow at once"
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+        return dataclasses.replace(result, damaged=damaged)
+
+    def _identity(self, source: list[Any] | None) -> dict[str, Any]:
+        """All that the packets depend on; a source that cannot be read again equals no other."""
+        return {
+            "source": source or [os.getpid(), os.urandom(8).hex()],
+            **self.settings,
+            "upscaler": self.upscaler.fingerprint,
+            "size": list(self.size),
+            "pyav": av.__version__,
+            "libraries": {name: list(version) for name, version in av.library_versions.items()},
+        }

@@ -1,0 +1,212 @@
+"""One call of `upscale_video`: which source its input is, and which stages and output its result needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from fastsr import files
+from fastsr.errors import VideoError
+from fastsr.upscaler import Upscaler, output_size
+from fastsr.video import preview as previews
+from fastsr.video.arguments import check_distinct, checked_file, encoder_config
+from fastsr.video.codecs.containers import container_of
+from fastsr.video.codecs.encoder import EncoderConfig
+from fastsr.video.codecs.encoder_request import EncoderRequest
+from fastsr.video.frame import Frame
+from fastsr.video.outputs import remux
+from fastsr.video.outputs.copied_streams import CopiedSpan
+from fastsr.video.outputs.encoded_video import EncodedVideo
+from fastsr.video.outputs.image_sequence_writer import ImageSequenceWriter
+from fastsr.video.outputs.pipe_output import Rgb24Writer, Y4mWriter
+from fastsr.video.outputs.segment_store import SegmentStore
+from fastsr.video.outputs.segmented_encoder import SegmentedEncoder
+from fastsr.video.pipeline.job import Job
+from fastsr.video.pipeline.progress import ProgressCallback, VideoResult
+from fastsr.video.pipeline.stages import StageTimes
+from fastsr.video.pipeline.upscale_stage import FrameUpscaler
+from fastsr.video.sources.frame_source import FrameSource
+from fastsr.video.sources.image_sequence import ImageSequenceSource
+from fastsr.video.sources.input_spec import InputSpec, file_input
+from fastsr.video.sources.numbered_files import checked_pattern
+from fastsr.video.sources.pipe_input import pipe_input
+from fastsr.video.sources.stream_info import StreamInfo
+from fastsr.video.sources.time_range import TimeRange
+from fastsr.video.sources.video_source import VideoSource
+from fastsr.video_names import PIPE, is_image_sequence
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """An input and how to read it."""
+
+    name: str
+    deinterlace: bool
+    rate: Fraction
+    raw_size: tuple[int, int] | None
+
+    @property
+    def spec(self) -> InputSpec | None:
+        """How to open it again, for what is beside the video stream; None for what has nothing there."""
+        if self.name == PIPE or is_image_sequence(self.name) or Path(self.name).is_dir():
+            return None
+        return file_input(checked_file(Path(self.name)))
+
+    def open(self, time_range: TimeRange, *, upright: bool) -> FrameSource:
+        """Its frames, turned as they are shown where they must be `upright`. Raises VideoError."""
+        if self.name == PIPE:
+            return VideoSource(pipe_input(sys.stdin.buffer, self.raw_size, self.rate), time_range)
+        spec = self.spec
+        if spec is None:
+            return ImageSequenceSource(self.name, time_range, self.rate)
+        return VideoSource(spec, time_range, deinterlace=self.deinterlace, upright=upright)
+
+
+@dataclasses.dataclass(frozen=True)
+class UpscaleRequest:
+    """One call of `upscale_video`, its arguments checked."""
+
+    given: Input
+    output: str
+    time_range: TimeRange
+    scale: float | None
+    size: tuple[int, int] | None
+    encoder: EncoderRequest
+    raw: bool
+    preview: bool
+    segment: int
+    progress: ProgressCallback | None
+
+    def check(self) -> None:
+        """Raise VideoError for an output that cannot be made, before the input is opened."""
+        checked_pattern(self.output)
+        if self._shows_frames_only:
+            return
+        container_of(Path(self.output))
+        if self.given.spec is not None:
+            check_distinct(Path(self.given.name), Path(self.output))
+
+    def open_source(self) -> FrameSource:
+        """The frames of the input. Raises VideoError."""
+        return self._open(self._wanted)
+
+    def make(self, source: FrameSource, model: Upscaler) -> VideoResult:
+        """Make the output from an opened source."""
+        upscaler = previews.SideBySide(model) if self.preview else model
+        if is_image_sequence(self.output):
+            return self._make_images(source, upscaler, model.scale)
+        if self._is_strip:
+            return self._make_strip(source, upscaler, model.scale)
+        default_codec = "h264" if self.output == PIPE else container_of(Path(self.output))[1]
+        config = encoder_config(self.encoder, default_codec, source.info, model.scale, self.scale, self.size)
+        if self.preview:
+            config = dataclasses.replace(config, size=_doubled(config.size))
+        if self.output == PIPE:
+            pipe = sys.stdout.buffer
+            writer = Rgb24Writer(pipe) if self.raw else Y4mWriter(pipe, config)
+            return self._job(source, upscaler, config.size).run(writer)
+        return self._make_file(source, upscaler, config)
+
+    @property
+    def _is_strip(self) -> bool:
+        output = self.output
+        return self.preview and Path(output).suffix.lower() == ".png" and not is_image_sequence(output)
+
+    @property
+    def _shows_frames_only(self) -> bool:
+        """Whether the output has no place for anything but pixels, not even for how they are turned."""
+        return self.output == PIPE or is_image_sequence(self.output) or self._is_strip
+
+    @property
+    def _wanted(self) -> TimeRange:
+        """The part of the video that is made; a preview clip is short, a strip spreads over all."""
+        return previews.shortened(self.time_range) if self.preview and not self._is_strip else self.time_range
+
+    def _open(self, time_range: TimeRange) -> FrameSource:
+        return self.given.open(time_range, upright=self._shows_frames_only)
+
+    def _make_file(self, source: FrameSource, upscaler: FrameUpscaler, config: EncoderConfig) -> VideoResult:
+        spec, target = self.given.spec, Path(self.output)
+        config.open()  # what it refuses is told before the work, not after it
+        remux.check(spec, config, target)
+        return self._job(source, upscaler, config.size, config.identity()).run_resumable(
+            target,
+            lambda store: SegmentedEncoder(config, store, self.segment),
+            lambda store: _finish_file(store, source, config, spec, target, self._wanted),
+        )
+
+    def _make_images(self, source: FrameSource, upscaler: FrameUpscaler, model_scale: int) -> VideoResult:
+        size = self._output_size(source.info, model_scale)
+        # the folder of the work is named after the pattern
+        name = Path(self.output.replace("%", "_"))
+        job = self._job(source, upscaler, _doubled(size) if self.preview else size)
+        return job.run_resumable(name, lambda store: ImageSequenceWriter(self.output, store), lambda store: 0)
+
+    def _make_strip(self, source: FrameSource, upscaler: FrameUpscaler, model_scale: int) -> VideoResult:
+        info, wanted = source.info, self.time_range
+        start = wanted.start or Fraction(0)
+        end = wanted.end or start + (info.frames or 1) / info.rate
+
+        def first_frame_from(time: Fraction) -> Frame | None:
+            return previews.first_of(self._open(TimeRange(time, wanted.end)))
+
+        size = _doubled(self._output_size(info, model_scale))
+        rows = previews.write_strip(first_frame_from, (start, end), upscaler, size, Path(self.output))
+        return VideoResult(rows, 0, 0, 0, StageTimes(0, 0, 0))
+
+    def _output_size(self, info: StreamInfo, model_scale: int) -> tuple[int, int]:
+        return output_size(info.width, info.height, self.scale, self.size, model_scale)
+
+    def _job(
+        self, source: FrameSource, upscaler: FrameUpscaler, size: tuple[int, int], encoder: dict[str, Any] | None = None
+    ) -> Job:
+        settings = {
+            "time_range": self._wanted.identity(),
+            "deinterlace": self.given.deinterlace,
+            "segment": self.segment,
+            "encoder": encoder,
+            "rate": str(self.given.rate),
+        }
+        return Job(source, upscaler, size, settings, self.progress)
+
+
+def _finish_file(
+    store: SegmentStore,
+    source: FrameSource,
+    config: EncoderConfig,
+    spec: InputSpec | None,
+    target: Path,
+    time_range: TimeRange,
+) -> int:
+    """Put the file together; returns how many packets of the source were too damaged."""
+    source.check_unchanged()
+    info = source.info
+    times, last_duration = store.times()
+    if len(times) != store.packets or len(set(times)) != len(times):
+        raise VideoError(f"{target}: {len(set(times))} frames were kept of {store.packets}; report it")
+    video = EncodedVideo(config, info.rotation, times, last_duration, store.encoded_frames)
+    ticks = info.time_base
+    first = min(times) * ticks
+    span = CopiedSpan(
+        start=None if time_range.start is None else first,
+        end=None if time_range.end is None else info.begin * ticks + time_range.end,
+        shift=Fraction(0) if time_range.start is None else first,
+    )
+    try:
+        with files.replacing(target) as path:
+            damaged = remux.write(spec, video, path, target, span)
+            source.check_unchanged()
+            return damaged
+    except av.FFmpegError as error:
+        raise VideoError(f"{target}: cannot be written ({error}); the work so far is kept") from error
+    except OSError as error:
+        raise VideoError(files.write_failure(target, error)) from error
+
+
+def _doubled(size: tuple[int, int]) -> tuple[int, int]:
+    return 2 * size[0], size[1]

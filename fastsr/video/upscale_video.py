@@ -1,0 +1,129 @@
+"""`upscale_video`: a video, image sequence or raw frames in, a larger one out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+from fastsr.engines.protocol import Device, EngineName, Precision
+from fastsr.upscaler import Upscaler, default_model, load
+from fastsr.video.arguments import checked_rate, checked_segment, checked_time_range
+from fastsr.video.codecs.encoder_request import EncoderRequest
+from fastsr.video.memory_shortage import shortage_reported
+from fastsr.video.outputs.segmented_encoder import SEGMENT
+from fastsr.video.pipeline.progress import ProgressCallback, VideoResult
+from fastsr.video.request import Input, UpscaleRequest
+from fastsr.video.sources.pipe_input import checked_raw_size
+from fastsr.video.sources.stream_info import StreamInfo
+
+Model = str | os.PathLike[str] | Upscaler | Callable[[int, int], Upscaler] | None
+
+
+def upscale_video(
+    src: str | os.PathLike[str],
+    dst: str | os.PathLike[str],
+    *,
+    model: Model = None,
+    scale: float | None = None,
+    size: tuple[int, int] | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    engine: EngineName = "auto",
+    tile: int | None = None,
+    realism: float | None = None,
+    codec: str | None = None,
+    crf: float | None = None,
+    preset: str | None = None,
+    pix_fmt: str | None = None,
+    lossless: bool = False,
+    start: float | None = None,
+    end: float | None = None,
+    fps_limit: float | None = None,
+    deinterlace: bool = False,
+    fps: float | None = None,
+    raw_size: tuple[int, int] | None = None,
+    raw: bool = False,
+    preview: bool = False,
+    segment: int = SEGMENT,
+    progress: ProgressCallback | None = None,
+) -> VideoResult:
+    """Enlarge a video: `fastsr.upscale_video("in.mp4", "out.mp4")`.
+
+    From file to file the main video stream is enlarged, all else is copied packet for packet, and the timestamps of
+    frames stay as they are. A run that is killed leaves what is done in a hidden folder beside `dst`; the same call
+    resumes it, with the same result.
+
+    Args:
+        src: a file; numbered images ("frames/%05d.png") or a folder of images; or "-", standard input.
+        dst: a file, whose suffix (.mp4 .m4v .mov .mkv .webm) names the container; numbered images; or "-", standard
+            output.
+        model: a name, an ONNX file, a loaded `Upscaler`, or what gives one for a width and height; by default the
+            shipped one that fits `scale` or `size`.
+        scale: factor along each axis; four where neither it nor `size` is given.
+        size: width and height of the result in pixels, instead of `scale`.
+        device: as for `load`, of a model that is named or chosen here, like the next four.
+        precision: as for `load`, where it is for `video`: "auto" may be a faster one on some machines.
+        engine: as for `load`.
+        tile: as for `load`.
+        realism: as for `load`.
+        codec: "h264", "hevc", "av1", "vp9" or "prores".
+        crf: constant quality, as the codec has it; smaller is better.
+        preset: speed against size, as the encoder has it.
+        pix_fmt: such as "yuv420p10le"; by default subsampling and depth (8 or 10 bits) are the source's.
+        lossless: encode without loss.
+        start: leave out what is before, in seconds from the first frame.
+        end: leave out what is from there on.
+        fps_limit: frames a second at most.
+        deinterlace: make whole frames of interlaced ones, which are refused otherwise.
+        fps: frames a second of image sequences and rgb24, 25 if not given.
+        raw_size: standard input is rgb24 of this width and height, not y4m.
+        raw: standard output is rgb24, not y4m.
+        preview: show bicubic | ours, as a clip of 5 seconds (or up to `end`), or, where `dst` is a .png, as a strip of
+            moments.
+        segment: about how many frames a kill may cost.
+        progress: called after every frame with how far the video is, in the calling thread.
+
+    Returns:
+        How many frames were made, how many of them equalled the one before or came from an earlier run, how many
+        packets were damaged, and how many seconds each stage worked.
+
+    Raises:
+        VideoError: the video cannot be read or made; the message names the file, and the stage and frame where there is
+            one.
+        FastsrError: arguments that cannot be, or a model that cannot be loaded.
+
+    Warns:
+        RuntimeWarning: something is damaged in the input, or cannot be kept.
+
+    """
+    request = UpscaleRequest(
+        given=Input(os.fspath(src), deinterlace, checked_rate(fps), checked_raw_size(raw_size)),
+        output=os.fspath(dst),
+        time_range=checked_time_range(start, end, fps_limit),
+        scale=scale,
+        size=size,
+        encoder=EncoderRequest(codec, crf, preset, pix_fmt, lossless),
+        raw=raw,
+        preview=preview,
+        segment=checked_segment(segment),
+        progress=progress,
+    )
+    request.check()
+    with shortage_reported(request.given.name), contextlib.closing(request.open_source()) as source:
+        options = {"device": device, "precision": precision, "engine": engine, "tile": tile, "realism": realism}
+        return request.make(source, chosen_model(model, source.info, scale, size, **options))
+
+
+def chosen_model(
+    model: Model, info: StreamInfo, scale: float | None, size: tuple[int, int] | None, **options: Any
+) -> Upscaler:
+    """The upscaler that was handed in; or the named model, or the shipped one that fits, loaded with `options`."""
+    if isinstance(model, Upscaler):
+        return model
+    if model is None:
+        model = default_model(info.width, info.height, scale, size)
+    if callable(model):
+        return model(info.width, info.height)
+    return load(model, **options, video=True)

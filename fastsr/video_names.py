@@ -1,0 +1,31 @@
+"""What names stand for in videos: codecs, containers by suffix, numbered images, pipes.
+
+Apart from `fastsr.video`, so that the command can offer and recognise them without loading PyAV.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+CODECS = ("h264", "hevc", "av1", "vp9", "prores")
+
+CONTAINERS = {
+    ".mp4": ("mp4", "h264"),
+    ".m4v": ("mp4", "h264"),
+    ".mov": ("mov", "h264"),
+    ".mkv": ("matroska", "h264"),
+    ".webm": ("webm", "vp9"),
+}
+"""Those that can be written: suffix -> FFmpeg's name, and the codec unless another is asked for."""
+
+PIPE = "-"
+"""Standard input or output."""
+
+NUMBER = re.compile(r"%(0?)(\d*)d")
+"""The number in the name of an image sequence, such as frames/%05d.png."""
+
+
+def is_image_sequence(name: str) -> bool:
+    """Whether a name stands for numbered images."""
+    return NUMBER.search(Path(name).name) is not None
