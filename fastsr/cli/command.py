@@ -32,8 +32,8 @@ from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError, ImageError
 from fastsr.loading import checked_realism
 from fastsr.network import catalog
-from fastsr.progress_bar import progress_bar
 from fastsr.output_size import output_size
+from fastsr.progress_bar import progress_bar
 from fastsr.video_names import CONTAINERS, PIPE
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it

@@ -58,7 +58,7 @@ def samples(tmp_path_factory):
         video_samples.video(here / name, frames=4, sound=True)
     (here / "frames").mkdir()
     for number in range(1, 4):
-        Image.fromarray(video_samples.picture(number)).save(here / "frames" / f"{number:05d}.png")
+        Image.fromarray(video_samples.frame_pixels(number)).save(here / "frames" / f"{number:05d}.png")
     frame = b"FRAME\n" + bytes(48 * 32 * 3 // 2)
     (here / "decoded.y4m").write_bytes(b"YUV4MPEG2 W48 H32 F25:1 C420\n" + 3 * frame)
     shutil.copy(catalog.find("fast-x4"), here / "fast-x4.onnx")

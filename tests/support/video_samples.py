@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import struct
 from fractions import Fraction
 
 import av
@@ -12,14 +13,24 @@ from av.video.frame import VideoFrame
 WIDTH, HEIGHT = 48, 32
 TICKS = Fraction(1, 12800)
 RATE = 25
+CHAPTERS = [
+    {"id": 1, "start": 0, "end": 200, "time_base": Fraction(1, 1000), "metadata": {"title": "one"}},
+    {"id": 2, "start": 200, "end": 480, "time_base": Fraction(1, 1000), "metadata": {"title": "two"}},
+]
+QUARTER_TURN = (0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30)
 
 
-def picture(number, width=WIDTH, height=HEIGHT, dtype=np.uint8):
-    """A smooth picture that differs from all others."""
+def frame_pixels(number, width=WIDTH, height=HEIGHT, dtype=np.uint8):
+    """Smooth waves that differ from those of all other numbers."""
     y, x = np.mgrid[0:height, 0:width]
     waves = [np.sin(x / width * (3 + c) + number / 4 + c) + np.cos(y / height * (4 - c) + number / 9) for c in range(3)]
     values = 0.5 + 0.15 * np.stack(waves, axis=2)
     return (values * np.iinfo(dtype).max).astype(dtype)
+
+
+def smooth_frame(number, width, height):
+    """Colours that change slowly enough for halved chroma."""
+    return frame_pixels(number, width * 3, height * 3)[:height, :width]
 
 
 def constant(count, step=512, start=0):
@@ -35,7 +46,7 @@ def video(
     ticks=TICKS,
     options=None,
     size=(WIDTH, HEIGHT),
-    pixels=picture,
+    pixels=frame_pixels,
     colors=None,
     aspect=None,
     sound=False,
@@ -116,10 +127,10 @@ def packets(path):
 
 
 def shown(path, stream=0):
-    """[(seconds, duration in seconds)] of every decoded picture."""
+    """[(seconds, duration in seconds)] of every decoded frame."""
     with av.open(str(path)) as given:
-        track = given.streams.video[stream]
-        return [(f.pts * f.time_base, (f.duration or 0) * f.time_base) for f in given.decode(track)]
+        video_stream = given.streams.video[stream]
+        return [(f.pts * f.time_base, (f.duration or 0) * f.time_base) for f in given.decode(video_stream)]
 
 
 def decoded(path, stream=0):
@@ -136,3 +147,28 @@ def planes(frame):
         rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
         made.append(rows[:, : plane.width].astype(int))
     return made
+
+
+def subtitles_and_attachment(made):
+    """Streams for `more` of `video`."""
+    subtitles = made.add_mux_stream("subrip")
+    subtitles.metadata["language"] = "deu"
+    made.add_attachment("font.ttf", "font/ttf", bytes(range(256)) * 5)
+
+    def write():
+        for number in range(3):
+            packet = av.Packet(f"line {number}".encode())
+            packet.pts = packet.dts = number * 150
+            packet.duration, packet.time_base, packet.stream = 100, Fraction(1, 1000), subtitles
+            made.mux(packet)
+
+    return write
+
+
+def with_display_matrix(path, matrix=QUARTER_TURN):
+    """Write a display matrix into the track header of an MP4."""
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 4 + 40
+    content[at : at + 36] = struct.pack(">9i", *matrix)
+    path.write_bytes(content)
+    return path

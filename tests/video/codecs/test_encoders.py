@@ -8,18 +8,18 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from support.video_samples import picture
+from support.video_samples import frame_pixels
 
-av = pytest.importorskip("av")
+pytest.importorskip("av")
 
-from fastsr.video.arguments import encoder_config  # noqa: E402
-from fastsr.video.codecs.color_conversion import Colors, RgbToYuv  # noqa: E402
-from fastsr.video.codecs.encoder import THREADS, EncoderConfig  # noqa: E402
-from fastsr.video.codecs.encoder_request import EncoderRequest  # noqa: E402
-from fastsr.video.sources.stream_info import StreamInfo  # noqa: E402
-from fastsr.video_names import CODECS  # noqa: E402
+from fastsr.video.arguments import encoder_config
+from fastsr.video.codecs.color_conversion import Colors, RgbToYuv
+from fastsr.video.codecs.encoder import THREADS, EncoderConfig
+from fastsr.video.codecs.encoder_request import EncoderRequest
+from fastsr.video.sources.stream_info import StreamInfo
+from fastsr.video_names import CODECS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # x264's AVX-512 code went wrong where the width in macroblocks is no multiple of 8, x265 where it is one block wide
 SIZES = [(96, 64), (160, 128), (400, 240), (480, 272)]
 
@@ -32,7 +32,7 @@ def config(size, codec, **asked):
 def frames(given: EncoderConfig, count):
     """Frames of the kind that a video has, moving."""
     to_yuv = RgbToYuv(given.colors, given.pix_fmt, *given.size)
-    made = [to_yuv(picture(number * 3, *given.size)) for number in range(count)]
+    made = [to_yuv(frame_pixels(number * 3, *given.size)) for number in range(count)]
     for number, frame in enumerate(made):
         frame.pts, frame.time_base = number * 512, given.time_base
     return made
@@ -113,8 +113,8 @@ def test_one_core_gives_the_same_bytes():
     """A process that may use one core alone, beside this one."""
     code = (
         "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
-        "sys.path.insert(0, 'tests'); sys.path.insert(0, 'tests/video')\n"
-        "from test_video_encoders import digests, config\n"
+        "sys.path.insert(0, 'tests'); sys.path.insert(0, 'tests/video/codecs')\n"
+        "from test_encoders import digests, config\n"
         "print(*[min(digests(config((160, 128), codec), 8, 1)) for codec in ('h264', 'hevc', 'av1', 'vp9')])"
     )
     alone = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

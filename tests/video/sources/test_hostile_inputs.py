@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.video_samples import decoded, picture, video
+from support.video_samples import decoded, frame_pixels, video
 
 av = pytest.importorskip("av")
 
@@ -15,7 +15,7 @@ import fastsr  # noqa: E402
 from fastsr.errors import VideoError  # noqa: E402
 from fastsr.video.sources.input_spec import FORMATS  # noqa: E402
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 OPTIONS = {"model": "nearest", "scale": 1, "preset": "ultrafast"}
 
 
@@ -44,7 +44,7 @@ def test_formats_are_known_and_read_one_file():
 
 @pytest.mark.parametrize("change", ["replaced", "written to", "removed"])
 def test_an_input_that_changes_while_it_is_read_is_noticed(tmp_path, change):
-    """Otherwise the old pictures would get the new file's sound."""
+    """Otherwise the old frames would get the new file's sound."""
     source, target = video(tmp_path / "in.mp4", 12, sound=True), tmp_path / "out.mp4"
     other = video(tmp_path / "other.mp4", 12, sound=True)
     there = source.stat()
@@ -66,7 +66,7 @@ def test_an_input_that_changes_while_it_is_read_is_noticed(tmp_path, change):
 
 @pytest.mark.parametrize("pattern", ["%099999999999d.png", "%0999d.png", "%99999999999999999999d.png"])
 def test_numbers_that_no_name_can_hold_are_refused(tmp_path, pattern):
-    Image.fromarray(picture(0)).save(tmp_path / "1.png")
+    Image.fromarray(frame_pixels(0)).save(tmp_path / "1.png")
     with pytest.raises(VideoError, match="asks for too many digits; write %05d"):
         fastsr.upscale_video(tmp_path / pattern, tmp_path / "out.mp4", **OPTIONS)
     with pytest.raises(VideoError, match="asks for too many digits; write %05d"):
@@ -83,8 +83,8 @@ def test_a_stream_of_an_unknown_codec_is_refused_by_name(tmp_path):
         fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS)
 
 
-def test_a_wild_time_of_one_picture_is_not_believed(tmp_path):
-    """In a transport stream with a damaged field, one picture would be shown hours later."""
+def test_a_wild_time_of_one_frame_is_not_believed(tmp_path):
+    """In a transport stream with a damaged field, one frame would be shown hours later."""
     plain = video(tmp_path / "plain.ts", 24, options={"bf": "2", "b-adapt": "0"})
     source = tmp_path / "in.ts"
     with av.open(str(plain)) as given, av.open(str(source), "w") as made:

@@ -1,8 +1,5 @@
 """Work that a killed run leaves, and what becomes of it."""
 
-import contextlib
-import hashlib
-import itertools
 import json
 import os
 import random
@@ -16,45 +13,19 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from support.video_samples import constant, decoded, picture, video
+from support.video_runs import Kill, digest, names, stop_after
+from support.video_samples import constant, decoded, frame_pixels, video
 
 pytest.importorskip("av")
 
-import fastsr
 from fastsr.cli.main import main
+
+import fastsr
 from fastsr.errors import VideoError
-from fastsr.video.frame import ResumePoint
 from fastsr.video.outputs import segment_store
-from fastsr.video.outputs.packet_timestamps import decode_times, durations
-from fastsr.video.outputs.segment_file import EncodedFrame
-from fastsr.video.outputs.segment_store import SegmentStore
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"model": "bicubic", "scale": 2, "segment": 6}
-
-
-class Kill(BaseException):
-    """As a kill: nothing may catch it."""
-
-
-def stop_after(frames):
-    """Kill the run that has made so many frames."""
-    left = [frames]
-
-    def progress(now):
-        left[0] -= 1
-        if not left[0]:
-            raise Kill
-
-    return progress
-
-
-def digest(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def names(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture(params=["regular", "long GOP, irregular", "intra"])
@@ -100,7 +71,7 @@ def test_work_for_something_else_is_not_taken(tmp_path, change):
         fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(20), **OPTIONS)
     changed = {"scale": {"scale": 3}, "crf": {"crf": 30}, "model": {"model": "nearest"}, "cut": {"start": 0.1}}
     if change == "source":
-        video(source, 30, pixels=lambda n, w, h: picture(n + 5, w, h))
+        video(source, 30, pixels=lambda n, w, h: frame_pixels(n + 5, w, h))
     options = {**OPTIONS, **changed.get(change, {})}
     assert fastsr.upscale_video(source, tmp_path / "out.mp4", **options).resumed == 0
     fastsr.upscale_video(source, tmp_path / "whole.mp4", **options)
@@ -119,55 +90,6 @@ def test_damaged_segments_are_made_again(tmp_path, damage):
     second.write_bytes({"flip": bytes(content), "cut": bytes(content[:-30]), "empty": b""}[damage])
     assert fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS).resumed == 6
     assert digest(tmp_path / "out.mp4") == digest(tmp_path / "whole.mp4")
-
-
-def test_two_runs_do_not_share_their_work(tmp_path):
-    store = SegmentStore(tmp_path / "out.mp4", {})
-    with pytest.raises(VideoError, match=r"out\.mp4: another process is making it"):
-        SegmentStore(tmp_path / "out.mp4", {})
-    store.close()
-    SegmentStore(tmp_path / "out.mp4", {}).remove()
-    assert names(tmp_path) == []
-
-
-def test_a_store_keeps_packets_and_marks(tmp_path):
-    store = SegmentStore(tmp_path / "out", {"a": 1})
-    writer = store.writer()
-    packets = [EncodedFrame(5, 1, True, b"abc"), EncodedFrame(-7, 0, False, b""), EncodedFrame(6, 2, False, bytes(999))]
-    for packet in packets:
-        writer.write(packet)
-    store.add(writer, ResumePoint(3, 77, 12345))
-    store.close()
-    again = SegmentStore(tmp_path / "out", {"a": 1})
-    assert list(again.encoded_frames()) == packets
-    assert again.times() == ([5, -7, 6], 2)
-    assert (again.packets, again.resume, again.complete) == (3, ResumePoint(3, 77, 12345), False)
-    again.close()
-    other = SegmentStore(tmp_path / "out", {"a": 2})
-    assert (other.packets, other.resume) == (0, None)
-    other.remove()
-
-
-def test_decode_times():
-    assert decode_times([0, 10, 20, 30]) == [0, 10, 20, 30]
-    assert decode_times([0, 40, 20, 10, 30, 50]) == [-20, -10, 0, 10, 20, 30]
-    for seed in range(200):
-        drawn = random.Random(seed)
-        times = sorted(drawn.sample(range(1000), 30))
-        order = []
-        while times:  # groups of reordered pictures, as encoders make them
-            group = [times.pop(0) for _ in range(min(len(times), drawn.randint(1, 5)))]
-            drawn.shuffle(group)
-            order += group
-        made = decode_times(order)
-        assert all(decoded_at <= shown_at for decoded_at, shown_at in zip(made, order, strict=True))
-        assert all(a < b for a, b in itertools.pairwise(made))
-
-
-def test_durations():
-    assert durations([0, 40, 10], 7) == {0: 10, 10: 30, 40: 7}
-    assert durations([0, 10], 0) == {0: 10, 10: 10}
-    assert durations([3], 0) == {3: 1}
 
 
 def killed_at_random(tmp_path, kills, seed, frames, segment):
@@ -228,9 +150,6 @@ def test_ctrl_c_on_the_command_line(tmp_path):
     assert "the same command resumes where it was stopped" in error
     assert "Traceback" not in error
     assert not (tmp_path / "out.mp4").exists()
-
-
-# ---------------------------------------------------------------- the folder of unfinished work
 
 
 def half_made(tmp_path):
@@ -334,54 +253,3 @@ def test_work_made_with_other_encoder_settings_is_not_taken(tmp_path, monkeypatc
         fastsr.upscale_video(source, tmp_path / "out.mp4", progress=stop_after(20), **OPTIONS)
     monkeypatch.setattr("fastsr.video.arguments.THREADS", 3)
     assert fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS).resumed == 0
-
-
-def test_only_its_owner_reaches_it(tmp_path):
-    """Whatever the umask, and where an older version or somebody else left it open."""
-    folder = tmp_path / ".out.mp4.fastsr-work"
-    folder.mkdir(mode=0o777)
-    folder.chmod(0o777)
-    store = SegmentStore(tmp_path / "out.mp4", {})
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
-    store.remove()
-
-
-@pytest.mark.parametrize("name", ["lock", "job.json", "000000.part", "000000.segment"])
-@pytest.mark.parametrize("link", ["symbolic", "hard"])
-def test_links_in_it_are_not_followed(tmp_path, name, link):
-    """Nothing outside of the folder is written to: it is refused, or the link itself is replaced."""
-    precious, folder = tmp_path / "precious", tmp_path / ".out.mp4.fastsr-work"
-    precious.write_text("precious")
-    folder.mkdir()
-    (folder / name).symlink_to(precious) if link == "symbolic" else (folder / name).hardlink_to(precious)
-    source = video(tmp_path / "in.mp4", 8)
-    refused = pytest.raises(VideoError, match="remove that folder") if (name, link) == ("lock", "symbolic") else None
-    with refused or contextlib.nullcontext():
-        fastsr.upscale_video(source, tmp_path / "out.mp4", **OPTIONS)
-    assert precious.read_text() == "precious"
-
-
-@pytest.mark.parametrize("what", ["link", "file"])
-def test_what_is_no_folder_is_refused(tmp_path, what):
-    other, folder = tmp_path / "other", tmp_path / ".out.mp4.fastsr-work"
-    other.mkdir()
-    folder.symlink_to(other) if what == "link" else folder.write_text("")
-    with pytest.raises(VideoError, match=r"\.out\.mp4\.fastsr-work: is not a folder.*remove it"):
-        SegmentStore(tmp_path / "out.mp4", {})
-    assert names(other) == []
-
-
-def test_a_folder_of_another_user_is_refused(tmp_path, monkeypatch):
-    SegmentStore(tmp_path / "out.mp4", {}).close()
-    monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    with pytest.raises(VideoError, match=r"fastsr-work: belongs to another user; remove it"):
-        SegmentStore(tmp_path / "out.mp4", {})
-
-
-def test_a_pipe_in_place_of_the_lock_does_not_hang(tmp_path):
-    folder = tmp_path / ".out.mp4.fastsr-work"
-    folder.mkdir()
-    os.mkfifo(folder / "lock")
-    with pytest.raises(VideoError, match="remove that folder"):
-        SegmentStore(tmp_path / "out.mp4", {})

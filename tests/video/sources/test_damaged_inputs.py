@@ -11,8 +11,8 @@ from support.video_samples import decoded, video
 
 pytest.importorskip("av")
 
-ROOT = Path(__file__).parents[2]
-CLIPS = Path(os.environ.get("FASTSR_CLIPS", Path(__file__).parents[3] / "shared" / "data" / "video"))
+ROOT = Path(__file__).parents[3]
+CLIPS = Path(os.environ.get("FASTSR_CLIPS", Path(__file__).parents[4] / "shared" / "data" / "video"))
 COMMAND = [sys.executable, "-m", "fastsr", "upscale", "--model", "nearest", "--scale", "2", "--preset", "ultrafast"]
 
 
@@ -65,7 +65,7 @@ def test_truncated(tmp_path, whole, name, share, expected):
 
 
 def test_damage_inside_is_skipped_and_counted(tmp_path):
-    """One packet of the pictures is overwritten: the rest is made, and a warning says how many were left out."""
+    """One packet of the frames is overwritten: the rest is made, and a warning says how many were left out."""
     import av
 
     import fastsr
@@ -98,13 +98,13 @@ def test_flipped_bytes_many_times(tmp_path, whole, name):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CLIPS.is_dir(), reason=f"no clips in {CLIPS}; name their folder with FASTSR_CLIPS")
-def test_a_real_film_with_flipped_bytes(tmp_path):
-    """50 seeds on the first part of a film, its index at the begin, so that every seed decodes something or nothing."""
+def test_a_real_video_with_flipped_bytes(tmp_path):
+    """50 seeds on the first part of a video whose index is at its begin: each decodes something or nothing."""
     whole = tmp_path / "whole.mkv"
     import fastsr
 
-    film = CLIPS / "bbb_480p_30s.mp4"
-    fastsr.upscale_video(film, whole, model="nearest", scale=0.25, start=4, end=6)
+    clip = CLIPS / "bbb_480p_30s.mp4"
+    fastsr.upscale_video(clip, whole, model="nearest", scale=0.25, start=4, end=6)
     content = whole.read_bytes()
     seen = []
     for seed in range(50):

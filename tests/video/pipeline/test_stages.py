@@ -5,16 +5,13 @@ import signal
 import threading
 import time
 
-import numpy as np
 import pytest
 
 pytest.importorskip("av")
 
 from fastsr.errors import VideoError
-from fastsr.video.frame import Frame
 from fastsr.video.pipeline.channel import Channel, Stopped
 from fastsr.video.pipeline.stages import Pipeline
-from fastsr.video.pipeline.upscale_stage import UpscaleStage
 
 
 def through(items, put):
@@ -103,8 +100,8 @@ def broken(stage, wrong):
 @pytest.mark.parametrize("stage", ["decode", "upscale", "encode"])
 @pytest.mark.parametrize("wrong", [RuntimeError("no luck"), BrokenPipeError(32, "Broken pipe"), MemoryError()])
 def test_an_error_in_any_stage_ends_all_and_names_it(stage, wrong):
-    with pytest.raises(VideoError, match=rf"^film\.mp4: {stage}, frame 7: ") as caught:
-        Pipeline("film.mp4").run(*broken(stage, wrong))
+    with pytest.raises(VideoError, match=rf"^in\.mp4: {stage}, frame 7: ") as caught:
+        Pipeline("in.mp4").run(*broken(stage, wrong))
     assert caught.value.__cause__ is wrong
     assert not alive()
 
@@ -172,53 +169,3 @@ def test_a_stopped_channel_frees_both_ends():
         channel.put(2)
     with pytest.raises(Stopped):
         next(iter(channel))
-
-
-# ---------------------------------------------------------------- equal frames
-
-
-def frames(values):
-    return [Frame(i, i, 1, True, value % 3, np.full((2, 2, 3), value, np.uint8)) for i, value in enumerate(values)]
-
-
-class Counting:
-    """Takes `ahead` frames before it gives the first result back, as an engine on a GPU does."""
-
-    name = fingerprint = "counting"
-
-    def __init__(self, ahead):
-        self.ahead, self.taken = ahead, []
-
-    def stream(self, given, scale=None, size=None):
-        waiting = []
-        for pixels in given:
-            self.taken.append(int(pixels[0, 0, 0]))
-            waiting.append(pixels)
-            if len(waiting) > self.ahead:
-                yield waiting.pop(0) + 100
-        for pixels in waiting:
-            yield pixels + 100
-
-
-@pytest.mark.parametrize("ahead", [0, 1, 3])
-def test_equal_frames_are_taken_once(ahead):
-    values = [1, 1, 1, 4, 4, 1, 7, 7, 7, 7, 2, 2]  # 1, 4 and 7 have one digest
-    upscaler, made = Counting(ahead), []
-    stage = UpscaleStage(upscaler, (4, 4))
-    stage(iter(frames(values)), made.append)
-    assert [int(frame.pixels[0, 0, 0]) - 100 for frame in made] == values
-    assert [frame.index for frame in made] == list(range(len(values)))
-    assert upscaler.taken == [1, 4, 1, 7, 2]
-    assert stage.repeated == 7
-
-
-def test_a_long_still_does_not_wait_for_its_end():
-    made = []
-
-    def still():
-        for number, frame in enumerate(frames([5] * 50)):
-            assert len(made) >= number - 1
-            yield frame
-
-    UpscaleStage(Counting(0), (4, 4))(still(), made.append)
-    assert len(made) == 50

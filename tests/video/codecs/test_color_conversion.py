@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from support.video_samples import planes
 
-av = pytest.importorskip("av")
+pytest.importorskip("av")
 
-from av.video.frame import VideoFrame  # noqa: E402
+from av.video.frame import VideoFrame
 
-from fastsr.video.codecs.color_conversion import (  # noqa: E402
+from fastsr.video.codecs.color_conversion import (
     BT601,
     BT709,
     BT2020,

@@ -1,4 +1,4 @@
-"""Times that restart or jump: what follows goes on where all before it has ended, sound and pictures together."""
+"""Timestamps that restart or jump: what follows goes on where all before it has ended, audio and video together."""
 
 import dataclasses
 import itertools
@@ -6,7 +6,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from support.video_samples import RATE, decoded, packets, picture, video
+from support.video_runs import Kill, stop_after
+from support.video_samples import RATE, decoded, frame_pixels, packets, video
 
 av = pytest.importorskip("av")
 
@@ -14,9 +15,6 @@ from av.audio.frame import AudioFrame  # noqa: E402
 from av.video.frame import VideoFrame  # noqa: E402
 
 import fastsr  # noqa: E402
-from fastsr.errors import VideoError  # noqa: E402
-from fastsr.video.outputs import remux  # noqa: E402
-from fastsr.video.outputs.packet_timestamps import IncreasingTimestamps  # noqa: E402
 from fastsr.video.sources.timestamps import ContinuousTimestamps  # noqa: E402
 
 OPTIONS = {"model": "nearest", "scale": 1, "preset": "ultrafast"}
@@ -24,20 +22,20 @@ FRAMES = 20
 
 
 def transport_stream(path, first=0, frames=FRAMES, options=None):
-    """An MPEG-TS of moving pictures with a tone, from picture `first` on; times begin where they always do."""
+    """An MPEG-TS of moving frames with a tone, from frame `first` on; times begin where they always do."""
     with av.open(str(path), "w") as made:
-        track = made.add_stream("libx264", rate=RATE, options=options or {"g": "10"})
-        track.width, track.height, track.pix_fmt = 64, 48, "yuv420p"
+        stream = made.add_stream("libx264", rate=RATE, options=options or {"g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         sound = made.add_stream("aac", rate=48000, layout="mono")
         for number in range(frames):
-            frame = VideoFrame.from_ndarray(picture(first + number, 64, 48), format="rgb24")
+            frame = VideoFrame.from_ndarray(frame_pixels(first + number, 64, 48), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, RATE)
-            made.mux(track.encode(frame))
+            made.mux(stream.encode(frame))
             samples = np.sin(np.arange(number * 1920, (number + 1) * 1920) * 0.06).astype(np.float32)[None]
             tone = AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
             tone.sample_rate, tone.pts, tone.time_base = 48000, number * 1920, Fraction(1, 48000)
             made.mux(sound.encode(tone))
-        made.mux(track.encode(None))
+        made.mux(stream.encode(None))
         made.mux(sound.encode(None))
     return path
 
@@ -68,7 +66,7 @@ def test_joined_recordings_follow_each_other(tmp_path, suffix, parts):
     for number, step in enumerate(made, 1):
         if number % FRAMES:
             assert abs(step - Fraction(1, RATE)) <= Fraction(1, 1000), number
-        else:  # sound that lasts longer than the pictures is waited for
+        else:  # sound that lasts longer than the frames is waited for
             assert Fraction(1, RATE) - Fraction(1, 500) <= step <= Fraction(1, 4), number
     sound = {path: packets(path)[1][1] for path in (source, target)}
     assert len(sound[target]) == len(sound[source])
@@ -76,7 +74,7 @@ def test_joined_recordings_follow_each_other(tmp_path, suffix, parts):
 
 
 def test_sound_stays_in_step(tmp_path):
-    """In each part, sound and pictures begin as far apart as they did."""
+    """In each part, sound and frames begin as far apart as they did."""
     source, target = joined(tmp_path), tmp_path / "out.mp4"
     fastsr.upscale_video(source, target, **OPTIONS)
     alone = [packets(tmp_path / f"{n}.ts") for n in range(2)]
@@ -120,31 +118,21 @@ def test_a_part_behind_a_break_is_found_by_its_time(tmp_path):
     assert all((a == b).all() for a, b in zip(made, expected, strict=True))
 
 
-class Kill(BaseException):
-    """As a kill: nothing may catch it."""
-
-
 @pytest.mark.parametrize("stop", [8, 27])
-def test_a_killed_run_goes_on_across_a_break(tmp_path, stop):
-    source = tmp_path / "in.ts"  # both parts show the same, so that pictures cannot tell them apart
+def test_a_killed_run_is_resumed_across_a_break(tmp_path, stop):
+    source = tmp_path / "in.ts"  # both parts show the same, so that frames cannot tell them apart
     transport_stream(tmp_path / "a.ts", options={"g": "5"})
     source.write_bytes(2 * (tmp_path / "a.ts").read_bytes())
     options = {**OPTIONS, "segment": 5}
     fastsr.upscale_video(source, tmp_path / "whole.mp4", **options)
-    left = iter(range(stop))
-
-    def progress(now):
-        if next(left, None) is None:
-            raise Kill
-
     with pytest.raises(Kill):
-        fastsr.upscale_video(source, tmp_path / "out.mp4", **options, progress=progress)
+        fastsr.upscale_video(source, tmp_path / "out.mp4", **options, progress=stop_after(stop + 1))
     assert fastsr.upscale_video(source, tmp_path / "out.mp4", **options).resumed > 0
     assert (tmp_path / "out.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
 
 
 def test_times_that_go_back_elsewhere_are_said(tmp_path):
-    """Matroska's times are not expected to restart; where they do, a warning counts the pictures concerned."""
+    """Matroska's times are not expected to restart; where they do, a warning counts the frames concerned."""
     source = video(tmp_path / "in.mkv", times=[0, 6400, 12800], options={"g": "1", "bf": "0"})
     with av.open(str(source)) as given, av.open(str(tmp_path / "back.mkv"), "w") as made:
         copy = made.add_stream_from_template(given.streams[0])
@@ -157,20 +145,7 @@ def test_times_that_go_back_elsewhere_are_said(tmp_path):
     assert result.frames == 3
 
 
-def test_pictures_that_are_missing_in_the_finished_file_are_noticed(tmp_path, monkeypatch):
-    source = video(tmp_path / "in.mp4", 8)
-    monkeypatch.setattr(remux, "_count_frames", lambda path: 7)
-    with pytest.raises(VideoError, match=r"out\.mkv: only 7 of 8 frames can be read back"):
-        fastsr.upscale_video(source, tmp_path / "out.mkv", **OPTIONS)
-    assert not (tmp_path / "out.mkv").exists()
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
-def test_pictures_of_a_finished_file_are_counted(tmp_path, suffix):
-    assert remux._count_frames(video(tmp_path / f"in{suffix}", 9, sound=True)) == 9
-
-
-# ---------------------------------------------------------------- the timeline alone
+# ---------------------------------------------------------------- without files
 
 
 @dataclasses.dataclass
@@ -206,7 +181,7 @@ PLAIN = [(0, 0), (1, 10), (0, 40), (1, 50), (0, 80), (1, 90)]
 
 def test_times_that_rise_stay():
     assert placed(*PLAIN) == ([0, 10, 40, 50, 80, 90], 0)
-    assert placed((0, 0), (0, 9000), (0, 18000))[1] == 0  # one picture in nine seconds
+    assert placed((0, 0), (0, 9000), (0, 18000))[1] == 0  # one frame in nine seconds
     assert placed((0, 0), (0, 40), (0, -50), (0, 80)) == ([0, 40, -50, 80], 0)  # not in order, by less than 0.1 s
 
 
@@ -236,12 +211,3 @@ def test_an_unknown_time_is_left_alone():
     packet = Packet(0, None, 40, Stream("video"))
     ContinuousTimestamps().adjust(packet)
     assert (packet.dts, packet.pts) == (None, None)
-
-
-def test_rising():
-    increasing, made = IncreasingTimestamps(), []
-    for at in (0, 20, 15, 18, 40):
-        packet = Packet(1, at, 20, Stream("audio"), at)
-        increasing.adjust(packet)
-        made.append((packet.dts, packet.pts))
-    assert made == [(0, 0), (20, 20), (21, 21), (22, 22), (40, 40)]
