@@ -12,6 +12,7 @@ from typing import Any
 
 _NETWORK = "fastsr.network."
 _ENGINES = "fastsr.engines."
+_VIDEO = "fastsr.video."
 
 # Former module -> where its names are now, in this order.
 MOVED: dict[str, tuple[str, ...]] = {
@@ -56,9 +57,61 @@ MOVED: dict[str, tuple[str, ...]] = {
     "fastsr.engines.tiled": (_ENGINES + "windowed", "fastsr.tiling.windows"),
     "fastsr.engines.torch": (_ENGINES + "torch.engine", _ENGINES + "torch.executor"),
     "fastsr.engines.torch_cuda": (_ENGINES + "torch.cuda",),
+    "fastsr.video.codecs": (
+        _VIDEO + "codecs.encoder_request",
+        _VIDEO + "codecs.codec_table",
+        _VIDEO + "codecs.containers",
+        _VIDEO + "codecs.pixel_formats",
+        _VIDEO + "codecs.encoder",
+        "fastsr.video_names",
+    ),
+    "fastsr.video.colors": (_VIDEO + "codecs.color_conversion", _VIDEO + "codecs.pixel_formats"),
+    "fastsr.video.encoders": (_VIDEO + "codecs.encoder",),
+    "fastsr.video.encoding": (_VIDEO + "outputs.segmented_encoder",),
+    "fastsr.video.enlarging": (_VIDEO + "pipeline.upscale_stage",),
+    "fastsr.video.frames": (_VIDEO + "frame", _VIDEO + "sources.time_range"),
+    "fastsr.video.hdr": (_VIDEO + "codecs.hdr_metadata",),
+    "fastsr.video.memory": (_VIDEO + "memory_shortage",),
+    "fastsr.video.opening": (_VIDEO + "sources.input_spec",),
+    "fastsr.video.pictures": (_VIDEO + "outputs.encoded_video", _VIDEO + "outputs.packet_timestamps"),
+    "fastsr.video.pipeline": (_VIDEO + "pipeline.stages", _VIDEO + "pipeline.channel"),
+    "fastsr.video.rates": (_VIDEO + "benchmark",),
+    "fastsr.video.raw": (_VIDEO + "outputs.pipe_output", _VIDEO + "sources.pipe_input"),
+    "fastsr.video.remux": (_VIDEO + "outputs.remux", _VIDEO + "outputs.copied_streams"),
+    "fastsr.video.rotation": (_VIDEO + "outputs.display_matrix",),
+    "fastsr.video.segments": (_VIDEO + "outputs.segment_store", _VIDEO + "outputs.segment_file"),
+    "fastsr.video.sequence": (
+        _VIDEO + "sources.image_sequence",
+        _VIDEO + "outputs.image_sequence_writer",
+        _VIDEO + "sources.numbered_files",
+    ),
+    "fastsr.video.side_data": (_VIDEO + "sources.side_data",),
+    "fastsr.video.source": (_VIDEO + "sources.video_source", _VIDEO + "sources.stream_info"),
+    "fastsr.video.timeline": (_VIDEO + "sources.timestamps", _VIDEO + "outputs.packet_timestamps"),
+    "fastsr.video.upright": (_VIDEO + "sources.orientation",),
+    "fastsr.video.upscale": (_VIDEO + "upscale_video", _VIDEO + "request", "fastsr.video_names"),
+    "fastsr.video.work": (_VIDEO + "pipeline.job", _VIDEO + "pipeline.progress", _VIDEO + "sources.frame_source"),
+    "fastsr.video.work_folder": (_VIDEO + "outputs.work_folder",),
 }
 
 RENAMED = {
+    "Busy": "StageTimes",
+    "Chooser": "FrameSelector",
+    "Cut": "TimeRange",
+    "Encoded": "EncodedFrame",
+    "Encoding": "EncoderConfig",
+    "Enlarging": "UpscaleStage",
+    "Hdr": "HdrMetadata",
+    "Mark": "ResumePoint",
+    "Opening": "InputSpec",
+    "Picture": "DecodedImage",
+    "Pictures": "EncodedVideo",
+    "Rates": "StageRates",
+    "Reader": "YuvToRgb",
+    "Store": "SegmentStore",
+    "Track": "StreamInfo",
+    "Wish": "EncoderRequest",
+    "Writer": "RgbToYuv",
     "CpuEngine": "NativeEngine",
     "Flavour": "Distribution",
     "Kind": "EngineSpec",

@@ -12,7 +12,8 @@ import av
 
 from fastsr import files
 from fastsr.errors import VideoError
-from fastsr.upscaler import Upscaler, output_size
+from fastsr.output_size import output_size
+from fastsr.upscaler import Upscaler
 from fastsr.video import preview as previews
 from fastsr.video.arguments import check_distinct, checked_file, encoder_config
 from fastsr.video.codecs.containers import container_of

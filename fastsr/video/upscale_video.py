@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from fastsr.engines.protocol import Device, EngineName, Precision
-from fastsr.upscaler import Upscaler, default_model, load
+from fastsr.loading import load
+from fastsr.output_size import default_model
+from fastsr.upscaler import Upscaler
 from fastsr.video.arguments import checked_rate, checked_segment, checked_time_range
 from fastsr.video.codecs.encoder_request import EncoderRequest
 from fastsr.video.memory_shortage import shortage_reported

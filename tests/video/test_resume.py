@@ -18,9 +18,8 @@ from support.video_samples import constant, decoded, frame_pixels, video
 
 pytest.importorskip("av")
 
-from fastsr.cli.main import main
-
 import fastsr
+from fastsr.cli.command import main
 from fastsr.errors import VideoError
 from fastsr.video.outputs import segment_store
 

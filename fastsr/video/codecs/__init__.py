@@ -2,3 +2,7 @@
 
 No file is opened or written here, and nothing here knows sources, outputs or the pipeline.
 """
+
+from fastsr.former_names import names_of
+
+__getattr__ = names_of(__name__)
