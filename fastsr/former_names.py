@@ -36,7 +36,6 @@ MOVED: dict[str, tuple[str, ...]] = {
     "fastsr.qdq": (_NETWORK + "qdq",),
     "fastsr.quantized": (_NETWORK + "quantization",),
     "fastsr.resample": ("fastsr.images.resample",),
-    "fastsr.tiling": ("fastsr.tiling.window_plan",),
     "fastsr.typed": (_NETWORK + "strong_typing",),
     "fastsr.upscaler": ("fastsr.loading", "fastsr.output_size"),
     "fastsr.engines.base": tuple(_ENGINES + name for name in ("protocol", "registry", "selection", "precision_probe")),
