@@ -12,7 +12,7 @@ import numpy as np
 
 from fastsr.engines.gpu.tensors import DeviceImage
 from fastsr.engines.protocol import DeviceEngine, Engine, Pixels, Progress, StreamingEngine
-from fastsr.images import Frame, Picture, resample
+from fastsr.images import Frame, DecodedImage, resample
 from fastsr.network.graph import Graph
 
 
@@ -40,7 +40,7 @@ class Generator:
         with self._making:
             return self._exact()
 
-    def is_plain(self, picture: Picture) -> bool:
+    def is_plain(self, picture: DecodedImage) -> bool:
         """Whether a picture is nothing but one frame of colours that goes through the engine as it is."""
         first = picture.frames[0]
         plain = len(picture.frames) == 1 and first.alpha is None and first.black is None
@@ -51,10 +51,10 @@ class Generator:
         """Whether `stream` overlaps images; where not, they are better made one by one."""
         return isinstance(self.engine, StreamingEngine)
 
-    def stream(self, pictures: Iterable[Picture]) -> Iterator[Any]:
-        """Plain pictures at the own scale, as `Picture.restore` gives them back."""
+    def stream(self, pictures: Iterable[DecodedImage]) -> Iterator[Any]:
+        """Plain pictures at the own scale, as `DecodedImage.restore` gives them back."""
         assert isinstance(self.engine, StreamingEngine)
-        waiting: collections.deque[Picture] = collections.deque()
+        waiting: collections.deque[DecodedImage] = collections.deque()
 
         def colors() -> Iterator[Pixels]:
             for picture in pictures:

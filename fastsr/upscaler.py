@@ -17,7 +17,7 @@ from fastsr.engines.protocol import Pixels, Progress
 from fastsr.enlargers import Enlarger, Generator, counted
 from fastsr.errors import FastsrError
 from fastsr.former_names import names_of
-from fastsr.images import Frame, Picture, resample
+from fastsr.images import Frame, DecodedImage, resample
 from fastsr.images.alpha import bleed
 from fastsr.output_size import Size, output_size
 
@@ -172,11 +172,11 @@ class Upscaler:
         overlapped = self._generator if self._generator is not None and self._generator.streams else None
         for together, run in itertools.groupby(images_read, lambda image: self._is_plain(image, scale, size)):
             if together and overlapped is not None:
-                yield from overlapped.stream(image for image in run if isinstance(image, Picture))
+                yield from overlapped.stream(image for image in run if isinstance(image, DecodedImage))
             else:
                 yield from (upscaled(self, image, scale, size) for image in run)
 
-    def _is_plain(self, image: Picture | DeviceImage, scale: float | None, size: tuple[int, int] | None) -> bool:
+    def _is_plain(self, image: DecodedImage | DeviceImage, scale: float | None, size: tuple[int, int] | None) -> bool:
         """Whether an image in the host's memory goes through the engine as it is, at the engine's own scale."""
         if isinstance(image, DeviceImage) or self._generator is None:
             return False
@@ -186,12 +186,12 @@ class Upscaler:
 
     def enlarge(
         self,
-        picture: Picture,
+        picture: DecodedImage,
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         progress: Progress | None = None,
     ) -> list[Frame]:
-        """Every frame of a picture (of `fastsr.images.read`) enlarged; for `images.write` or `Picture.restore`.
+        """Every frame of a picture (of `fastsr.images.read`) enlarged; for `images.write` or `DecodedImage.restore`.
 
         Raises FastsrError for a scale or a size that makes no image.
         """
@@ -218,7 +218,7 @@ class Upscaler:
         return Frame(enlarge(resample.to_dtype(filled, frame.color.dtype)), enlarge(frame.alpha), black)
 
 
-def opened(image: Any, allow_huge: bool = False) -> Picture | DeviceImage:
+def opened(image: Any, allow_huge: bool = False) -> DecodedImage | DeviceImage:
     """What a user hands in, read; a tensor on a GPU stays where it is. Raises ImageError as `images.read`."""
     if is_tensor_on_gpu(image) and image.ndim in (3, 4):
         return DeviceImage(image)
@@ -227,7 +227,7 @@ def opened(image: Any, allow_huge: bool = False) -> Picture | DeviceImage:
 
 def upscaled(
     upscaler: Upscaler,
-    image: Picture | DeviceImage,
+    image: DecodedImage | DeviceImage,
     scale: float | None = None,
     size: Size | None = None,
     progress: Progress | None = None,

@@ -189,18 +189,18 @@ def _upscale(arguments: argparse.Namespace) -> int:
     _check(arguments)
     models = Models(arguments)
     video_tasks, arguments.inputs = videos.split(arguments)
-    run, video_run = _Run(arguments, models), videos.VideoRun(arguments, models)
+    image_run, video_run = _ImageRun(arguments, models), videos.VideoRun(arguments, models)
     try:
         if arguments.inputs:
-            run.make_all()
+            image_run.make_all()
         video_run.make(video_tasks)
     finally:
-        faults = run.faults + video_run.faults
-        for fault in [*dict.fromkeys(run.notes), *faults]:
+        faults = image_run.faults + video_run.faults
+        for fault in [*dict.fromkeys(image_run.notes), *faults]:
             say(f"fastsr: {fault}", sys.stderr)
-    parts = [f"{run.made + video_run.made} made"]
-    if run.there + video_run.there:
-        parts.append(f"{run.there + video_run.there} already there (--force makes them again)")
+    parts = [f"{image_run.made + video_run.made} made"]
+    if image_run.there + video_run.there:
+        parts.append(f"{image_run.there + video_run.there} already there (--force makes them again)")
     if faults:
         parts.append(f"{len(faults)} failed")
     # standard output may carry the frames
@@ -208,8 +208,8 @@ def _upscale(arguments: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-class _Run:
-    """Makes pictures one after the other; keeps the models, counts, and collects what fails or is worth a note."""
+class _ImageRun:
+    """Enlarges images one after the other; keeps the models, counts, and collects what fails or is worth a note."""
 
     def __init__(self, arguments: argparse.Namespace, models: Models) -> None:
         self.faults: list[str] = []
@@ -244,7 +244,7 @@ class _Run:
                 bar.update()
 
     def _try(self, task: Task) -> str | None:
-        """Make one picture; returns what went wrong."""
+        """Enlarge one image; returns what went wrong."""
         try:
             self._one(task)
         except StopError:
@@ -268,13 +268,13 @@ class _Run:
             raise ImageError(f"{task.target}: is not a plain file; remove it or choose another output")
         check_folder(task.target.parent)
         with libraries_silenced():
-            picture = images.read(task.source, allow_huge=a.allow_huge)
-        height, width = picture.frames[0].color.shape[:2]
+            image = images.read(task.source, allow_huge=a.allow_huge)
+        height, width = image.frames[0].color.shape[:2]
         upscaler = self._models.fitting(width, height)
         with progress_bar(printable(task.source.name), "tile") as report:
-            frames = upscaler.enlarge(picture, a.scale, a.size, report)
+            frames = upscaler.enlarge(image, a.scale, a.size, report)
         with made_folder(task.target.parent), self._noting():
-            images.write(picture, frames, task.target, quality=a.quality)
+            images.write(image, frames, task.target, quality=a.quality)
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:

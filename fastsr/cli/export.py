@@ -37,10 +37,8 @@ def add_parser(commands: Any) -> None:
     kind.add_argument("--tensorrt", action="store_true", help="as a TensorRT engine")
     parser.add_argument("--precision", choices=PRECISIONS, help="(default: fp16; with --onnx the file as it is)")
     parser.add_argument("--target-sm", metavar="SM,...", help="compute capabilities to build for, as 8.6,8.9,12.0")
-    parser.add_argument(
-        "--max-size", metavar="WxH", help="largest picture the engine takes at once (default 1920x1088)"
-    )
-    parser.add_argument("--max-batch", type=int, help="most pictures it takes at once (default 4)")
+    parser.add_argument("--max-size", metavar="WxH", help="largest image the engine takes at once (default 1920x1088)")
+    parser.add_argument("--max-batch", type=int, help="most images it takes at once (default 4)")
     parser.add_argument("-o", "--output", metavar="OUT", help="file (default: MODEL-PRECISION.onnx or .engine here)")
 
 
@@ -82,7 +80,7 @@ def _engine(network: Graph, precision: str, arguments: argparse.Namespace) -> tu
     height, width = MOST[1:] if arguments.max_size is None else _sides(arguments.max_size)
     batch = MOST[0] if arguments.max_batch is None else arguments.max_batch
     if batch < 1:
-        raise FastsrError(f"--max-batch {batch} is not a number of pictures; use 1 or more")
+        raise FastsrError(f"--max-batch {batch} is not a number of images; use 1 or more")
     profile = for_windows(network, default_profile(network, batch, height, width))
     headless = without_output_head(network)  # what it takes off, the store does when the engine is loaded
     distribution, targets, gpu = _builder(arguments.target_sm)

@@ -1,4 +1,4 @@
-"""What `fastsr upscale` is to make: its inputs (files, folders, globs), each with the file of its result."""
+"""What `fastsr upscale` works on: its inputs (files, folders, globs), each with the file of its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastsr.errors import ImageError
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One picture to make."""
+    """One image to enlarge."""
 
     source: Path
     target: Path

@@ -25,7 +25,7 @@ class Models:
         self._loaded: dict[tuple[str, bool], Upscaler] = {}
 
     def fitting(self, width: int, height: int, video: bool = False) -> Upscaler:
-        """The named model, or the shipped one that fits what is asked of a picture of this size. Raises StopError."""
+        """The named model, or the shipped one that fits what is asked of an image of this size. Raises StopError."""
         a = self._arguments
         if a.model is not None:
             return self.load(a.model, video)
@@ -36,7 +36,7 @@ class Models:
         return self.load(name, video)
 
     def fitting_video(self, width: int, height: int) -> Upscaler:
-        """`fitting`, for moving pictures (see `fastsr.load`)."""
+        """`fitting`, for video (see `fastsr.load`)."""
         return self.fitting(width, height, video=True)
 
     def load(self, name: str, video: bool = False) -> Upscaler:

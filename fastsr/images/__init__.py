@@ -1,12 +1,12 @@
-"""Any image a user has <-> pixels, and what must be kept beside them.
+"""Reading and writing images: files, Pillow images, NumPy arrays and PyTorch tensors <-> pixels and their metadata.
 
-`read` turns a path, binary file, Pillow image, NumPy array or PyTorch tensor into frames of plain pixels.
-`Picture.restore` gives the (enlarged) frames back as what was handed in, `write` puts them into a file.
+`read` makes a `DecodedImage`; its `restore` gives enlarged frames back as the kind of thing that was handed in, and
+`write` saves them to a file. Nothing here knows models or engines.
 """
 
+from fastsr.images.decoded_image import DecodedImage, Frame
 from fastsr.images.formats import SUFFIXES, output_format
-from fastsr.images.picture import Frame, Picture
 from fastsr.images.reading import read
 from fastsr.images.writing import write
 
-__all__ = ["SUFFIXES", "Frame", "Picture", "output_format", "read", "write"]
+__all__ = ["SUFFIXES", "DecodedImage", "Frame", "output_format", "read", "write"]

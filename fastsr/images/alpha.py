@@ -1,4 +1,4 @@
-"""Colours for transparent pixels, so that enlarging a picture shows no fringe of what lay hidden there."""
+"""Colours for transparent pixels, so that an enlarged image shows no fringe of what was hidden there."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ def bleed(color: Floats, alpha: Floats) -> Floats:
     Lumigraph, section 3.4). Black where nothing is visible at all.
     """
     premultiplied, weight = color * alpha, alpha
-    levels: list[tuple[Floats, Floats]] = []
+    pyramid: list[tuple[Floats, Floats]] = []
     while True:
-        levels.append((premultiplied, weight))
+        pyramid.append((premultiplied, weight))
         height, width = weight.shape[:2]
         if height == width == 1:
             break
         half = max(1, (width + 1) // 2), max(1, (height + 1) // 2)
         premultiplied = resample.resize(premultiplied, half, "bilinear")
         weight = resample.resize(weight, half, "bilinear")
-        # A level's weight may grow to 1: a half-covered average is as good a colour as a full one.
+        # The weight of an average may grow to 1: a half-covered one is as good a colour as a full one.
         gain = np.minimum(2.0, 1.0 / np.maximum(weight, 0.5)).astype(np.float32)
         premultiplied, weight = premultiplied * gain, weight * gain
-    premultiplied, weight = levels.pop()
+    premultiplied, weight = pyramid.pop()
     filled = np.divide(premultiplied, weight, out=np.zeros_like(premultiplied), where=weight > 0)
-    for premultiplied, weight in reversed(levels):
+    for premultiplied, weight in reversed(pyramid):
         below = resample.resize(filled, (weight.shape[1], weight.shape[0]), "bilinear")
         filled = premultiplied + (1 - weight) * below
     return filled

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastsr.errors import ImageError
-from fastsr.images.picture import Array, Frame, Metadata, Picture
+from fastsr.images.decoded_image import Array, DecodedImage, Frame, Metadata
 from fastsr.images.samples import check_sides, checked_floats, joined, split
 
 
@@ -21,15 +21,15 @@ class ArrayLayout:
     ndim: int
     dtype: np.dtype[Any]
 
-    def restore(self, frames: Sequence[Frame], picture: Picture) -> Array:
+    def restore(self, frames: Sequence[Frame], image: DecodedImage) -> Array:
         """The one frame as array."""
         depth = np.dtype(np.float32) if self.dtype.kind == "f" else self.dtype.newbyteorder("=")
         samples = joined(frames[0], depth).astype(self.dtype, copy=False)
         return samples[..., 0] if self.ndim == 2 else samples
 
 
-def read_array(array: Array) -> Picture:
-    """An array H x W, H x W x 1, 3 or 4 as picture."""
+def read_array(array: Array) -> DecodedImage:
+    """Decode an array H x W, H x W x 1, 3 or 4."""
     what = f"image: array of shape {array.shape} and dtype {array.dtype}"
     accepted = "accepted are H x W, H x W x 1, H x W x 3 (RGB) and H x W x 4 (RGBA)"
     if array.ndim not in (2, 3):
@@ -47,7 +47,7 @@ def read_array(array: Array) -> Picture:
     if array.dtype.kind == "f":
         samples = checked_floats(samples, "image")
     frame = split(samples.astype(samples.dtype.newbyteorder("="), copy=False))
-    return Picture([frame], "image", ArrayLayout(array.ndim, array.dtype), (Metadata(),))
+    return DecodedImage([frame], "image", ArrayLayout(array.ndim, array.dtype), (Metadata(),))
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class TensorLayout:
     dtype: Any
     device: Any
 
-    def restore(self, frames: Sequence[Frame], picture: Picture) -> Any:
+    def restore(self, frames: Sequence[Frame], image: DecodedImage) -> Any:
         """All frames as one tensor."""
         torch: Any = sys.modules["torch"]
         depth = np.uint8 if self.dtype == torch.uint8 else np.float32
@@ -73,8 +73,8 @@ def is_tensor(image: Any) -> bool:
     return torch is not None and isinstance(image, torch.Tensor)
 
 
-def read_tensor(tensor: Any) -> Picture:
-    """A tensor C x H x W or N x C x H x W, C = 1, 3 or 4, as picture."""
+def read_tensor(tensor: Any) -> DecodedImage:
+    """Decode a tensor C x H x W or N x C x H x W, C = 1, 3 or 4."""
     torch: Any = sys.modules["torch"]
     shape = tuple(tensor.shape)
     what = f"image: tensor of shape {shape} and dtype {tensor.dtype}"
@@ -100,4 +100,4 @@ def read_tensor(tensor: Any) -> Picture:
     batch = values.reshape(-1, *shape[-3:])
     frames = [split(planes.transpose(1, 2, 0)) for planes in batch]
     layout = TensorLayout(tensor.ndim, tensor.dtype, tensor.device)
-    return Picture(frames, "image", layout, (Metadata(),) * len(frames))
+    return DecodedImage(frames, "image", layout, (Metadata(),) * len(frames))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from fastsr.images.picture import Array, Frame, Metadata, Picture
+from fastsr.images.decoded_image import Array, DecodedImage, Frame, Metadata
 from fastsr.images.png_color import chromaticity_of, gamma_of
 from fastsr.images.samples import to_depth
 
@@ -50,14 +50,14 @@ class _Coding:
     is_hlg: bool = False
 
 
-def fit(picture: Picture, frames: Sequence[Frame], kind: str, target: Path) -> tuple[Picture, list[Frame]]:
-    """The frames, and the picture with the metadata for them, in colours that a file of this kind can say it has.
+def fit(image: DecodedImage, frames: Sequence[Frame], kind: str, target: Path) -> tuple[DecodedImage, list[Frame]]:
+    """The frames, and the image with the metadata for them, in colours that a file of this kind can say it has.
 
     `kind` is any but PNG, which holds what another PNG said. JPEG, WebP, TIFF and AVIF hold ICC profiles; GIF and BMP
     are sRGB. Warns (RuntimeWarning) of what is converted because of PNG's chunks, and of what is lost.
     """
     made, metadata, notes = [], [], []
-    for frame, beside in zip(frames, picture.metadata, strict=True):
+    for frame, beside in zip(frames, image.metadata, strict=True):
         if frame.color.dtype.kind == "f" and kind != "TIFF":
             notes.append(f"{kind} holds 8 bits a sample, which its floats are rounded to; PNG holds 16")
         coding = _coding(beside)
@@ -73,7 +73,7 @@ def fit(picture: Picture, frames: Sequence[Frame], kind: str, target: Path) -> t
         metadata.append(replace(beside, png_color={}))
     for note in dict.fromkeys(notes):
         warnings.warn(f"{target}: {note}", RuntimeWarning, stacklevel=4)
-    return replace(picture, metadata=tuple(metadata)), made
+    return replace(image, metadata=tuple(metadata)), made
 
 
 # ---------------------------------------------------------------- what the samples mean

@@ -1,4 +1,4 @@
-"""Encoded files and Pillow images -> pictures: frames, pages, animations, damage, and the limit of pixels."""
+"""Decode image files and Pillow images: frames, pages, animations, damage, and the limit of pixels."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from fastsr.errors import ImageError
 from fastsr.images import pixel_limit
+from fastsr.images.decoded_image import NO_MEMORY, Animation, DecodedImage, Frame
 from fastsr.images.deep_color import decode_deep, has_deep_color, mend_planes
-from fastsr.images.picture import NO_MEMORY, Animation, Frame, Picture
 from fastsr.images.pillow import PillowLayout, from_pillow, metadata_of, upright, with_color_key
 from fastsr.images.png_color import color_chunks
 from fastsr.images.samples import check_sides, split
 
 # What `Image.open` may try: other plugins open files inside of files or start other programs.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
-# Of the other formats with several images in a file (MPO) only the first is the picture.
+# Of the other formats with several images in a file (MPO) only the first is the image itself.
 _FRAMED_FORMATS = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")
 # Loading these, opened by the user, would start another program or run drawing commands.
 _REFUSED_FORMATS = ("EPS", "WMF", "IPTC")
@@ -32,8 +32,8 @@ _BYTES_A_PIXEL = 16
 _MOST_PIXELS = 1 << 26  # taken for a file that could not even be opened
 
 
-def read_encoded(data: bytes, name: str, allow_huge: bool) -> Picture:
-    """The bytes of an image file as picture."""
+def read_encoded(data: bytes, name: str, allow_huge: bool) -> DecodedImage:
+    """Decode the bytes of an image file."""
     if not data:
         raise ImageError(f"{name}: the file is empty; get it anew")
     if data.startswith(b"%!PS"):
@@ -44,8 +44,8 @@ def read_encoded(data: bytes, name: str, allow_huge: bool) -> Picture:
         return _read_opened(image, name, allow_huge, lambda page: _open(data, page))
 
 
-def read_pillow(image: Image.Image, allow_huge: bool) -> Picture:
-    """A Pillow image, opened or made in memory, as picture; it is left as it was."""
+def read_pillow(image: Image.Image, allow_huge: bool) -> DecodedImage:
+    """Decode a Pillow image, opened or made in memory; it is left as it was."""
     with _decoding("image") as opened, pixel_limit.lifted() if allow_huge else nullcontext():
         opened.append(image)
         return _read_opened(image, "image", allow_huge)
@@ -96,7 +96,7 @@ def _open(data: bytes, page: int = 0) -> ImageFile.ImageFile:
 
 def _read_opened(
     image: Image.Image, name: str, allow_huge: bool, reopen: Callable[[int], ImageFile.ImageFile] | None = None
-) -> Picture:
+) -> DecodedImage:
     """Read an opened image; `reopen` opens its file anew at a page, None if there is no file."""
     if image.format in _REFUSED_FORMATS:
         raise ImageError(f"{name}: {_DRAWING.format(image.format)}")
@@ -129,7 +129,7 @@ def _read_opened(
         frames = _alike(frames)
     if image.tell() != shown:
         image.seek(shown)
-    return Picture(frames, name, PillowLayout(tuple(modes)), tuple(metadata), animation)
+    return DecodedImage(frames, name, PillowLayout(tuple(modes)), tuple(metadata), animation)
 
 
 def _frame_indices(image: Image.Image) -> range:

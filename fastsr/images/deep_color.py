@@ -11,7 +11,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageFile, ImageOps
 
-from fastsr.images.picture import Array
+from fastsr.images.decoded_image import Array
 
 _BITS_PER_SAMPLE = 258
 _PLANAR_CONFIGURATION = 284

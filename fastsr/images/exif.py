@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from PIL import Image
 
-from fastsr.images.picture import Frame, Metadata
+from fastsr.images.decoded_image import Frame, Metadata
 
 UNREADABLE = (SyntaxError, ValueError, KeyError, TypeError, struct.error)
 """What Pillow raises on broken EXIF."""

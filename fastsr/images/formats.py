@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fastsr.errors import ImageError
-from fastsr.images.picture import Frame, Picture
+from fastsr.images.decoded_image import DecodedImage, Frame
 
 _FORMAT_OF_SUFFIX = {
     ".png": "PNG",
@@ -50,12 +50,12 @@ def named_format(name: str) -> str:
     return _FORMATS[upper]
 
 
-def check_fits(picture: Picture, frames: Sequence[Frame], kind: str, target: Path) -> None:
+def check_fits(image: DecodedImage, frames: Sequence[Frame], kind: str, target: Path) -> None:
     """ImageError for a format that cannot hold so many frames or so large ones."""
     if len(frames) > 1:
-        able: tuple[str, ...] = _ANIMATED_FORMATS if picture.animation is not None else ("TIFF",)
+        able: tuple[str, ...] = _ANIMATED_FORMATS if image.animation is not None else ("TIFF",)
         if kind not in able:
-            what = "an animation" if picture.animation is not None else f"{len(frames)} separate images"
+            what = "an animation" if image.animation is not None else f"{len(frames)} separate images"
             raise ImageError(f"{target}: {kind} cannot hold {what}; write {' or '.join(able)}")
     limit = _LARGEST_SIDE.get(kind)
     longest = max(max(frame.color.shape[:2]) for frame in frames)

@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageMode, ImageOps
 
 from fastsr.errors import ImageError
+from fastsr.images.decoded_image import DecodedImage, Frame, Metadata
 from fastsr.images.exif import UNREADABLE, exif_of, for_size_of
-from fastsr.images.picture import Frame, Metadata, Picture
 from fastsr.images.png_color import as_info
 from fastsr.images.samples import checked_floats, joined, keyed_alpha, split, to_depth
 
@@ -27,17 +27,17 @@ class PillowLayout:
 
     modes: tuple[str, ...]
 
-    def restore(self, frames: Sequence[Frame], picture: Picture) -> Image.Image | list[Image.Image]:
+    def restore(self, frames: Sequence[Frame], image: DecodedImage) -> Image.Image | list[Image.Image]:
         """One image, or a list of several."""
-        images = []
+        pil_images = []
         for index, (frame, mode) in enumerate(zip(frames, self.modes, strict=True)):
-            image = to_pillow(frame, mode)
-            metadata = for_size_of(frame, picture.metadata[index])
-            image.info.update({**metadata.info(), **as_info(metadata.png_color)})
-            if picture.animation is not None:
-                image.info.update(picture.animation.info(index))
-            images.append(image)
-        return images if len(images) > 1 else images[0]
+            pil_image = to_pillow(frame, mode)
+            metadata = for_size_of(frame, image.metadata[index])
+            pil_image.info.update({**metadata.info(), **as_info(metadata.png_color)})
+            if image.animation is not None:
+                pil_image.info.update(image.animation.info(index))
+            pil_images.append(pil_image)
+        return pil_images if len(pil_images) > 1 else pil_images[0]
 
 
 # ---------------------------------------------------------------- to Pillow

@@ -7,8 +7,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from fastsr.images.decoded_image import DecodedImage, Frame, Metadata
 from fastsr.images.exif import for_size_of
-from fastsr.images.picture import Frame, Metadata, Picture
 from fastsr.images.pillow import metadata_without_black, to_pillow, without_black
 from fastsr.images.samples import to_depth
 
@@ -17,10 +17,10 @@ _JPEG_MARKER_BYTES = 65500
 
 
 def encode_with_pillow(
-    file: BinaryIO, picture: Picture, frames: Sequence[Frame], kind: str, quality: int | None
+    file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], kind: str, quality: int | None
 ) -> None:
     """Write frames as JPEG, WebP, AVIF or BMP; quality None = the default of the format."""
-    metadata = picture.metadata[0]
+    metadata = image.metadata[0]
     if kind == "JPEG":
         plain = list(frames)
         metadata = for_size_of(frames[0], metadata)
@@ -29,18 +29,18 @@ def encode_with_pillow(
         metadata = metadata_without_black(frames[0], metadata)
     if kind in ("JPEG", "BMP"):
         plain = [_on_white(frame) for frame in plain]
-    images = [to_pillow(frame) for frame in plain]
-    options = _metadata_options(metadata, images[0].mode, kind)
+    pil_images = [to_pillow(frame) for frame in plain]
+    options = _metadata_options(metadata, pil_images[0].mode, kind)
     if kind in _DEFAULT_QUALITY:
         options["quality"] = quality or _DEFAULT_QUALITY[kind]
     if kind == "JPEG":
         options["subsampling"] = "4:4:4"
-    if len(images) > 1 and picture.animation is not None:
-        options |= {"save_all": True, "append_images": images[1:], "loop": picture.animation.plays}
-        options["duration"] = picture.animation.durations_in(1)
-        if picture.animation.background is not None:
-            options["background"] = picture.animation.background
-    images[0].save(file, kind.upper(), **options)
+    if len(pil_images) > 1 and image.animation is not None:
+        options |= {"save_all": True, "append_images": pil_images[1:], "loop": image.animation.plays}
+        options["duration"] = image.animation.durations_in(1)
+        if image.animation.background is not None:
+            options["background"] = image.animation.background
+    pil_images[0].save(file, kind.upper(), **options)
 
 
 def _on_white(frame: Frame) -> Frame:

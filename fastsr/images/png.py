@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import PngImagePlugin
 
-from fastsr.images.picture import Animation, Array, Frame, Metadata, Picture
+from fastsr.images.decoded_image import Animation, Array, DecodedImage, Frame, Metadata
 from fastsr.images.pillow import metadata_without_black, without_black
 from fastsr.images.samples import color_space, joined, stored_depth
 
@@ -20,10 +20,10 @@ _FILTER_ROWS = 64
 _PIECE_BYTES = 1 << 20
 
 
-def encode_png(file: BinaryIO, picture: Picture, frames: Sequence[Frame]) -> None:
+def encode_png(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame]) -> None:
     """Write frames as PNG: one image, or an animation of full frames."""
     samples = [joined(without_black(frame), stored_depth(frame)) for frame in frames]
-    metadata = metadata_without_black(frames[0], picture.metadata[0])
+    metadata = metadata_without_black(frames[0], image.metadata[0])
     height, width, channels = samples[0].shape
     file.write(_SIGNATURE)
     depth = 8 * samples[0].itemsize
@@ -40,11 +40,11 @@ def encode_png(file: BinaryIO, picture: Picture, frames: Sequence[Frame]) -> Non
         _chunk(file, name, data)
     if metadata.exif:
         _chunk(file, b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
-    if picture.animation is None:
+    if image.animation is None:
         for piece in _compressed_rows(samples[0]):
             _chunk(file, b"IDAT", piece)
     else:
-        _write_animation(file, samples, picture.animation)
+        _write_animation(file, samples, image.animation)
     _chunk(file, b"IEND")
 
 

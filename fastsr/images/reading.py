@@ -1,4 +1,4 @@
-"""`read`: whatever a user hands in -> a picture."""
+"""`read`: decode whatever a user hands in."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from fastsr.errors import ImageError
 from fastsr.images.arrays import is_tensor, read_array, read_tensor
-from fastsr.images.picture import NO_MEMORY, Picture
+from fastsr.images.decoded_image import NO_MEMORY, DecodedImage
 
 _ACCEPTED = "accepted are a path, an open binary file, a Pillow image, a NumPy array or a PyTorch tensor"
 
 
-def read(image: Any, *, allow_huge: bool = False) -> Picture:
+def read(image: Any, *, allow_huge: bool = False) -> DecodedImage:
     """Read any image into frames of pixels, upright (EXIF orientation applied).
 
     Args:
@@ -35,7 +35,7 @@ def read(image: Any, *, allow_huge: bool = False) -> Picture:
         raise ImageError(f"{name}: {NO_MEMORY}") from error
 
 
-def _read(image: Any, allow_huge: bool) -> Picture:
+def _read(image: Any, allow_huge: bool) -> DecodedImage:
     if isinstance(image, np.ndarray):
         return read_array(image)
     if is_tensor(image):

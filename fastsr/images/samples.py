@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastsr.errors import ImageError
-from fastsr.images.picture import Array, Frame
+from fastsr.images.decoded_image import Array, Frame
 
 _RANGES = {"u1": 255, "u2": 65535}
 

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import TiffImagePlugin
 
+from fastsr.images.decoded_image import Array, DecodedImage, Frame, Metadata
 from fastsr.images.exif import for_size_of, lasting_tags, parsed
-from fastsr.images.picture import Array, Frame, Metadata, Picture
 from fastsr.images.pillow import to_pillow
 from fastsr.images.samples import color_space, joined, stored_depth
 
@@ -31,14 +31,14 @@ class _Page:
     tags: dict[int, Any]
 
 
-def encode_tiff(file: BinaryIO, picture: Picture, frames: Sequence[Frame]) -> None:
+def encode_tiff(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame]) -> None:
     """Write frames as pages of one little-endian TIFF, in strips compressed with deflate.
 
     Raises:
         OverflowError: the file would pass the 4 GiB that TIFF can address.
 
     """
-    pages = [_page(frame, metadata) for frame, metadata in zip(frames, picture.metadata, strict=True)]
+    pages = [_page(frame, metadata) for frame, metadata in zip(frames, image.metadata, strict=True)]
     start = file.tell()
     file.write(b"II*\0" + (8).to_bytes(4, "little"))
     for index, page in enumerate(pages):

@@ -1,4 +1,4 @@
-"""`write`: frames of a picture -> a file, whole or not at all."""
+"""`write`: save the frames of an image to a file, whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import BinaryIO
 
 from fastsr import files
 from fastsr.errors import ImageError
+from fastsr.images.decoded_image import NO_MEMORY, DecodedImage, Frame, Metadata
 from fastsr.images.formats import check_fits, named_format, output_format
-from fastsr.images.picture import NO_MEMORY, Frame, Metadata, Picture
 
 
 def write(
-    picture: Picture,
+    image: DecodedImage,
     frames: list[Frame],
     path: str | os.PathLike[str],
     *,
     format: str | None = None,
     quality: int | None = None,
 ) -> None:
-    """Write frames of a picture into a file, whole or not at all.
+    """Write the frames of an image to a file, whole or not at all.
 
     Keeps EXIF, ICC profile, dpi, text and animation as far as the format can hold them. PNG and TIFF keep 16 bits,
     TIFF the floats of gray too; other depths become 8, floats 16 where a format has them. Transparency is laid on white
@@ -31,31 +31,31 @@ def write(
     BMP. A RuntimeWarning tells of what is converted because the format cannot say it, and of floats cut to 8 bits.
 
     Args:
-        picture: what `read` gave.
+        image: what `read` gave.
         frames: as many as were read, of any size.
         path: the file to write; one that exists is replaced.
         format: PNG, JPEG, WebP, TIFF, AVIF, BMP or GIF; None: by the suffix of `path`.
         quality: 1..100 for JPEG (default 95), WebP (90) and AVIF (80).
 
     Raises:
-        ImageError: the format cannot hold the picture or the file cannot be written; no file is left behind.
+        ImageError: the format cannot hold the image or the file cannot be written; no file is left behind.
 
     """
     target = Path(path)
     kind = output_format(path) if format is None else named_format(format)
     if quality is not None and (isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 100):
         raise ImageError(f"{target}: quality {quality!r}; give a whole number from 1 to 100")
-    picture.check_count(frames)
-    check_fits(picture, frames, kind, target)
+    image.check_count(frames)
+    check_fits(image, frames, kind, target)
     encoded = io.BytesIO()
     try:
         if kind != "PNG" and any(
-            _may_differ(frame, beside) for frame, beside in zip(frames, picture.metadata, strict=True)
+            _may_differ(frame, beside) for frame, beside in zip(frames, image.metadata, strict=True)
         ):
             from fastsr.images import color_space
 
-            picture, frames = color_space.fit(picture, frames, kind, target)
-        _encode(encoded, picture, frames, kind, quality)
+            image, frames = color_space.fit(image, frames, kind, target)
+        _encode(encoded, image, frames, kind, quality)
     except ImageError:
         raise
     except MemoryError as error:
@@ -74,21 +74,21 @@ def _may_differ(frame: Frame, metadata: Metadata) -> bool:
     return bool(metadata.icc or metadata.png_color or frame.color.dtype.kind == "f")
 
 
-def _encode(file: BinaryIO, picture: Picture, frames: Sequence[Frame], kind: str, quality: int | None) -> None:
+def _encode(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], kind: str, quality: int | None) -> None:
     # the encoders bring Pillow and its plugins along, which only those who write should wait for
     if kind == "PNG":
         from fastsr.images.png import encode_png
 
-        encode_png(file, picture, frames)
+        encode_png(file, image, frames)
     elif kind == "TIFF":
         from fastsr.images.tiff import encode_tiff
 
-        encode_tiff(file, picture, frames)
+        encode_tiff(file, image, frames)
     elif kind == "GIF":
         from fastsr.images.gif import encode_gif
 
-        encode_gif(file, picture, frames)
+        encode_gif(file, image, frames)
     else:
         from fastsr.images.pillow_encoder import encode_with_pillow
 
-        encode_with_pillow(file, picture, frames, kind, quality)
+        encode_with_pillow(file, image, frames, kind, quality)

@@ -1,4 +1,4 @@
-"""What was read: frames of pixels, and what must be kept beside them."""
+"""A decoded image: its frames of pixels, its metadata, and how to give frames back as what was handed in."""
 
 from __future__ import annotations
 
@@ -92,15 +92,15 @@ class Animation:
 
 
 class Layout(Protocol):
-    """The kind of thing that was handed in, to give frames back as."""
+    """How to give frames back as the kind of thing that was handed in."""
 
-    def restore(self, frames: Sequence[Frame], picture: Picture) -> Any:
-        """Frames as what `picture` was read from."""
+    def restore(self, frames: Sequence[Frame], image: DecodedImage) -> Any:
+        """Frames as the kind of thing that `image` was read from."""
         ...
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """An image as `read` gives it.
 
     Attributes:
