@@ -130,7 +130,7 @@ def best_range(counts: npt.NDArray[Any], least: float, most: float) -> tuple[flo
     smallest, best = np.inf, (least, most)
     for low in least * shares if least < 0 else (0.0,):
         for high in most * shares if most > 0 else (0.0,):
-            scale, zero = quantization.activation_grid(low, high)
+            scale, zero = quantization.activation_parameters(low, high)
             span = -float(scale) * int(zero), float(scale) * (255 - int(zero))
             rounded = np.rint(centres / scale) * float(scale)
             error = float(weights @ np.abs(np.clip(rounded, *span) - centres) ** POWER)

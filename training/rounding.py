@@ -16,7 +16,7 @@ class Levels:
     """The u8 levels of one convolution's input over `low`..`high`, and the s8 levels of its kernels."""
 
     def __init__(self, low: float, high: float) -> None:
-        scale, zero = quantization.activation_grid(low, high)
+        scale, zero = quantization.activation_parameters(low, high)
         self.scale, self.zero = float(scale), int(zero)
 
     def __call__(self, x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
@@ -27,7 +27,7 @@ class Levels:
 
 
 def rounded_kernel(kernel: Tensor) -> Tensor:
-    """Each output channel in steps of its largest weight / 127, as `quantization.kernel_levels` rounds."""
+    """Each output channel in steps of its largest weight / 127, as `quantization.quantized_weights` rounds."""
     exact = kernel.detach()
     largest = exact.abs().amax((1, 2, 3), keepdim=True) / 127
     scale = torch.where(largest > 0, largest, torch.ones_like(largest))

@@ -1,7 +1,7 @@
 """Models in the types of a precision, as `fastsr export --onnx` writes them, read back as plain float32 models.
 
-Half floats become float32, casts between floats go, and stored levels become weights that have just these levels in
-int8. So every engine runs them, the native one too, at any precision: "int8" gives the bytes that it gives with the
+Half floats become float32, casts between floats go, and quantized weights become float ones that int8 quantizes to the
+same values. So every engine runs them, the native one too, at any precision: "int8" gives the bytes that it gives with the
 model they were exported from.
 """
 
@@ -78,7 +78,7 @@ class _Restoring:
         self._kinds = _element_types(model)
         self._stored = {t.name: _in_float(t) for t in model.graph.initializer}
         self._same: dict[str, str] = {}  # tensor that a cast or Q/DQ made -> the one that takes its place
-        self._levels: dict[str, str] = {}  # what QuantizeLinear made -> what it read
+        self._quantized: dict[str, str] = {}  # what QuantizeLinear made -> what it read
         self._nodes: list[NodeProto] = []
 
     def model(self) -> onnx.ModelProto:
@@ -89,12 +89,12 @@ class _Restoring:
                 self._nodes.append(_retyped(node))
         self._name_output(graph.output[0].name)
         read = {name for node in self._nodes for name in node.input}
-        pictures = [i for i in graph.input if i.name not in self._stored]
-        for value in (*pictures, *graph.output):
+        inputs = [i for i in graph.input if i.name not in self._stored]
+        for value in (*inputs, *graph.output):
             if value.type.tensor_type.elem_type in _HALVES:
                 value.type.tensor_type.elem_type = TensorProto.FLOAT
         tensors = [t for name, t in self._stored.items() if name in read]
-        for field, values in (("node", self._nodes), ("initializer", tensors), ("input", pictures), ("value_info", [])):
+        for field, values in (("node", self._nodes), ("initializer", tensors), ("input", inputs), ("value_info", [])):
             kept = list(values)  # type: ignore[call-overload]
             graph.ClearField(field)
             getattr(graph, field).extend(kept)
@@ -108,11 +108,11 @@ class _Restoring:
                 self._same[node.output[0]] = node.input[0]
                 return True
         if node.op_type == "QuantizeLinear" and self._ours:
-            self._levels[node.output[0]] = node.input[0]
+            self._quantized[node.output[0]] = node.input[0]
             return True
         if node.op_type == "DequantizeLinear" and self._ours:
-            if node.input[0] in self._levels:
-                self._same[node.output[0]] = self._levels[node.input[0]]
+            if node.input[0] in self._quantized:
+                self._same[node.output[0]] = self._quantized[node.input[0]]
             else:
                 weights = self._weights(node)
                 self._stored[weights.name] = weights
@@ -121,16 +121,16 @@ class _Restoring:
         return False
 
     def _weights(self, node: NodeProto) -> TensorProto:
-        """A stored tensor of levels, times its scales, as float32."""
-        levels, scale, *zero = (numpy_helper.to_array(self._stored[name]) for name in node.input if name)
+        """A stored quantized tensor, dequantized to float32."""
+        quantized, scale, *zero = (numpy_helper.to_array(self._stored[name]) for name in node.input if name)
         axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
         if zero and np.asarray(zero[0], np.float32).any():
-            raise ValueError("stored levels with a zero point")
+            raise ValueError("a quantized tensor with a zero point")
         # Under the name that it makes, another export would store its own.
         name = node.output[0].removesuffix("/dequantized")
         if name in self._stored or name in self._kinds.keys() - {*node.output}:
             raise ValueError(f"{name!r} is there already")
-        return numpy_helper.from_array(_of_levels(levels, scale.astype(np.float32), axis), name)
+        return numpy_helper.from_array(_dequantized(quantized, scale.astype(np.float32), axis), name)
 
     def _name_output(self, output: str) -> None:
         """Let the model's output keep its name where what made it is gone."""
@@ -145,14 +145,16 @@ class _Restoring:
                 names[:] = [output if name == made else name for name in names]
 
 
-def _of_levels(levels: npt.NDArray[np.generic], scale: npt.NDArray[np.float32], axis: int) -> npt.NDArray[np.float32]:
-    if levels.dtype == np.int8 and levels.ndim == 4 and scale.shape == (len(levels),) and axis == 0:
-        return quantization.weights(levels.astype(np.int8), scale)
-    if scale.size not in (1, levels.shape[axis] if levels.ndim else 1):
-        raise ValueError(f"{scale.size} scales for levels of shape {levels.shape}")
+def _dequantized(
+    quantized: npt.NDArray[np.generic], scale: npt.NDArray[np.float32], axis: int
+) -> npt.NDArray[np.float32]:
+    if quantized.dtype == np.int8 and quantized.ndim == 4 and scale.shape == (len(quantized),) and axis == 0:
+        return quantization.dequantized_weights(quantized.astype(np.int8), scale)
+    if scale.size not in (1, quantized.shape[axis] if quantized.ndim else 1):
+        raise ValueError(f"{scale.size} scales for a quantized tensor of shape {quantized.shape}")
     if scale.ndim:
-        scale = scale.reshape([-1 if i == axis else 1 for i in range(levels.ndim)])
-    return np.asarray(levels.astype(np.float64) * scale, np.float32)
+        scale = scale.reshape([-1 if i == axis else 1 for i in range(quantized.ndim)])
+    return np.asarray(quantized.astype(np.float64) * scale, np.float32)
 
 
 def _in_float(tensor: TensorProto) -> TensorProto:

@@ -1,6 +1,6 @@
 """The Q/DQ form of a generator: its convolutions between QuantizeLinear and DequantizeLinear operators.
 
-The grids are those of `quantized`; whatever is no convolution stays float.
+The quantization parameters are those of `quantization`; whatever is no convolution stays float.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from onnx import helper, numpy_helper
 from fastsr.network.graph import STANDARD, Graph
 from fastsr.network.quantization import (
     Kernel,
-    activation_grid,
-    bias_levels,
+    activation_parameters,
     by_rows,
-    kernel_grid,
-    kernel_levels,
+    quantized_bias,
+    quantized_weights,
     ranged,
     stored,
+    weight_scales,
 )
 
 
@@ -39,34 +39,34 @@ def rewritten(model: onnx.ModelProto, graph: Graph, form: Form, exact: frozenset
 
     Changes and returns it. Raises as `to_qdq` does.
     """
-    quantised = ranged(graph) - exact
+    quantized = ranged(graph) - exact
     for node in model.graph.node:
         conv = node.op_type == "Conv" and node.domain in STANDARD
-        if conv and node.input[0] in quantised and stored(graph, node.input[1:]):
+        if conv and node.input[0] in quantized and stored(graph, node.input[1:]):
             form.convolution(node)
         else:
             form.nodes.append(node)
     stale = form.replaced - {name for node in form.nodes for name in node.input}
     tensors = [t for t in model.graph.initializer if t.name not in stale] + form.tensors
-    pictures = [i for i in model.graph.input if i.name not in stale]  # old exporters list weights among the inputs
-    for field, values in (("node", form.nodes), ("initializer", tensors), ("input", pictures)):
+    inputs = [i for i in model.graph.input if i.name not in stale]  # old exporters list weights among the inputs
+    for field, values in (("node", form.nodes), ("initializer", tensors), ("input", inputs)):
         model.graph.ClearField(field)
         getattr(model.graph, field).extend(values)
     return model
 
 
 class Form(ABC):
-    """Collects the operators and tensors of a graph's Q/DQ form; subclasses choose the grids."""
+    """Collects the operators and tensors of a graph's Q/DQ form; subclasses choose the quantization parameters."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: list[onnx.TensorProto] = []
-        self.replaced: set[str] = set()  # float weights that became levels
+        self.replaced: set[str] = set()  # float weights that were quantized
         self.activations: dict[str, tuple[np.float32, str]] = {}  # tensor -> its scale, and what reads as it
 
     def convolution(self, node: onnx.NodeProto) -> None:
-        """Add a convolution with its operands on their grids."""
+        """Add a convolution with its operands quantized."""
         kernel = self.graph.weights[node.input[1]]
         biased = len(node.input) > 2 and node.input[2] != ""
         operands = self.operands(node, kernel, self.graph.weights[node.input[2]] if biased else None)
@@ -78,28 +78,29 @@ class Form(ABC):
 
     @abstractmethod
     def operands(self, node: onnx.NodeProto, kernel: Kernel, bias: npt.NDArray[np.float32] | None) -> list[str]:
-        """The names of what the convolution reads, each on its grid."""
+        """The names of what the convolution reads, each quantized where the form says so."""
 
     @abstractmethod
-    def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
-        """The scale and the (nameless) zero point of an activation's grid, for its range."""
+    def activation_parameters(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
+        """The scale and the (nameless) zero point of an activation, for its range."""
 
     def activation(self, name: str) -> tuple[np.float32, str]:
-        """The scale of an activation and the tensor that holds it on its grid, made at the first call."""
+        """The scale of an activation and the tensor that holds it quantized and dequantized, made at the first call."""
         if name not in self.activations:
-            scale, zero = self.grid(*self.graph.ranges[name])
+            scale, zero = self.activation_parameters(*self.graph.ranges[name])
             zero.name = f"{name}/zero"
             self.tensors.append(zero)
-            grid = [self.tensor(f"{name}/scale", scale), zero.name]
-            levels = self.op("QuantizeLinear", [name, *grid], f"{name}/levels")
-            self.activations[name] = scale, self.op("DequantizeLinear", [levels, *grid], f"{name}/dequantized")
+            parameters = [self.tensor(f"{name}/scale", scale), zero.name]
+            quantized = self.op("QuantizeLinear", [name, *parameters], f"{name}/quantized")
+            dequantized = self.op("DequantizeLinear", [quantized, *parameters], f"{name}/dequantized")
+            self.activations[name] = scale, dequantized
         return self.activations[name]
 
-    def weight(self, name: str, levels: onnx.TensorProto, scale: npt.NDArray[np.float32]) -> str:
-        """The tensor that reads as (nameless) `levels` times a scale for each output channel."""
-        levels.name = f"{name}/levels"
-        self.tensors.append(levels)
-        operands = [levels.name, self.tensor(f"{name}/scale", scale)]
+    def weight(self, name: str, quantized: onnx.TensorProto, scale: npt.NDArray[np.float32]) -> str:
+        """The tensor that holds (nameless) `quantized` times a scale for each output channel."""
+        quantized.name = f"{name}/quantized"
+        self.tensors.append(quantized)
+        operands = [quantized.name, self.tensor(f"{name}/scale", scale)]
         return self.op("DequantizeLinear", operands, f"{name}/dequantized", axis=0)
 
     def tensor(self, name: str, value: npt.NDArray[Any] | np.generic) -> str:
@@ -114,21 +115,21 @@ class Form(ABC):
 
 
 class _IntegerForm(Form):
-    """u8 asymmetric activations, s8 kernels, s32 biases; kernels whose rows have grids of their own stay float."""
+    """u8 asymmetric activations, s8 kernels, s32 biases; kernels whose rows have scales of their own stay float."""
 
-    def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
-        scale, zero = activation_grid(low, high)
+    def activation_parameters(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
+        scale, zero = activation_parameters(low, high)
         return scale, numpy_helper.from_array(np.asarray(zero))
 
     def operands(self, node: onnx.NodeProto, kernel: Kernel, bias: npt.NDArray[np.float32] | None) -> list[str]:
         input_scale, x = self.activation(node.input[0])
         if by_rows(kernel.shape):
             return [x, *node.input[1:]]
-        scale = kernel_grid(kernel, np.zeros(len(kernel), np.float32) if bias is None else bias, input_scale)
-        levels = numpy_helper.from_array(kernel_levels(kernel, scale))
-        operands = [x, self.weight(f"{node.output[0]}/kernel", levels, scale)]
+        scale = weight_scales(kernel, np.zeros(len(kernel), np.float32) if bias is None else bias, input_scale)
+        quantized = numpy_helper.from_array(quantized_weights(kernel, scale))
+        operands = [x, self.weight(f"{node.output[0]}/kernel", quantized, scale)]
         if bias is not None:
-            step = input_scale * scale
-            sums = numpy_helper.from_array(bias_levels(bias, step))
-            operands.append(self.weight(f"{node.output[0]}/bias", sums, step))
+            bias_scale = input_scale * scale
+            sums = numpy_helper.from_array(quantized_bias(bias, bias_scale))
+            operands.append(self.weight(f"{node.output[0]}/bias", sums, bias_scale))
         return operands

@@ -107,8 +107,8 @@ class SymmetricForm(qdq.Form):
     TensorRT's parser takes neither zero points nor integer biases.
     """
 
-    def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
-        """See `Form.grid`."""
+    def activation_parameters(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
+        """See `Form.activation_parameters`."""
         scale = half_scale(max(-low, high) / 127)
         return np.float32(scale), numpy_helper.from_array(np.zeros((), np.int8))
 
@@ -118,15 +118,15 @@ class SymmetricForm(qdq.Form):
         """See `Form.operands`."""
         _, x = self.activation(node.input[0])
         scale = half_scale(_largest(kernel) / 127)
-        levels = numpy_helper.from_array(quantization.kernel_levels(kernel, scale))
-        return [x, self.weight(f"{node.output[0]}/kernel", levels, scale), *node.input[2:]]
+        quantized = numpy_helper.from_array(quantization.quantized_weights(kernel, scale))
+        return [x, self.weight(f"{node.output[0]}/kernel", quantized, scale), *node.input[2:]]
 
 
 class Float8Form(qdq.Form):
     """E4M3 activations and kernels, in steps that fp16 holds; biases stay float."""
 
-    def grid(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
-        """See `Form.grid`."""
+    def activation_parameters(self, low: float, high: float) -> tuple[np.float32, onnx.TensorProto]:
+        """See `Form.activation_parameters`."""
         zero = helper.make_tensor("", TensorProto.FLOAT8E4M3FN, (), [0.0])
         return np.float32(half_scale(max(-low, high) / E4M3_MAX)), zero
 
@@ -137,8 +137,8 @@ class Float8Form(qdq.Form):
         _, x = self.activation(node.input[0])
         scale = half_scale(_largest(kernel) / E4M3_MAX)
         values = np.clip(kernel / scale[:, None, None, None], -E4M3_MAX, E4M3_MAX)
-        levels = helper.make_tensor("", TensorProto.FLOAT8E4M3FN, kernel.shape, values.ravel().tolist())
-        return [x, self.weight(f"{node.output[0]}/kernel", levels, scale), *node.input[2:]]
+        quantized = helper.make_tensor("", TensorProto.FLOAT8E4M3FN, kernel.shape, values.ravel().tolist())
+        return [x, self.weight(f"{node.output[0]}/kernel", quantized, scale), *node.input[2:]]
 
 
 def _largest(kernel: quantization.Kernel) -> npt.NDArray[np.float64]:
@@ -174,7 +174,7 @@ class _Typing:
             pictured = any(name in seen for name in node.input) and node.op_type not in ("Shape", "Size")
             if pictured:
                 seen.update(node.output)
-            # Scales that turn stored levels into weights give them the convolution's type; other constants keep theirs.
+            # Scales that dequantize stored weights give them the convolution's type; other constants keep theirs.
             if pictured or node.op_type == "DequantizeLinear":
                 self._retype(node, self._kind(node, heavy))
             else:

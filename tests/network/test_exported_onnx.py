@@ -128,18 +128,18 @@ def test_levels_and_scales_survive_as_weights(seed, shape, heavy):
     kernel = (random.standard_normal(shape) * 10.0 ** random.uniform(-6, 2, (shape[0], 1, 1, 1))).astype(np.float32)
     bias = (random.standard_normal(shape[0]) * heavy).astype(np.float32)
     step = np.float32(random.uniform(1e-4, 1))
-    scale = quantization.kernel_grid(kernel, bias, step)
-    levels = quantization.kernel_levels(kernel, scale)
-    back = quantization.weights(levels, scale)
+    scale = quantization.weight_scales(kernel, bias, step)
+    levels = quantization.quantized_weights(kernel, scale)
+    back = quantization.dequantized_weights(levels, scale)
     assert back.dtype == np.float32
-    again = quantization.kernel_grid(back, bias, step)
+    again = quantization.weight_scales(back, bias, step)
     np.testing.assert_array_equal(again, scale)
-    np.testing.assert_array_equal(quantization.kernel_levels(back, again), levels)
+    np.testing.assert_array_equal(quantization.quantized_weights(back, again), levels)
     unit = step * scale
-    sums = quantization.bias_levels(bias, unit)
+    sums = quantization.quantized_bias(bias, unit)
     stored = np.asarray(sums.astype(np.float64) * unit, np.float32)
-    np.testing.assert_array_equal(quantization.kernel_grid(back, stored, step), scale)
-    np.testing.assert_array_equal(quantization.bias_levels(stored, unit), sums)
+    np.testing.assert_array_equal(quantization.weight_scales(back, stored, step), scale)
+    np.testing.assert_array_equal(quantization.quantized_bias(stored, unit), sums)
 
 
 def test_a_model_in_halves_of_anyones_making_runs_in_float(tmp_path, picture):

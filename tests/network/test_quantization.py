@@ -120,18 +120,21 @@ def test_a_chain_is_one_in_integers(tmp_path):
 def test_the_activation_grid_holds_zero_and_spans_the_range(low, high):
     if high - low < 1e-6:
         return
-    scale, zero = quantization.activation_grid(low, high)
+    scale, zero = quantization.activation_parameters(low, high)
     assert (scale.dtype, zero.dtype) == (np.float32, np.uint8)
     values = (np.arange(256) - int(zero)) * float(scale)
     assert 0 in values
     assert abs(values[0] - low) <= 0.51 * scale
     assert abs(values[-1] - high) <= 0.51 * scale
     # A range that a grid spans gives the same grid again, so storing the range stores the grid.
-    assert quantization.activation_grid(-int(zero) * float(scale), (255 - int(zero)) * float(scale)) == (scale, zero)
+    assert quantization.activation_parameters(-int(zero) * float(scale), (255 - int(zero)) * float(scale)) == (
+        scale,
+        zero,
+    )
 
 
 def test_pixels_are_on_the_grid_of_the_input():
-    scale, zero = quantization.activation_grid(0.0, 1.0)
+    scale, zero = quantization.activation_parameters(0.0, 1.0)
     assert zero == 0
     pixels = np.arange(256, dtype=np.float32) / np.float32(255)
     np.testing.assert_array_equal(np.rint(pixels / scale), np.arange(256))
@@ -296,8 +299,8 @@ def test_kernels_keep_their_sums():
     kernel = np.random.default_rng(0).normal(0, 0.01, (5, 4, 9, 9)).astype(np.float32)
     kernel[:, :, 4, 4] = 1
     kernel[3] = 0
-    scale = quantization.kernel_grid(kernel, np.zeros(5, np.float32), np.float32(0.01))
-    levels = quantization.kernel_levels(kernel, scale)
+    scale = quantization.weight_scales(kernel, np.zeros(5, np.float32), np.float32(0.01))
+    levels = quantization.quantized_weights(kernel, scale)
     steps = kernel / scale[:, None, None, None]
     assert levels.dtype == np.int8
     assert np.abs(levels).max() == 127

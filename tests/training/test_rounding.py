@@ -23,7 +23,7 @@ from training.trainer import Trainer
 
 def test_values_take_the_levels_of_the_grid():
     x = torch.linspace(-2, 4, 1001).view(1, 1, 7, 143)
-    scale, zero = quantization.activation_grid(-0.7, 2.1)
+    scale, zero = quantization.activation_parameters(-0.7, 2.1)
     seen, _ = Levels(-0.7, 2.1)(x, torch.ones(1, 1, 1, 1))
     expected = (np.clip(np.rint(x.numpy() / scale) + int(zero), 0, 255) - int(zero)) * scale
     np.testing.assert_allclose(seen.numpy(), expected, atol=1e-6)
@@ -32,8 +32,8 @@ def test_values_take_the_levels_of_the_grid():
 def test_kernels_take_the_levels_of_the_int8_form():
     kernel = torch.randn(5, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     kernel[2] = 0
-    scale = quantization.kernel_grid(kernel.numpy(), np.zeros(5, np.float32), np.float32(0.01))
-    expected = quantization.kernel_levels(kernel.numpy(), scale) * scale[:, None, None, None]
+    scale = quantization.weight_scales(kernel.numpy(), np.zeros(5, np.float32), np.float32(0.01))
+    expected = quantization.quantized_weights(kernel.numpy(), scale) * scale[:, None, None, None]
     np.testing.assert_allclose(rounded_kernel(kernel).numpy(), expected, atol=1e-7)
 
 

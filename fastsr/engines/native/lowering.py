@@ -181,7 +181,7 @@ class _Lowering:
         read = self.tensors[source]
         int8 = node.inputs[0] in self.ranges
         if int8:
-            scale, zero = quantization.activation_grid(*self.ranges[node.inputs[0]])
+            scale, zero = quantization.activation_parameters(*self.ranges[node.inputs[0]])
             read.packed, read.quantization = True, (float(scale), int(zero))
         elif self.precision == "bf16" and source != 0 and node is not self.last:
             read.packed = True
@@ -190,9 +190,10 @@ class _Lowering:
         if quantization.by_rows(kernel.shape) and factor == 1:
             return self._by_rows(source, target, kernel, bias, read.quantization[0] if int8 else None, epilogue)
         if int8:
-            weight_scale = quantization.kernel_grid(kernel, bias, scale)
+            weight_scale = quantization.weight_scales(kernel, bias, scale)
             scales = (scale * weight_scale).astype(np.float32)
-            kernel, bias = quantization.kernel_levels(kernel, weight_scale), quantization.bias_levels(bias, scales)
+            kernel = quantization.quantized_weights(kernel, weight_scale)
+            bias = quantization.quantized_bias(bias, scales)
         made = Conv(source, target, kernel, bias, scales, epilogue, factor)
         self.steps.append(made)
         return made
@@ -340,14 +341,14 @@ def _quantized_by_rows(
     flat: npt.NDArray[np.float32], middle: slice
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """A kernel's rows quantized, then what the middle row's quantized weights miss; and each one's scales."""
-    steps = quantization.kernel_grid(flat, np.zeros(len(flat), np.float32), np.float32(1))
-    levels = quantization.kernel_levels(flat, steps)
-    coarse = steps[middle]
-    levels[middle] = np.rint(flat[middle] / coarse[:, None, None, None])
-    missed = flat[middle].astype(np.float64) - levels[middle] * coarse[:, None, None, None].astype(np.float64)
+    scales = quantization.weight_scales(flat, np.zeros(len(flat), np.float32), np.float32(1))
+    values = quantization.quantized_weights(flat, scales)
+    coarse = scales[middle]
+    values[middle] = np.rint(flat[middle] / coarse[:, None, None, None])
+    missed = flat[middle].astype(np.float64) - values[middle] * coarse[:, None, None, None].astype(np.float64)
     fine = (coarse / 254).astype(np.float32)  # half a step is 127 of these
     rest = np.clip(np.rint(missed / fine[:, None, None, None]), -127, 127).astype(np.int8)
-    return np.concatenate([levels, rest]), np.concatenate([steps, fine])
+    return np.concatenate([values, rest]), np.concatenate([scales, fine])
 
 
 def _permute(step: Conv, order: npt.NDArray[Any], slopes: bool = True) -> None:
