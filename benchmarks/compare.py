@@ -1,7 +1,7 @@
 """A page on which anyone can judge blind: `python -m benchmarks.compare PHOTOGRAPHS PORTRAITS`.
 
 Twenty images: photographs that no run may learn from (training/set-aside.txt), portraits of the set "faces", and pages
-that this script draws. Made small and damaged by the real chains (training/damage.py), enlarged by one of our models
+that this script draws. Made small and damaged by the real chains (training/measure/damage.py), enlarged by one of our models
 and by Real-ESRGAN's x4plus, shown side by side in random order; one key is a vote.
 """
 
@@ -21,10 +21,11 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import fastsr
-from training import rrdb, teach
-from training.damage import NAMED
-from training.data import find_images
-from training.files import replacing
+from fastsr import files
+from training.data import teaching
+from training.data.image_folders import find_images
+from training.measure.damage import NAMED
+from training.networks import rrdb
 
 TARGET = Path(__file__).parent.parent / "docs" / "compare.html"
 TEMPLATE = Path(__file__).parent / "compare_page.html"
@@ -136,7 +137,7 @@ def main() -> None:
     parser.add_argument("--strips", type=Path, help="also write bicubic | ours | theirs | original as PNG here")
     parser.add_argument("-o", "--out", type=Path, default=TARGET)
     arguments = parser.parse_args()
-    upscaler, teacher = fastsr.load(arguments.model, device="cpu", precision="fp32"), teach.load(arguments.teacher)
+    upscaler, teacher = fastsr.load(arguments.model, device="cpu", precision="fp32"), teaching.load(arguments.teacher)
     rounds = []
     for i, (word, high) in enumerate(originals([arguments.photographs], [arguments.portraits])):
         low = high.resize((high.width // SCALE, high.height // SCALE), Image.Resampling.BICUBIC)
@@ -150,7 +151,7 @@ def main() -> None:
             for k, image in enumerate(shown):
                 strip.paste(image, (k * high.width, 0))
             strip.save(arguments.strips / f"{i:02d}.png")
-    with replacing(arguments.out) as temporary:
+    with files.replacing(arguments.out) as temporary:
         temporary.write_text(page(upscaler.name, rounds))
     print(f"wrote {arguments.out}: {len(rounds)} images")
 

@@ -29,8 +29,9 @@ import fastsr
 from benchmarks import machine
 from fastsr import ops
 from fastsr.engines.gpu import discovery
-from training import generators, start
-from training.recipe import Generator
+from training.learning import initial_weights
+from training.networks import generators
+from training.networks.generators import GeneratorShape
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = {"270p -> 1080p": (270, 480, 4), "540p -> 4K": (540, 960, 4), "1080p -> 4K": (1080, 1920, 2)}
@@ -54,9 +55,9 @@ class Way:
 def _module(model: str) -> nn.Module:
     """The shipped generator as an ordinary PyTorch module."""
     path = fastsr.models()[model].path
-    shape = Generator(**start.describe(path)["recipe"]["generator"])
+    shape = GeneratorShape(**initial_weights.describe(path)["recipe"]["generator"])
     network = generators.build(dataclasses.replace(shape, expansion=0))
-    start.initialise(network, path)
+    initial_weights.initialise(network, path)
     return generators.plain(network).cuda().eval()  # type: ignore[no-any-return]
 
 

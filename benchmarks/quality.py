@@ -1,6 +1,6 @@
 """Quality of the shipped models beside bicubic: `python -m benchmarks.quality FOLDER...` (Set5, BSD100, ...).
 
-Each folder holds high-resolution images. PSNR, SSIM and LR-consistency (see training/evaluate.py); LPIPS too with
+Each folder holds high-resolution images. PSNR, SSIM and LR-consistency (see training/measure/evaluate.py); LPIPS too with
 `--weights`. Writes benchmarks/results/quality.json.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 import fastsr
 from benchmarks import machine
 from fastsr.engines.protocol import PRECISIONS, Precision
-from training import evaluate
-from training.data import find_images
+from training.data.image_folders import find_images
+from training.measure import evaluate
 
 RESULTS = Path(__file__).parent / "results" / "quality.json"
 

@@ -27,9 +27,9 @@ from benchmarks import machine
 from benchmarks.turns import Frame, Runner, Way, interleaved
 from fastsr import _core
 from fastsr.network import catalog
-from training import evaluate
-from training.damage import Damage
-from training.data import find_images
+from training.data.image_folders import find_images
+from training.measure import evaluate
+from training.measure.damage import Damage
 
 RESULTS = Path(__file__).parent / "results" / "upscalers.json"
 SCALE = 4

@@ -7,7 +7,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from training import data, recipe
+from training.data import image_folders, packed_images
+from training.learning import recipe
 
 FINE_TUNING_STEPS = 3000
 
@@ -120,41 +121,41 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _prepare(arguments: argparse.Namespace) -> None:
-    without = data.patterns(arguments.without) if arguments.without else ()
-    only = data.patterns(arguments.only) if arguments.only else ("*",)
-    count = data.pack(arguments.sources, arguments.out, arguments.min_side, without, only)
+    without = image_folders.patterns(arguments.without) if arguments.without else ()
+    only = image_folders.patterns(arguments.only) if arguments.only else ("*",)
+    count = packed_images.pack(arguments.sources, arguments.out, arguments.min_side, without, only)
     print(f"{arguments.out}: {count} images, {arguments.out.stat().st_size / 1e6:.0f} MB")
 
 
 def _teach(arguments: argparse.Namespace) -> None:
     import torch
 
-    from training import teach
+    from training.data import teaching
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    teacher = teach.load(arguments.teacher)
+    teacher = teaching.load(arguments.teacher)
     about = {"teacher": arguments.teacher.rpartition(":")[2], "photographs": arguments.data.name}
     settings = recipe.read(arguments.recipe).degradation
-    photographs = data.PackedImages(arguments.data)
+    photographs = packed_images.PackedImages(arguments.data)
     wanted = arguments.count or photographs.count
-    count = teach.teach(teacher, photographs, settings, arguments.out, wanted, arguments.seed, about)
+    count = teaching.teach(teacher, photographs, settings, arguments.out, wanted, arguments.seed, about)
     print(f"{arguments.out}: {count} pairs")
 
 
 def _due(arguments: argparse.Namespace) -> None:
-    from training import due
+    from training import schedule
 
-    place = due.Place(
+    place = schedule.Place(
         tuple(arguments.photographs), arguments.weights, arguments.folder, arguments.teacher, arguments.threads
     )
-    due.go_on(place, due.read())
+    schedule.go_on(place, schedule.read())
 
 
 def _train(arguments: argparse.Namespace) -> None:
     import torch
 
-    from training.trainer import Run, Trainer
+    from training.learning.trainer import Run, Trainer
 
     if arguments.int8 and not arguments.start:
         raise recipe.RecipeError("--int8 goes on from a calibrated model: --from MODEL")
@@ -168,7 +169,7 @@ def _train(arguments: argparse.Namespace) -> None:
     if packed.is_dir() and not chosen.data.pairs:
         packed = arguments.out / chosen.name / "data.safetensors"
         if not packed.exists():
-            data.pack([arguments.data], packed)
+            packed_images.pack([arguments.data], packed)
     where = {"device": arguments.device, "devices": arguments.devices, "nodes": arguments.nodes}
     run = Run(packed, arguments.out, weights=arguments.weights, validation=arguments.validation, **where)
     Trainer(chosen, run).train()
@@ -182,9 +183,9 @@ def _named(arguments: argparse.Namespace) -> str:
 
 def _fine_tuning(arguments: argparse.Namespace) -> recipe.Recipe:
     """The recipe given, else the one MODEL was made with, for going on from MODEL's weights."""
-    from training import start
+    from training.learning import initial_weights
 
-    about = start.float_stage(start.describe(start.find(arguments.start, arguments.out)))
+    about = initial_weights.float_stage(initial_weights.describe(initial_weights.find(arguments.start, arguments.out)))
     base = recipe.read(arguments.recipe) if arguments.recipe else recipe.from_dict(about["recipe"])
     name = arguments.name or f"{Path(arguments.start).stem}-tuned"
     steps = arguments.steps or FINE_TUNING_STEPS
@@ -199,8 +200,8 @@ def _fine_tuning(arguments: argparse.Namespace) -> recipe.Recipe:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from training import checkpoint
-    from training.export import export, keep
+    from training.learning import checkpoint
+    from training.release.onnx_export import export, keep
 
     name = recipe.read(arguments.recipe).name if arguments.recipe.endswith(".toml") else arguments.recipe
     target = arguments.out or Path(f"{name}.onnx")
@@ -214,8 +215,8 @@ def _export(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
-    from training.damage import Damage
-    from training.evaluate import evaluate
+    from training.measure.damage import Damage
+    from training.measure.evaluate import evaluate
 
     evaluate(
         arguments.models,
@@ -232,7 +233,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 
 
 def _quantize(arguments: argparse.Namespace) -> None:
-    from training.quantize import quantize
+    from training.release.int8_calibration import quantize
 
     ranges = quantize(
         arguments.model, arguments.data, arguments.out, arguments.pictures, arguments.low, arguments.budget
@@ -242,31 +243,31 @@ def _quantize(arguments: argparse.Namespace) -> None:
 
 
 def _samples(arguments: argparse.Namespace) -> None:
-    from training.samples import render
+    from training.data.degradation_samples import render
 
     chosen = recipe.read(arguments.recipe)
-    packed = data.PackedImages(arguments.data)
+    packed = packed_images.PackedImages(arguments.data)
     render(packed, chosen.degradation, chosen.generator.scale, arguments.rows, chosen.seed).save(arguments.out)
     print(f"wrote {arguments.out}")
 
 
 def _curves(arguments: argparse.Namespace) -> None:
-    from training.curves import draw
+    from training.learning.curves import draw
 
     draw(arguments.runs, arguments.out)
     print(f"wrote {arguments.out}")
 
 
 def _card(arguments: argparse.Namespace) -> None:
-    from training import card
-    from training.damage import Damage
+    from training.measure.damage import Damage
+    from training.release import model_card
 
     if arguments.cost:
-        made = card.add_cost(arguments.model, arguments.data, arguments.cost)
+        made = model_card.add_cost(arguments.model, arguments.data, arguments.cost)
     else:
         damage = Damage.parse(arguments.damage) if arguments.damage else None
-        made = card.make(arguments.model, arguments.data, arguments.weights, damage=damage)
-    print(card.dump(arguments.model, made), end="")
+        made = model_card.make(arguments.model, arguments.data, arguments.weights, damage=damage)
+    print(model_card.dump(arguments.model, made), end="")
 
 
 _COMMANDS = {

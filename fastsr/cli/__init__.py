@@ -1,6 +1,7 @@
-"""The command `fastsr`: arguments, inputs and results on disk, and what is printed.
+"""The command `fastsr`: arguments, inputs and outputs, progress and messages.
 
-Nothing imports this package; what a library could use belongs below it.
+Everything that it does can be done from Python; what is worth calling from there lives in the packages below. Nothing
+imports this package but `fastsr.__main__`.
 """
 
 from fastsr.former_names import names_of

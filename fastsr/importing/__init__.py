@@ -1,1 +1,4 @@
-"""Models of other projects, read from the files that carry them; nothing here runs them or executes their code."""
+"""Models of other projects, read from the files that carry them.
+
+Nothing here runs them or executes their code.
+"""

@@ -19,9 +19,9 @@ FOLDER = Path(__file__).parents[1] / "models"
 SUFFIXES = (".onnx", ".engine")  # of files that are models
 MISSING = "no such model file"
 
-KINDS = {"photographs", "text", "ramps"}  # of pictures on which a card says what a precision costs
+KINDS = {"photographs", "text", "ramps"}  # of images on which a card says what a precision costs
 MAX_COST = 0.05  # dB of PSNR that it may cost where "auto" takes it
-MAX_FLAT_ERROR = 1  # levels of 255 that it may be off from fp32 in a flat colour
+MAX_FLAT_ERROR = 1  # 8-bit steps that it may be off from fp32 in a flat colour
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Model:
         training: steps, photographs, losses, time.
         licence: of its weights.
         scores: data set -> measure ("psnr" in dB, "ssim", "lpips") -> value.
-        damaged: as `scores`, where the low-resolution pictures suffered `damage` first.
-        damage: such as "blur=1,noise=5,jpeg=50": sigmas in pixels and levels of 255, JPEG quality.
-        precision_cost: precision -> kind of picture ("photographs", "text", "ramps") -> PSNR lost against fp32, in dB.
-        flat_error: precision -> how far a flat colour is off from fp32's at most, in levels of 255.
+        damaged: as `scores`, where the low-resolution images were damaged by `damage` first.
+        damage: such as "blur=1,noise=5,jpeg=50": sigmas in pixels and in 8-bit steps, JPEG quality.
+        precision_cost: precision -> kind of image ("photographs", "text", "ramps") -> PSNR lost against fp32, in dB.
+        flat_error: precision -> how far a flat colour is off from fp32's at most, in 8-bit steps.
         fidelity: of an adversarial model, the shipped one, trained for PSNR alone, that `realism` starts from.
 
     """
@@ -58,9 +58,9 @@ class Model:
     damage: str = ""
 
     def proves(self, precision: str) -> bool:
-        """Whether "auto" may take a precision for video: it costs under 0.05 dB on each kind of picture.
+        """Whether "auto" may take a precision for video: it costs under 0.05 dB on each kind of image.
 
-        Flat colours may be off by 1 level of 255 at most. What was not measured proves nothing.
+        Flat colours may be off by one 8-bit step at most. What was not measured proves nothing.
 
         Args:
             precision: "bf16" or "int8".
@@ -71,7 +71,7 @@ class Model:
         return cheap and self.flat_error.get(precision, MAX_FLAT_ERROR + 1) <= MAX_FLAT_ERROR
 
 
-DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any picture
+DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any image
 
 
 @functools.cache
@@ -100,7 +100,7 @@ def models() -> dict[str, Model]:
 def default(scale: float) -> str:
     """The model for enlarging `scale` times: the one with the smallest sufficient factor, else the largest factor.
 
-    One of DEFAULTS, which are for any picture; where none of them is shipped, any model.
+    One of DEFAULTS, which are for any image; where none of them is shipped, any model.
     """
     shipped = models().values()
     known = sorted([m for m in shipped if m.name in DEFAULTS] or shipped, key=lambda m: m.scale)

@@ -11,7 +11,7 @@ from fastsr.network.graph import Graph
 
 def form(graph: Graph, precision: str) -> onnx.ModelProto:
     """What `fastsr export --onnx` writes: for int8 Q/DQ operators of u8, s8 and s32, which any runtime takes, between
-    float32 pictures; else the strongly typed form of the precision.
+    float32 images; else the strongly typed form of the precision.
 
     Raises EngineError and ModelError as `qdq.to_qdq` and `strong_typing.strongly_typed` do.
     """

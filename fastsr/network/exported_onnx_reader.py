@@ -1,8 +1,8 @@
 """Models in the types of a precision, as `fastsr export --onnx` writes them, read back as plain float32 models.
 
 Half floats become float32, casts between floats go, and quantized weights become float ones that int8 quantizes to the
-same values. So every engine runs them, the native one too, at any precision: "int8" gives the bytes that it gives with the
-model they were exported from.
+same values. So every engine runs them, the native one too, at any precision: "int8" gives the bytes that it gives with
+the model they were exported from.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from fastsr.errors import ModelError
 STANDARD = ("", "ai.onnx")  # domains of operators that need no name
 MAX_SCALE = 64
 MAX_ALIGNMENT = 1024
-MAX_FIXED_SIDE = 1 << 14  # pixels; a file that fixes more has every picture filled up to it
+MAX_FIXED_SIDE = 1 << 14  # pixels; a file that fixes more has every image filled up to it
 RANGES = "ranges"  # metadata key of the calibrated ranges: JSON, tensor -> [low, high]
 _ANEW = "calibrate it anew: python -m training quantize MODEL --data FOLDER"
 _FLOAT32 = np.finfo(np.float32)

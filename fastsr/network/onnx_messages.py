@@ -1,6 +1,6 @@
 """ONNX's protobuf messages and the plain values in them, without importing the whole onnx package.
 
-`import onnx` takes longer than a first picture's convolutions. What a shipped model needs of it is the one generated
+`import onnx` takes longer than a first image's convolutions. What a shipped model needs of it is the one generated
 module with the messages, which is loaded from the package by itself; onnx follows where a file holds anything rarer.
 """
 
@@ -66,7 +66,7 @@ def attribute(proto: Message) -> Any:
     return helper.get_attribute_value(proto)
 
 
-def picture(name: str, element: int, channels: int) -> Message:
+def image_value(name: str, element: int, channels: int) -> Message:
     """A ValueInfoProto for N x channels x H x W of one element type."""
     made = messages().ValueInfoProto(name=name)
     made.type.tensor_type.elem_type = element

@@ -57,7 +57,7 @@ def _read(path: Path, content: bytes, as_stored: bool) -> Graph:
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise ModelError(
             f"{path}: has {len(inputs)} inputs and {len(model.graph.output)} outputs; "
-            "a generator has one picture in and one out"
+            "a generator has one image in and one out"
         )
     batch, channels, height, width = _input_shape(path, inputs[0])
     if model.graph.output[0].type.tensor_type.elem_type not in _FLOATS:
@@ -233,7 +233,7 @@ def _input_shape(path: Path, value: Message) -> tuple[int | None, int, int | Non
     if len(sides) != 4 or sides[1] not in (1, 3):
         raise ModelError(f"{path}: its input is {sides}; fastsr needs N x 3 x H x W (or 1 channel)")
     if sides[0] not in (None, 1):
-        raise ModelError(f"{path}: takes {sides[0]} pictures at once; export it with a batch of 1 or a free one")
+        raise ModelError(f"{path}: takes {sides[0]} images at once; export it with a batch of 1 or a free one")
     if (sides[2] is None) != (sides[3] is None):
         raise ModelError(f"{path}: fixes only one of height and width; export it with both free")
     if max(sides[2] or 0, sides[3] or 0) > MAX_FIXED_SIDE:

@@ -20,7 +20,7 @@ def fault(node: Node, channels: Mapping[str, int], shapes: Mapping[str, Shape]) 
 
     Args:
         node: the operator.
-        channels: of the pictures (N x C x H x W) by name, where known.
+        channels: of the images (N x C x H x W) by name, where known.
         shapes: of the stored tensors by name.
 
     """
@@ -41,7 +41,7 @@ def fault(node: Node, channels: Mapping[str, int], shapes: Mapping[str, Shape]) 
     if node.op in ELEMENTWISE:
         deeper = next((s for s in stored if s and len(s) > 4), None)
         if deeper is not None:  # five sides would come out, on which a Resize crashes ONNX Runtime
-            return f"an operand of shape {list(deeper)}; pictures have four sides"
+            return f"an operand of shape {list(deeper)}; images have four sides"
         wide = {channels[n] for n in node.inputs if n in channels} | {s[-3] for s in stored if s and len(s) >= 3}
         if len(wide - {1}) > 1:
             return f"operands of {' and '.join(map(str, sorted(wide)))} channels"

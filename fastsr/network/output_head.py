@@ -1,6 +1,6 @@
 """A generator without its last steps, for engines whose store does them: pixel shuffle, enlarged input added, clamp.
 
-What is left ends in a convolution at low resolution, so the enlarged picture is written once instead of three times.
+What is left ends in a convolution at low resolution, so the enlarged image is written once instead of three times.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _without(graph: Graph, taken: list[Node], output: str, factor: int, scale: i
     stale = {t.name for t in model.graph.initializer} - read
     inputs = [i for i in model.graph.input if i.name not in stale]
     kind = model.graph.output[0].type.tensor_type.elem_type
-    made = onnx_messages.picture(output, kind, graph.channels * factor * factor)
+    made = onnx_messages.image_value(output, kind, graph.channels * factor * factor)
     for field, values in (("node", nodes), ("initializer", weights), ("input", inputs), ("output", [made])):
         model.graph.ClearField(field)
         getattr(model.graph, field).extend(values)

@@ -55,7 +55,7 @@ def quantized_weights(kernel: Kernel, scale: npt.NDArray[np.float32]) -> npt.NDA
 def by_rows(shape: Sequence[int]) -> bool:
     """Whether a kernel of this shape (out x in x rows x columns) has its rows computed apart, as outputs of a flat one.
 
-    In int8 each row then has scales of its own, which Q/DQ operators cannot express: in that form its weights stay float.
+    In int8 each row then has scales of its own, which Q/DQ operators cannot express: there its weights stay float.
     """
     return shape[2] > 3 and shape[0] < FEW
 

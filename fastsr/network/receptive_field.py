@@ -16,7 +16,7 @@ from fastsr.network.graph import MAX_ALIGNMENT, MAX_SCALE, Node
 
 MAX_VISITS = 1 << 17  # of operators, once for each sub-pixel phase, to derive the radius; beyond, it counts as unknown
 
-# Operators that change each sample on its own, or a picture channel by channel.
+# Operators that change each sample on its own, or an image channel by channel.
 # fmt: off
 _POINTWISE = frozenset((
     "PRelu", "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Gelu", "Mish", "HardSwish",
@@ -50,7 +50,7 @@ class Walk:
         for node in nodes:
             self._forward(node)
 
-    def _pictures(self, node: Node) -> list[str]:
+    def _image_inputs(self, node: Node) -> list[str]:
         return [name for name in node.inputs if name in self.resolution]
 
     def _forward(self, node: Node) -> None:
@@ -58,16 +58,16 @@ class Walk:
         fault = operator_shapes.fault(node, {} if self.opaque else self.channels, self.shapes)
         if fault is not None:
             raise ModelError(f"{self.path}: not a valid ONNX model: {node.op} ({node.outputs[0]!r}) has {fault}")
-        pictures = self._pictures(node)
+        images = self._image_inputs(node)
         if node.op in _SUBGRAPHS:
-            pictures = pictures or [self.start]
-        if not pictures:
+            images = images or [self.start]
+        if not images:
             if node.op in _SAME_SHAPE and node.inputs[0] in self.shapes:
                 self.shapes[node.outputs[0]] = self.shapes[node.inputs[0]]
             return
-        if not self._known(node, pictures):
+        if not self._known(node, images):
             self.opaque.append(node.op)
-        ratio, channels = self.resolution[pictures[0]], max(self.channels[name] for name in pictures)
+        ratio, channels = self.resolution[images[0]], max(self.channels[name] for name in images)
         channels = operator_shapes.repeated(node, channels, self.shapes)
         stride = node.attributes.get("strides", (1, 1))[0]
         made = [channels] * len(node.outputs)
@@ -86,19 +86,19 @@ class Walk:
         elif node.op in ("Resize", "Upsample"):
             ratio *= self._resize_factor(node) or 1
         elif node.op == "Concat":
-            made = [sum(self.channels[name] for name in pictures)]
+            made = [sum(self.channels[name] for name in images)]
         elif node.op == "Split":
             made = self._parts(node, channels)
         if ratio.denominator > MAX_ALIGNMENT or ratio > MAX_SCALE * MAX_ALIGNMENT:
             raise ModelError(
-                f"{self.path}: {node.op} ({node.outputs[0]!r}) makes a tensor far larger or smaller than the picture; "
+                f"{self.path}: {node.op} ({node.outputs[0]!r}) makes a tensor far larger or smaller than the image; "
                 f"fastsr takes 1/{MAX_ALIGNMENT} to {MAX_SCALE * MAX_ALIGNMENT} times its size"
             )
         for name, deep_as in zip(node.outputs, made, strict=True):
             if name:
                 self.resolution[name], self.channels[name] = ratio, deep_as
 
-    def _known(self, node: Node, pictures: list[str]) -> bool:
+    def _known(self, node: Node, images: list[str]) -> bool:
         """Whether an output sample depends on a neighbourhood that the operator tells, the same at every place."""
         a = node.attributes
         if node.op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
@@ -106,18 +106,18 @@ class Walk:
                 return False
             if node.op == "ConvTranspose" and ("output_shape" in a or a.get("auto_pad", "NOTSET").startswith("SAME")):
                 return False
-            return node.op in ("MaxPool", "AveragePool") or (pictures == [node.inputs[0]] and self._has_kernel(node))
+            return node.op in ("MaxPool", "AveragePool") or (images == [node.inputs[0]] and self._has_kernel(node))
         if node.op in ("Resize", "Upsample"):
             return self._known_resize(node)
         if node.op == "Pad":
             return self._pad_amounts(node) is not None and a.get("mode", "constant") != "wrap"
         if node.op == "Concat":
-            return a.get("axis") in (1, -3) and len(pictures) == len(node.inputs)
+            return a.get("axis") in (1, -3) and len(images) == len(node.inputs)
         if node.op == "Split":
             return a.get("axis", 0) in (1, -3)
         if node.op in _POINTWISE:
-            level = len({self.resolution[name] for name in pictures}) == 1
-            return level and all(self._even(node, name) for name in node.inputs if name and name not in pictures)
+            alike = len({self.resolution[name] for name in images}) == 1
+            return alike and all(self._even(node, name) for name in node.inputs if name and name not in images)
         return node.op in ("DepthToSpace", "SpaceToDepth")
 
     def _has_kernel(self, node: Node) -> bool:
@@ -170,11 +170,9 @@ class Walk:
         if ratio is None:
             raise ModelError(f"{self.path}: its output does not depend on its input")
         if ratio.denominator != 1 or ratio < 1:
-            raise ModelError(
-                f"{self.path}: makes pictures {float(ratio):g} times as large; fastsr needs 1, 2, 3, 4 ..."
-            )
+            raise ModelError(f"{self.path}: makes images {float(ratio):g} times as large; fastsr needs 1, 2, 3, 4 ...")
         if ratio > MAX_SCALE:
-            raise ModelError(f"{self.path}: makes pictures {ratio} times as large; fastsr takes at most {MAX_SCALE}")
+            raise ModelError(f"{self.path}: makes images {ratio} times as large; fastsr takes at most {MAX_SCALE}")
         return int(ratio)
 
     def alignment(self) -> int:
@@ -218,7 +216,7 @@ class Walk:
                 continue
             interval = _joined(i for several in asked for i in several)
             through = self._through(node, interval)
-            for name in self._pictures(node):
+            for name in self._image_inputs(node):
                 needs.setdefault(name, []).append(through)
         return _joined(needs[self.start]) if self.start in needs else None
 

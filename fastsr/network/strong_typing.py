@@ -1,17 +1,17 @@
 """The typed form of a generator: an ONNX model whose every tensor has the element type it is computed in.
 
-Strongly typed runtimes (TensorRT) take no precision as an option; they read it off the model. Pictures come in and go
+Strongly typed runtimes (TensorRT) take no precision as an option; they read it off the model. Images come in and go
 out as fp16, except for fp32: half the bytes at 11 bits, finer than 8-bit pixels need. Within:
 
 | precision | convolutions and what leads to them | what follows the last convolution |
 |---|---|---|
 | fp32 | the file as it is | |
 | fp16 | fp16 | fp16 |
-| bf16 | bf16 | fp16, for one step of bf16 near white is a whole level of 255 |
+| bf16 | bf16 | fp16, for one step of bf16 near white is a whole 8-bit step |
 | int8 | s8 x s8 (Q/DQ) where the input has a range, else fp16; sums, biases and activations fp16 | fp16 |
 | fp8 | E4M3 x E4M3 (Q/DQ), likewise | fp16 |
 
-A convolution that reads the picture itself stays fp16 in int8 and fp8: of fast-x2 on a photo, s8 pixels cost 0.01 dB
+A convolution that reads the image itself stays fp16 in int8 and fp8: of fast-x2 on a photo, s8 pixels cost 0.01 dB
 more and E4M3 pixels 0.2 dB. Transposed convolutions of bf16 run in fp32, for TensorRT has none in bf16.
 """
 
@@ -49,7 +49,7 @@ _LARGEST_SCALE = 65504.0
 
 
 def io_dtype(precision: str) -> np.dtype[Any]:
-    """The element type of pictures going into and out of the typed form: float32 for "fp32", else float16."""
+    """The element type of images going into and out of the typed form: float32 for "fp32", else float16."""
     return np.dtype(np.float32 if precision == "fp32" else np.float16)
 
 
@@ -256,10 +256,10 @@ class _Typing:
         read = {name for node in self._nodes for name in node.input}
         self._nodes = [n for n in self._nodes if n.op_type != "Constant" or read & {*n.output}]
         tensors = [t for t in (*graph.initializer, *self._made) if t.name in read]
-        pictures = [i for i in graph.input if i.name == self._graph.input]
-        for value in (*pictures, *graph.output):
+        inputs = [i for i in graph.input if i.name == self._graph.input]
+        for value in (*inputs, *graph.output):
             value.type.tensor_type.elem_type = self._io
-        for field, values in (("node", self._nodes), ("initializer", tensors), ("input", pictures), ("value_info", [])):
+        for field, values in (("node", self._nodes), ("initializer", tensors), ("input", inputs), ("value_info", [])):
             kept = list(values)  # type: ignore[call-overload]
             graph.ClearField(field)
             getattr(graph, field).extend(kept)

@@ -8,6 +8,8 @@ C-contiguous, all arrays of a call on one device. The call returns at once; the 
 handle, an object with `__cuda_stream__`, or, when None, the current stream of the array's library (torch, CuPy), else
 the stream that the array names, else the default stream. It allocates nothing but `out`, so it can be captured in a
 CUDA graph once the same call has run outside of one. NumPy and CUDA give the same bits.
+
+Nothing here knows networks, engines or image files.
 """
 
 from __future__ import annotations

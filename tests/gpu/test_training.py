@@ -9,17 +9,19 @@ torch = pytest.importorskip("torch", reason='training needs: pip install -e ".[t
 from PIL import Image  # noqa: E402
 from support.small_models import SAMPLE  # noqa: E402
 
-from training import checkpoint, degrade  # noqa: E402
-from training.data import PackedImages, pack  # noqa: E402
-from training.recipe import Data, Discriminator, Generator, Loss, Optimizer, Recipe  # noqa: E402
-from training.trainer import Run, Trainer  # noqa: E402
+from training.data import degradation  # noqa: E402
+from training.data.packed_images import PackedImages, pack  # noqa: E402
+from training.learning import checkpoint  # noqa: E402
+from training.learning.recipe import Data, Discriminator, Loss, Optimizer, Recipe  # noqa: E402
+from training.learning.trainer import Run, Trainer  # noqa: E402
+from training.networks.generators import GeneratorShape  # noqa: E402
 
 pytestmark = pytest.mark.gpu
 
 TINY = Recipe(
     name="tiny",
     summary="for tests",
-    generator=Generator(scale=4, kind="srresnet", channels=16, depth=2, expansion=0),
+    generator=GeneratorShape(scale=4, kind="srresnet", channels=16, depth=2, expansion=0),
     steps=60,
     precision="bf16-mixed",
     compile=True,
@@ -44,19 +46,19 @@ def run(packed, folder, **options):
 
 def test_crops_are_the_cpus(packed):
     """Two ways to cut the same windows: one gather on the GPU, slices on the CPU."""
-    from training import data
+    from training.data import packed_images
 
     images = PackedImages(packed, "cuda")
     start, width = torch.tensor([5, 128 * 128 + 700]), torch.tensor([128, 128])
     for symmetry in range(8):
         bits = torch.tensor([symmetry, 7 - symmetry])
-        made = data._gather(images.pixels, start.cuda(), width.cuda(), 40, bits.cuda())
-        assert torch.equal(made.cpu(), data._slices(images.pixels.cpu(), start, width, 40, bits))
+        made = packed_images._gather(images.pixels, start.cuda(), width.cuda(), 40, bits.cuda())
+        assert torch.equal(made.cpu(), packed_images._slices(images.pixels.cpu(), start, width, 40, bits))
 
 
 def test_bicubic_is_the_cpus(packed):
     high = PackedImages(packed).crops(4, 64, torch.Generator().manual_seed(0)).float() / 255
-    difference = (degrade.bicubic(high.cuda(), 4).cpu() - degrade.bicubic(high, 4)).abs()
+    difference = (degradation.bicubic(high.cuda(), 4).cpu() - degradation.bicubic(high, 4)).abs()
     assert difference.max() <= 1.01 / 255
     assert (difference > 0).float().mean() < 0.01
 
@@ -75,7 +77,7 @@ def test_the_adversarial_stage_goes_on_where_it_stopped(packed, tmp_path):
         TINY,
         loss=Loss(adversarial_weight=0.05),
         discriminator=Discriminator("unet", channels=8),
-        degradation=degrade.Degradation(kind="realistic"),
+        degradation=degradation.Degradation(kind="realistic"),
     )
     Trainer(chosen, run(packed, tmp_path, stop_after=40)).train()
     Trainer(chosen, run(packed, tmp_path)).train()

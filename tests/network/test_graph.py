@@ -323,7 +323,7 @@ def test_fixed_batches_are_refused(tmp_path):
     model = compact().model()
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
     onnx.save_model(model, str(tmp_path / "m.onnx"))
-    with pytest.raises(ModelError, match="takes 4 pictures at once"):
+    with pytest.raises(ModelError, match="takes 4 images at once"):
         onnx_reader.read(tmp_path / "m.onnx")
 
 

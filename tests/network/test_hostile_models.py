@@ -108,7 +108,7 @@ def _sides(height, width):
         (_shape("w2", 5, 1, 1), r"PRelu \('PRelu1'\) has operands of 5 and 8 channels"),
         (
             _shape("w2", 8, 1, 1, 1, 1),
-            r"PRelu \('PRelu1'\) has an operand of shape \[8, 1, 1, 1, 1\]; pictures have four",
+            r"PRelu \('PRelu1'\) has an operand of shape \[8, 1, 1, 1, 1\]; images have four",
         ),
         (_attribute("DepthToSpace", "blocksize", -2), "DepthToSpace .* has a blocksize of -2 for 12 channels"),
         (_attribute("DepthToSpace", "blocksize", 5), "a blocksize of 5 for 12 channels"),

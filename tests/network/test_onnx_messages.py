@@ -43,4 +43,4 @@ def test_attributes_that_are_messages():
 
 def test_a_picture_is_as_onnx_describes_one():
     expected = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 48, None, None])
-    assert onnx_messages.picture("y", onnx_messages.FLOAT, 48) == expected
+    assert onnx_messages.image_value("y", onnx_messages.FLOAT, 48) == expected

@@ -30,8 +30,8 @@ def plain(values) -> bytes:
 
 
 def esrgan(network, half=True) -> tuple[bytes, bytes]:
-    """The files of a `training.rrdb.RRDBNet`, as its exporter orders the convolutions."""
-    from training import rrdb
+    """The files of a `training.networks.rrdb.RRDBNet`, as its exporter orders the convolutions."""
+    from training.networks import rrdb
 
     lines, weights, tensor = ["Input in 0 1 data"], b"", "data"
     for i, conv in enumerate(rrdb._convolutions(network)):

@@ -7,9 +7,10 @@ torch = pytest.importorskip("torch", reason='training needs: pip install -e ".[t
 from PIL import Image  # noqa: E402
 from support.small_models import SAMPLE  # noqa: E402
 
-from training.data import pack  # noqa: E402
-from training.recipe import Data, Generator, Optimizer, Recipe  # noqa: E402
-from training.trainer import Run  # noqa: E402
+from training.data.packed_images import pack  # noqa: E402
+from training.learning.recipe import Data, Optimizer, Recipe  # noqa: E402
+from training.learning.trainer import Run  # noqa: E402
+from training.networks.generators import GeneratorShape  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def tiny():
     return Recipe(
         name="tiny",
         summary="for tests",
-        generator=Generator(scale=2, channels=8, depth=2, expansion=16),
+        generator=GeneratorShape(scale=2, channels=8, depth=2, expansion=16),
         steps=24,
         data=Data(batch=4, crop=32, holdout=1),
         optimizer=Optimizer(kind="muon", warmup=2, decay=0.5, ema=0.8),

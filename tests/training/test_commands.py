@@ -9,7 +9,8 @@ from PIL import Image
 import fastsr
 from fastsr.network import catalog
 from training import __main__ as command
-from training import card, evaluate
+from training.measure import evaluate
+from training.release import model_card
 
 RECIPE = """
 name = "mini"
@@ -106,7 +107,7 @@ def test_what_is_wrong_is_named(arguments, message, capsys):
 def test_cards_round_trip(photos, tmp_path):
     table = tmp_path / "models.toml"
     table.write_text('[other]\nscale = 2\nsummary = "s"\ntraining = "t"\nlicence = "l"\n')
-    made = card.make("fast-x2", [photos], table=table)
+    made = model_card.make("fast-x2", [photos], table=table)
     cards = tomllib.loads(table.read_text())
     assert list(cards) == ["fast-x2", "other"]
     assert cards["fast-x2"] == made
@@ -116,14 +117,14 @@ def test_cards_round_trip(photos, tmp_path):
     assert cost.keys() == catalog.KINDS
     lines = table.read_text().splitlines(keepends=True)
     table.write_text("".join(line for line in lines if not line.startswith(("precision_cost.int8", "flat_error.int8"))))
-    again = card.add_cost("fast-x2", [photos], "int8", table)
+    again = model_card.add_cost("fast-x2", [photos], "int8", table)
     assert (again["precision_cost"]["int8"], again["flat_error"]["int8"]) == (cost, flat)
     assert tomllib.loads(table.read_text()) == cards | {"fast-x2": again}
 
 
 def test_cards_tell_what_damage_does(photos, tmp_path):
     table = tmp_path / "models.toml"
-    made = card.make("fast-x2", [photos], table=table, damage=evaluate.Damage(noise=20))
+    made = model_card.make("fast-x2", [photos], table=table, damage=evaluate.Damage(noise=20))
     assert tomllib.loads(table.read_text()) == {"fast-x2": made}
     assert made["damage"] == "noise=20"
     assert made["damaged"][photos.name]["psnr"] < made["scores"][photos.name]["psnr"] - 1

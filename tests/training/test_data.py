@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from training.data import DataError, PackedImages, _gather, _slices, find_images, pack
+from training.data.image_folders import DataError, find_images
+from training.data.packed_images import PackedImages, _gather, _slices, pack
 
 
 @pytest.fixture

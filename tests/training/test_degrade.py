@@ -10,8 +10,8 @@ from PIL import Image
 from support.small_models import SAMPLE
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from training import data, samples
-from training.degrade import (
+from training.data import degradation_samples, packed_images
+from training.data.degradation import (
     Degradation,
     Stage,
     bicubic,
@@ -21,7 +21,7 @@ from training.degrade import (
     gaussian_noise,
     poisson_noise,
 )
-from training.jpeg import jpeg
+from training.data.jpeg import jpeg
 
 # Every share zero: only the resampling to the nominal sizes, by bicubic, is left.
 NOTHING = Stage(**{f.name: 0.0 for f in dataclasses.fields(Stage) if f.type == "float"})
@@ -212,14 +212,19 @@ def test_kinds_are_named():
 
 def test_page_shows_bicubic_beside_degraded(photo, tmp_path):
     photo.save(tmp_path / "photo.png")
-    data.pack([tmp_path / "photo.png"], tmp_path / "pack.safetensors")
-    packed = data.PackedImages(tmp_path / "pack.safetensors")
-    page, again = (samples.render(packed, Degradation(kind="realistic", clean=0.0), 4, 2, seed=3) for _ in range(2))
-    pitch = 200 + samples.GAP
-    assert page.size == ((samples.DEGRADED + 1) * pitch - samples.GAP, 2 * pitch - samples.GAP)
+    packed_images.pack([tmp_path / "photo.png"], tmp_path / "pack.safetensors")
+    packed = packed_images.PackedImages(tmp_path / "pack.safetensors")
+    page, again = (
+        degradation_samples.render(packed, Degradation(kind="realistic", clean=0.0), 4, 2, seed=3) for _ in range(2)
+    )
+    pitch = 200 + degradation_samples.GAP
+    assert page.size == (
+        (degradation_samples.DEGRADED + 1) * pitch - degradation_samples.GAP,
+        2 * pitch - degradation_samples.GAP,
+    )
     assert page.tobytes() == again.tobytes()
     crop = packed.crops(2, 200, torch.Generator().manual_seed(3))[:1].float() / 255
-    tiles = [np.asarray(page)[:200, i * pitch : i * pitch + 200] for i in range(samples.DEGRADED + 1)]
+    tiles = [np.asarray(page)[:200, i * pitch : i * pitch + 200] for i in range(degradation_samples.DEGRADED + 1)]
     expected = bicubic(crop, 4)[0].mul(255).round().byte().permute(1, 2, 0).numpy()
     assert np.array_equal(tiles[0], expected.repeat(4, 0).repeat(4, 1))
     assert all(not np.array_equal(tiles[0], tile) for tile in tiles[1:])

@@ -5,8 +5,9 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from training import discriminators, losses
-from training.discriminators import KINDS, SrganDiscriminator, UNetDiscriminator, build
+from training.learning import loss_functions
+from training.networks import discriminators
+from training.networks.discriminators import KINDS, SrganDiscriminator, UNetDiscriminator, build
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def train(network, kind, steps, rate=2e-3):
     for _ in range(steps):
         real, fake = (network(x) for x in smooth_and_noise(8))
         optimizer.zero_grad()
-        losses.discriminator_loss(kind, real, fake).backward()
+        loss_functions.discriminator_loss(kind, real, fake).backward()
         optimizer.step()
 
 
@@ -65,7 +66,7 @@ def test_learns_to_tell_noise_from_smooth_pictures(kind, loss):
     network = build(kind, 8)
     train(network, loss, steps=25)
     with torch.no_grad():
-        told = losses.accuracy(loss, *(network(x) for x in smooth_and_noise(8)))
+        told = loss_functions.accuracy(loss, *(network(x) for x in smooth_and_noise(8)))
     assert sum(told) / 2 > 0.9
 
 
@@ -85,7 +86,7 @@ def test_unet_weights_keep_their_largest_singular_value_at_one():
 def test_gradient_reaches_every_pixel(kind):
     image = torch.rand(2, 3, 37, 37, requires_grad=True)
     logits = build(kind, 8)(image)
-    losses.generator_loss("standard", logits, logits).backward()
+    loss_functions.generator_loss("standard", logits, logits).backward()
     assert (image.grad.abs().sum(1) > 0).float().mean() > 0.99
 
 

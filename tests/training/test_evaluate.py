@@ -14,10 +14,10 @@ from support.small_models import compact
 import fastsr
 from benchmarks import quality
 from fastsr.network import catalog
-from training import evaluate
-from training.damage import CHAINS, NAMED, Damage, DamageError
-from training.data import DataError
-from training.evaluate import EvaluateError
+from training.data.image_folders import DataError
+from training.measure import evaluate
+from training.measure.damage import CHAINS, NAMED, Damage, DamageError
+from training.measure.evaluate import EvaluateError
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from PIL import Image, ImageFilter
 from safetensors.numpy import load_file, save_file
 from support.small_models import SAMPLE
 
-from training import features
-from training.features import FeaturesError
-from training.lpips import Lpips
+from training.measure.lpips import Lpips
+from training.networks import feature_networks
+from training.networks.feature_networks import FeaturesError
 
 REAL = Path(os.environ.get("FASTSR_WEIGHTS", Path(__file__).parents[3] / "shared" / "data" / "weights"))
 CAFFE = "RGB in 0..255 minus mean 123.68,116.779,103.939 (no std)"
@@ -125,7 +125,7 @@ def test_vgg19_is_its_definition(folder):
         (123.68, 116.779, 103.939),
         (1, 1, 1),
     )
-    network = features.vgg19(folder)
+    network = feature_networks.vgg19(folder)
     for made, wanted in zip(network(image, VGG_NAMES), expected, strict=True):
         assert_close(made[0].numpy(), wanted)
     assert {p.dtype for p in network.parameters()} == {torch.float32}
@@ -134,13 +134,13 @@ def test_vgg19_is_its_definition(folder):
 def test_alexnet_is_its_definition(folder):
     image = tensor(photo(67))
     expected = imagenet(image[0].numpy(), load_file(folder / "lpips_alex.safetensors"))
-    made = features.alexnet(folder)(image, ["conv5", "conv1", "conv3"])
+    made = feature_networks.alexnet(folder)(image, ["conv5", "conv1", "conv3"])
     for a, i in zip(made, (4, 0, 2), strict=True):
         assert_close(a[0].numpy(), expected[i])
 
 
 def test_frozen_but_lets_the_gradient_through(random_folder):
-    network = features.alexnet(random_folder)
+    network = feature_networks.alexnet(random_folder)
     assert not network.training
     assert not any(p.requires_grad for p in network.parameters())
     image = torch.rand(2, 3, 35, 35, requires_grad=True)
@@ -149,7 +149,7 @@ def test_frozen_but_lets_the_gradient_through(random_folder):
 
 
 def test_stops_after_the_deepest_layer(random_folder):
-    network = features.alexnet(random_folder)
+    network = feature_networks.alexnet(random_folder)
     seen = []
     for name, layer in network.convs.items():
         layer.register_forward_hook(lambda *_, name=name: seen.append(name))
@@ -159,7 +159,7 @@ def test_stops_after_the_deepest_layer(random_folder):
 
 def test_autocast_and_channels_last_give_the_same_features(random_folder):
     image = torch.rand(2, 3, 35, 35)
-    network = features.alexnet(random_folder)
+    network = feature_networks.alexnet(random_folder)
     (expected,) = network(image, ["conv2"])
     (last,) = network(image.contiguous(memory_format=torch.channels_last), ["conv2"])
     assert last.is_contiguous(memory_format=torch.channels_last)
@@ -173,7 +173,7 @@ def test_autocast_and_channels_last_give_the_same_features(random_folder):
 @pytest.mark.parametrize("layers", [["conv1", "relu9"], []])
 def test_wrong_layers_list_the_right_ones(random_folder, layers):
     with pytest.raises(FeaturesError, match="name one or more of conv1, conv2, conv3, conv4, conv5"):
-        features.alexnet(random_folder)(torch.rand(1, 3, 64, 64), layers)
+        feature_networks.alexnet(random_folder)(torch.rand(1, 3, 64, 64), layers)
 
 
 def test_torchvision_without_a_folder(monkeypatch):
@@ -184,7 +184,7 @@ def test_torchvision_without_a_folder(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
     monkeypatch.setitem(sys.modules, "torchvision.models", module)
     image = tensor(photo(35))
-    (made,) = features.alexnet(None)(image, ["conv1"])
+    (made,) = feature_networks.alexnet(None)(image, ["conv1"])
     assert_close(made[0].numpy(), imagenet(image[0].numpy(), tensors)[0])
 
 
@@ -196,25 +196,25 @@ def test_torchvision_without_network(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", types.ModuleType("torchvision"))
     monkeypatch.setitem(sys.modules, "torchvision.models", types.SimpleNamespace(VGG19_Weights=entry))
     with pytest.raises(FeaturesError, match=r"no route to host.*a folder that holds vgg19_features_fp16"):
-        features.vgg19(None)
+        feature_networks.vgg19(None)
 
 
 def test_neither_folder_nor_torchvision(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchvision", None)
     with pytest.raises(FeaturesError, match=r"folder that holds vgg19_features_fp16.*pip install torchvision"):
-        features.vgg19(None)
+        feature_networks.vgg19(None)
 
 
 def test_folder_without_the_file(tmp_path):
     with pytest.raises(FeaturesError, match=r"holds no vgg19_features_fp16\.safetensors or vgg19\*\.safetensors"):
-        features.vgg19(tmp_path)
+        feature_networks.vgg19(tmp_path)
 
 
 def test_file_without_metadata_is_torchvisions(tmp_path):
     tensors = random_weights(ALEX_CHAIN, ALEX_NUMBERS, np.float32)
     save_file(tensors, tmp_path / "alexnet-owt.safetensors")
     image = tensor(photo(35))
-    (made,) = features.alexnet(tmp_path)(image, ["conv2"])
+    (made,) = feature_networks.alexnet(tmp_path)(image, ["conv2"])
     assert_close(made[0].numpy(), imagenet(image[0].numpy(), tensors)[1])
 
 
@@ -223,16 +223,16 @@ def test_what_is_wrong_with_a_file_is_named(tmp_path):
     tensors = random_weights(ALEX_CHAIN, ALEX_NUMBERS, np.float32)
     save_file(tensors, path, {"input": "BGR"})
     with pytest.raises(FeaturesError, match=r"alexnet\.safetensors: metadata key input = 'BGR' is not understood"):
-        features.alexnet(tmp_path)
+        feature_networks.alexnet(tmp_path)
     save_file({k: v for k, v in tensors.items() if k != "features.3.bias"}, path)
     with pytest.raises(FeaturesError, match=r"alexnet\.safetensors: features\.3\.bias is missing, .*\(192,\)"):
-        features.alexnet(tmp_path)
+        feature_networks.alexnet(tmp_path)
     save_file(tensors | {"features.3.bias": np.zeros(5, np.float32)}, path)
     with pytest.raises(FeaturesError, match=r"features\.3\.bias has shape \(5,\)"):
-        features.alexnet(tmp_path)
+        feature_networks.alexnet(tmp_path)
     path.write_bytes(b"not safetensors")
     with pytest.raises(FeaturesError, match=r"alexnet\.safetensors: not a readable safetensors file"):
-        features.alexnet(tmp_path)
+        feature_networks.alexnet(tmp_path)
 
 
 def blurred(image, radius):

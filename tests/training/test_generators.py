@@ -6,16 +6,18 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from training import generators
-from training.recipe import Generator
+from training.networks import generators
+from training.networks.generators import GeneratorShape
 
-SHAPES = [Generator(scale, "compact", 8, 2, expansion) for scale, expansion in itertools.product((2, 3, 4), (0, 16))]
+SHAPES = [
+    GeneratorShape(scale, "compact", 8, 2, expansion) for scale, expansion in itertools.product((2, 3, 4), (0, 16))
+]
 SHAPES += [
-    Generator(scale, "srresnet", 8, 2, expansion, upsampler)
+    GeneratorShape(scale, "srresnet", 8, 2, expansion, upsampler)
     for scale, upsampler, expansion in itertools.product((2, 3, 4), generators.UPSAMPLERS, (0, 72))
 ]
 SHAPES += [
-    Generator(scale, "compact", 8, 2, 0, fold=fold, base="bicubic")
+    GeneratorShape(scale, "compact", 8, 2, 0, fold=fold, base="bicubic")
     for scale, fold in itertools.product((2, 4), (1, 2, 4))
 ]
 
@@ -55,7 +57,7 @@ def test_plain_weights_load_back(shape):
 
 
 def test_weights_of_another_scale_load_but_for_the_tail():
-    source, target = shaken(Generator(2, "compact", 8, 2, 16)), shaken(Generator(4, "compact", 8, 2, 16))
+    source, target = shaken(GeneratorShape(2, "compact", 8, 2, 16)), shaken(GeneratorShape(4, "compact", 8, 2, 16))
     left = generators.load_plain(target, generators.plain(source).state_dict())
     assert left == ["tail.weight", "tail.bias"]
     with torch.no_grad():
@@ -111,7 +113,7 @@ def test_set_kernel_needs_room():
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_a_new_srresnet_is_nearly_bilinear(scale, upsampler):
     torch.manual_seed(0)
-    network = generators.build(Generator(scale, "srresnet", 64, 4, 0, upsampler))
+    network = generators.build(GeneratorShape(scale, "srresnet", 64, 4, 0, upsampler))
     x = F.interpolate(torch.rand(1, 3, 6, 6), size=(24, 24), mode="bicubic").clamp(0, 1)
     expected = x
     for factor in [2, 2] if scale == 4 else [scale]:
@@ -128,7 +130,7 @@ def test_a_new_srresnet_is_nearly_bilinear(scale, upsampler):
 
 def test_a_folded_generator_begins_as_its_base_without_a_grid():
     torch.manual_seed(0)
-    network = generators.build(Generator(4, "compact", 32, 8, 0, fold=2, base="bicubic"))
+    network = generators.build(GeneratorShape(4, "compact", 32, 8, 0, fold=2, base="bicubic"))
     x = torch.rand(1, 3, 12, 16, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         added = network(x) - F.interpolate(x, scale_factor=4.0, mode="bicubic")

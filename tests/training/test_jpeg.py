@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from support.small_models import SAMPLE
 
-from training.jpeg import CHROMA_STEPS, LUMA_STEPS, jpeg, scaled_steps
+from training.data.jpeg import CHROMA_STEPS, LUMA_STEPS, jpeg, scaled_steps
 
 SUBSAMPLING = {True: 2, False: 0}  # Pillow's numbers for 4:2:0 and 4:4:4
 

@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from support.small_models import SAMPLE
 
-from training import degrade, losses, metrics, optimizer, recipe
+from training.data import degradation
+from training.learning import loss_functions, optimizer, recipe
+from training.measure import metrics
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +25,7 @@ def tensor(image):
 
 @pytest.mark.parametrize("scale", [2, 4])
 def test_bicubic_is_pillows(photo, scale):
-    made = degrade.bicubic(tensor(photo), scale)
+    made = degradation.bicubic(tensor(photo), scale)
     expected = tensor(photo.resize((photo.width // scale, photo.height // scale), Image.Resampling.BICUBIC))
     assert metrics.psnr_y(made, expected, 0) > 55
     up = [
@@ -38,7 +40,7 @@ def test_bicubic_is_pillows(photo, scale):
 
 def test_bicubic_refuses_ragged_sides():
     with pytest.raises(ValueError, match="not multiples of the scale 4"):
-        degrade.bicubic(torch.zeros(1, 3, 10, 12), 4)
+        degradation.bicubic(torch.zeros(1, 3, 10, 12), 4)
 
 
 def luma(image):
@@ -73,7 +75,7 @@ def test_ssim_is_its_formula(photo):
 
 def test_charbonnier_is_smooth_l1():
     a, b = torch.tensor([0.0, 0.5]), torch.tensor([0.0, 0.2])
-    assert losses.charbonnier(a, b).item() == pytest.approx((1e-3 + math.hypot(0.3, 1e-3)) / 2, rel=1e-5)
+    assert loss_functions.charbonnier(a, b).item() == pytest.approx((1e-3 + math.hypot(0.3, 1e-3)) / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 20), (2, 20, 8), (1, 16, 16)])

@@ -15,10 +15,11 @@ from fastsr.engines.native import engine
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import ModelError
 from fastsr.network import catalog, onnx_reader
-from training import drawn, quantize
-from training.data import DataError, find_images
-from training.precisions import Losses
-from training.quantize import affordable, best_range, between, by_cost, calibrate
+from training.data import synthetic_images
+from training.data.image_folders import DataError, find_images
+from training.measure.precision_cost import Losses
+from training.release import int8_calibration
+from training.release.int8_calibration import affordable, best_range, between, by_cost, calibrate
 
 
 def error(values, low, high):
@@ -30,7 +31,7 @@ def error(values, low, high):
 
 def histogram(values):
     least, most = min(0.0, values.min()), max(0.0, values.max())
-    return np.histogram(values, quantize.BINS, (least, most))[0], least, most
+    return np.histogram(values, int8_calibration.BINS, (least, most))[0], least, most
 
 
 def laplace(count=200_000, seed=0):
@@ -110,14 +111,14 @@ def test_large_pictures_go_through_in_windows(tmp_path, monkeypatch):
     with Image.open(SAMPLE) as image:
         image.crop((0, 0, 300, 200)).save(tmp_path / "large.png")
     seen = []
-    real = quantize._Watched.forward
-    monkeypatch.setattr(quantize._Watched, "forward", lambda self, x: (seen.append(x.shape), real(self, x))[1])
+    real = int8_calibration._Watched.forward
+    monkeypatch.setattr(int8_calibration._Watched, "forward", lambda self, x: (seen.append(x.shape), real(self, x))[1])
     for kind in ("_text", "_smooth"):
-        monkeypatch.setattr(quantize, kind, lambda network: [np.zeros((16, 16, 3), np.uint8)])
+        monkeypatch.setattr(int8_calibration, kind, lambda network: [np.zeros((16, 16, 3), np.uint8)])
     cut = calibrate(path, [tmp_path / "large.png"], low=True).ranges("photographs")
     assert len(seen) == 2 * (2 * 3 + 2)
-    assert max(max(shape[2:]) for shape in seen) <= quantize.TILE
-    monkeypatch.setattr(quantize, "TILE", 512)
+    assert max(max(shape[2:]) for shape in seen) <= int8_calibration.TILE
+    monkeypatch.setattr(int8_calibration, "TILE", 512)
     whole = calibrate(path, [tmp_path / "large.png"], low=True).ranges("photographs")
     assert len(seen) == 2 * (2 * 3 + 2) + 2 * (1 + 2)
     for name in whole:
@@ -126,8 +127,10 @@ def test_large_pictures_go_through_in_windows(tmp_path, monkeypatch):
 
 def test_pictures_are_spread_over_the_folder(photos, tmp_path, monkeypatch):
     seen = []
-    real = quantize.low_resolution
-    monkeypatch.setattr(quantize, "low_resolution", lambda high, scale: (seen.append(high.size), real(high, scale))[1])
+    real = int8_calibration.low_resolution
+    monkeypatch.setattr(
+        int8_calibration, "low_resolution", lambda high, scale: (seen.append(high.size), real(high, scale))[1]
+    )
     files = []
     for i in range(10):
         files.append(tmp_path / f"{i}.png")
@@ -153,7 +156,7 @@ def test_one_file_serves_every_precision(name, photos, tmp_path):
     before = onnx.load_model(str(path))
     picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"))[:48, :48]
     exact = fastsr.load(path, engine="onnxruntime").upscale(picture)
-    ranges = quantize.quantize(str(path), [photos])
+    ranges = int8_calibration.quantize(str(path), [photos])
     after = onnx.load_model(str(path))
     assert after.graph == before.graph
     network = onnx_reader.read(path)
@@ -163,12 +166,12 @@ def test_one_file_serves_every_precision(name, photos, tmp_path):
     # Past the probe, whose picture is not of the kind that such a network of chance was calibrated on.
     rounded = OnnxRuntimeEngine(network, "int8", None).run(picture)
     assert 0 < np.abs(rounded.astype(int) - exact).mean() < 1.5
-    assert quantize.quantize(str(path), [photos]) == ranges  # again gives the same
+    assert int8_calibration.quantize(str(path), [photos]) == ranges  # again gives the same
 
 
 def test_calibrated_beats_careless_ranges(photos, tmp_path):
     path = compact(2, depth=4).save(tmp_path / "m.onnx")
-    ranges = quantize.quantize(str(path), [photos], tmp_path / "good.onnx")
+    ranges = int8_calibration.quantize(str(path), [photos], tmp_path / "good.onnx")
     assert "ranges" not in onnx_reader.read(path).metadata
     wide = {name: (4 * low, 4 * high) for name, (low, high) in ranges.items()}
     compact(2, depth=4).save(tmp_path / "wide.onnx", metadata={"ranges": json.dumps(wide)})
@@ -194,7 +197,7 @@ def test_refusals_name_the_file(photos, tmp_path):
     with pytest.raises(ModelError, match=r"up\.onnx: has no int8 form"):
         calibrate(Builder().transposed(3).save(tmp_path / "up.onnx"), photos.iterdir())
     with pytest.raises(ModelError, match="unknown model 'fast-x9'"):
-        quantize.quantize("fast-x9", [photos])
+        int8_calibration.quantize("fast-x9", [photos])
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +205,7 @@ def losses(photos):
     """Of fast-x2."""
     network = onnx_reader.read(catalog.find("fast-x2"))
     exact = engine.NativeEngine(network, "fp32", None).run
-    return Losses(network, exact, drawn.CALIBRATED, quantize._crops(find_images([photos]), network))
+    return Losses(network, exact, synthetic_images.CALIBRATED, int8_calibration._crops(find_images([photos]), network))
 
 
 def test_what_costs_too_much_stays_float(losses):
@@ -226,7 +229,7 @@ def test_flat_colours_and_text_have_a_say(losses):
     def scaled(factor):
         ends = {name: (factor * low, factor * high) for name, (low, high) in read.ranges.items() if name != "input"}
         ranges = {"input": (0.0, 1.0), **ends}
-        run = engine.NativeEngine(quantize._with_ranges(read, ranges), "int8", None).run
+        run = engine.NativeEngine(int8_calibration._with_ranges(read, ranges), "int8", None).run
         return ranges, losses.costs(run), losses.flat_error(run)
 
     narrow, costs, _ = scaled(0.6)
@@ -256,14 +259,21 @@ def test_ranges_of_all_kinds_hold_text(photos, tmp_path):
 
 
 def test_drawn_pictures_are_the_same_for_a_seed():
-    for seed in (drawn.MEASURED, drawn.CALIBRATED):
-        first, again = drawn.pages(seed), drawn.pages(seed)
+    for seed in (synthetic_images.MEASURED, synthetic_images.CALIBRATED):
+        first, again = synthetic_images.pages(seed), synthetic_images.pages(seed)
         assert all(a.tobytes() == b.tobytes() for k in first for a, b in zip(first[k], again[k], strict=True))
-    measured, calibrated = drawn.pages(drawn.MEASURED), drawn.pages(drawn.CALIBRATED)
+    measured, calibrated = (
+        synthetic_images.pages(synthetic_images.MEASURED),
+        synthetic_images.pages(synthetic_images.CALIBRATED),
+    )
     assert list(measured) == ["black on white", "white on black", "coloured"]
     assert all(a.tobytes() != b.tobytes() for k in measured for a, b in zip(measured[k], calibrated[k], strict=True))
-    assert len(set(drawn.flats(drawn.MEASURED))) == len(drawn.flats(drawn.CALIBRATED)) == drawn.FLATS
-    for low, high in drawn.ramps(4):
+    assert (
+        len(set(synthetic_images.flats(synthetic_images.MEASURED)))
+        == len(synthetic_images.flats(synthetic_images.CALIBRATED))
+        == synthetic_images.FLATS
+    )
+    for low, high in synthetic_images.ramps(4):
         assert (low.shape, high.shape, low.dtype) == ((64, 64, 3), (256, 256, 3), np.uint16)
         assert len(np.unique(high[..., 0])) == 256  # no two columns alike
 
@@ -272,7 +282,7 @@ def test_drawn_pictures_are_the_same_for_a_seed():
 def test_cards_say_what_int8_and_bf16_cost(name):
     """Text, ramps and flat colours measured anew; and what they leave of "auto" for video."""
     card, network = catalog.models()[name], onnx_reader.read(catalog.find(name))
-    losses = Losses(network, engine.NativeEngine(network, "fp32", None).run, drawn.MEASURED)
+    losses = Losses(network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED)
     for precision in ("int8", "bf16"):
         assert card.precision_cost[precision].keys() == catalog.KINDS
         bounded = max(card.precision_cost[precision].values()) < 0.05 and card.flat_error[precision] <= 1

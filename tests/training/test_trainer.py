@@ -12,10 +12,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from training import checkpoint
-from training.degrade import Degradation
-from training.recipe import Discriminator, Loss
-from training.trainer import Trainer
+from training.data.degradation import Degradation
+from training.learning import checkpoint
+from training.learning.recipe import Discriminator, Loss
+from training.learning.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -160,8 +160,8 @@ import json, sys
 import torch
 torch.set_num_threads(1)
 from pathlib import Path
-from training.recipe import read
-from training.trainer import Run, Trainer
+from training.learning.recipe import read
+from training.learning.trainer import Run, Trainer
 packed, recipe, out, devices = sys.argv[1:]
 made = Trainer(read(recipe), Run(Path(packed), Path(out), "cpu", devices=int(devices)))
 losses = []
@@ -205,7 +205,7 @@ def test_a_batch_that_cannot_be_shared_is_refused(packed, tiny, run_of, tmp_path
 
 
 def test_windows_are_of_one_place_in_all_images():
-    from training.objective import window
+    from training.learning.total_loss import window
 
     image = torch.arange(64.0).view(1, 1, 8, 8)
     a, b = window((image, image + 100), 3, random.Random(1))

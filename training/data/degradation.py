@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from training.jpeg import jpeg
+from training.data.jpeg import jpeg
+from training.settings import require
 
 Degrade = Callable[[Tensor, torch.Generator, random.Random], Tensor]
 
@@ -48,14 +49,14 @@ class Stage:
     subsampled: float = 0.7  # share of batches compressed with chroma at half the resolution (4:2:0)
 
     def accept(self, where: str) -> None:
-        """Raise ValueError for a value that is not accepted; `where` goes before the key's name."""
+        """Raise SettingError for a value that is not accepted; `where` goes before the key's name."""
         exclusive = (("isotropic", "anisotropic"), ("down", "up"), ("area", "bilinear"), ("gaussian", "poisson"))
         for keys in (*exclusive, ("gray",), ("jpeg",), ("subsampled",)):
             for key in keys:
                 share = getattr(self, key)
-                _require(0 <= share <= 1, where + key, share, "a share, 0 to 1")
+                require(0 <= share <= 1, where + key, share, "a share, 0 to 1")
             total = sum(getattr(self, key) for key in keys)
-            _require(total <= 1, where + " + ".join(keys), total, "at most 1")
+            require(total <= 1, where + " + ".join(keys), total, "at most 1")
         for key, least, most in (
             ("blur", POINT, 10),
             ("gaussian_sigma", 0, 255),
@@ -63,10 +64,8 @@ class Stage:
             ("quality", 1, 100),
         ):
             low, high = getattr(self, key)
-            _require(
-                least <= low <= high <= most, where + key, (low, high), f"two rising values, {least:g} to {most:g}"
-            )
-        _require(
+            require(least <= low <= high <= most, where + key, (low, high), f"two rising values, {least:g} to {most:g}")
+        require(
             0 < self.resize[0] <= 1 <= self.resize[1], where + "resize", self.resize, "two values with 1 between them"
         )
 
@@ -86,17 +85,12 @@ class Degradation:
     second: Stage = dataclasses.field(default_factory=Stage)
 
     def check(self) -> None:
-        """Raise ValueError, naming the key, for a value that is not accepted."""
-        _require(self.kind in KINDS, "degradation.kind", self.kind, " or ".join(KINDS))
-        _require(0 <= self.clean <= 1, "degradation.clean", self.clean, "a share, 0 to 1")
-        _require(0 <= self.jpeg_last <= 1, "degradation.jpeg_last", self.jpeg_last, "a share, 0 to 1")
+        """Raise SettingError, naming the key, for a value that is not accepted."""
+        require(self.kind in KINDS, "degradation.kind", self.kind, " or ".join(KINDS))
+        require(0 <= self.clean <= 1, "degradation.clean", self.clean, "a share, 0 to 1")
+        require(0 <= self.jpeg_last <= 1, "degradation.jpeg_last", self.jpeg_last, "a share, 0 to 1")
         self.first.accept("degradation.first.")
         self.second.accept("degradation.second.")
-
-
-def _require(condition: bool, key: str, value: object, accepted: str) -> None:
-    if not condition:
-        raise ValueError(f"{key} = {value!r} is not accepted; it must be {accepted}")
 
 
 def build(settings: Degradation, scale: int) -> Degrade:

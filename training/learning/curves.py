@@ -7,8 +7,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from training.data import DataError
-from training.files import replacing
+from fastsr import files
+from training.data.image_folders import DataError
 
 PANELS = {"loss/": "loss", "validation/": "validation PSNR (Y), dB", "accuracy/": "share judged right"}
 
@@ -30,8 +30,9 @@ def draw(runs: list[Path], target: Path) -> None:
         axes.legend(fontsize=8)
         if prefix == "loss/":
             axes.set_yscale("log")
-    with replacing(target) as temporary:
-        figure.savefig(temporary, dpi=110)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(target) as temporary:
+        figure.savefig(temporary, format=target.suffix[1:] or "png", dpi=110)
 
 
 def _read(folder: Path) -> dict[str, tuple[list[int], list[float]]]:

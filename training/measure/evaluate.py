@@ -20,9 +20,9 @@ from tqdm import tqdm
 import fastsr
 from fastsr.engines.protocol import Device, EngineName, Precision
 from fastsr.network.catalog import INTERPOLATIONS
-from training import metrics
-from training.damage import Damage
-from training.data import DataError, find_images
+from training.data.image_folders import DataError, find_images
+from training.measure import metrics
+from training.measure.damage import Damage
 
 Scores = dict[str, dict[str, dict[str, float]]]  # model -> data set -> measure -> value
 Perceptual = Callable[[Tensor, Tensor], Tensor]  # (made, target), NCHW RGB in 0..1, to N distances
@@ -193,7 +193,7 @@ def _sets(folders: list[Path]) -> dict[str, list[Path]]:
 
 def perceptual(weights: Path) -> Perceptual:
     """LPIPS with the weights in the folder `weights`."""
-    from training.lpips import Lpips
+    from training.measure.lpips import Lpips
 
     return Lpips(weights).eval()
 

@@ -8,43 +8,18 @@ import typing
 from pathlib import Path
 from typing import Any
 
-from training import discriminators, precision
-from training.degrade import Degradation
-from training.losses import ADVERSARIAL_LOSSES, PIXEL_LOSSES
+from training import compute_precision
+from training.data.degradation import Degradation
+from training.learning.loss_functions import ADVERSARIAL_LOSSES, PIXEL_LOSSES
+from training.networks import discriminators
+from training.networks.generators import GeneratorShape
+from training.settings import SettingError, require
 
-RECIPES = Path(__file__).parent / "recipes"
+RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 class RecipeError(ValueError):
     """A recipe that cannot be used; the message names the file, the key and what is accepted."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Generator:
-    """Shape of the network (see `training.generators`)."""
-
-    scale: int
-    kind: str = "compact"
-    channels: int = 32
-    depth: int = 10  # convolutions of compact, residual blocks of srresnet
-    expansion: int = 128  # width of the collapsed linear branch; 0 trains plain convolutions
-    upsampler: str = "subpixel"  # of srresnet
-    fold: int = 1  # of compact: it works on blocks of fold x fold pixels (space to depth)
-    base: str = "nearest"  # of compact: the enlargement that its last layer is added to
-
-    def check(self) -> None:
-        _require(self.kind in ("compact", "srresnet"), "generator.kind", self.kind, "compact or srresnet")
-        _require(self.scale in (2, 3, 4), "generator.scale", self.scale, "2, 3 or 4")
-        _require(self.channels > 0 and self.depth > 0, "generator.channels / depth", self.channels, "positive")
-        _require(self.expansion >= 0, "generator.expansion", self.expansion, "0 or more")
-        known = ("subpixel", "deconv", "resize")
-        _require(self.upsampler in known, "generator.upsampler", self.upsampler, ", ".join(known))
-        _require(self.fold in (1, 2, 4), "generator.fold", self.fold, "1, 2 or 4")
-        _require(self.base in ("nearest", "bicubic"), "generator.base", self.base, "nearest or bicubic")
-        if self.kind != "compact":
-            _require(
-                self.fold == 1 and self.base == "nearest", "generator.fold / base", self.fold, "left out: compact's"
-            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +34,11 @@ class Discriminator:
 
     def check(self) -> None:
         known = discriminators.KINDS
-        _require(self.window >= 0, "discriminator.window", self.window, "0 or more")
-        _require(0 <= self.taught <= 1, "discriminator.taught", self.taught, "a share, 0 to 1")
-        _require(self.kind in known, "discriminator.kind", self.kind, ", ".join(known))
-        _require(self.channels > 0, "discriminator.channels", self.channels, "positive")
-        _require(self.rate > 0, "discriminator.rate", self.rate, "positive")
+        require(self.window >= 0, "discriminator.window", self.window, "0 or more")
+        require(0 <= self.taught <= 1, "discriminator.taught", self.taught, "a share, 0 to 1")
+        require(self.kind in known, "discriminator.kind", self.kind, ", ".join(known))
+        require(self.channels > 0, "discriminator.channels", self.channels, "positive")
+        require(self.rate > 0, "discriminator.rate", self.rate, "positive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,10 +54,10 @@ class Data:
     detail: float = 0.0  # of pairs: share of crops that are the more detailed one of two draws
 
     def check(self) -> None:
-        _require(0 <= self.detail <= 1, "data.detail", self.detail, "a share, 0 to 1")
-        _require(self.batch > 0, "data.batch", self.batch, "positive")
-        _require(self.crop > 0, "data.crop", self.crop, "positive")
-        _require(self.holdout >= 0, "data.holdout", self.holdout, "0 or more")
+        require(0 <= self.detail <= 1, "data.detail", self.detail, "a share, 0 to 1")
+        require(self.batch > 0, "data.batch", self.batch, "positive")
+        require(self.crop > 0, "data.crop", self.crop, "positive")
+        require(self.holdout >= 0, "data.holdout", self.holdout, "0 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,18 +82,18 @@ class Loss:
     phase_weight: float = 0.0
 
     def check(self) -> None:
-        _require(self.pixel in PIXEL_LOSSES, "loss.pixel", self.pixel, ", ".join(PIXEL_LOSSES))
-        _require(self.content in ("vgg19", "alexnet"), "loss.content", self.content, "vgg19 or alexnet")
-        _require(bool(self.content_layers), "loss.content_layers", self.content_layers, "layer names with weights")
-        _require(self.content_distance in ("l1", "mse"), "loss.content_distance", self.content_distance, "l1 or mse")
+        require(self.pixel in PIXEL_LOSSES, "loss.pixel", self.pixel, ", ".join(PIXEL_LOSSES))
+        require(self.content in ("vgg19", "alexnet"), "loss.content", self.content, "vgg19 or alexnet")
+        require(bool(self.content_layers), "loss.content_layers", self.content_layers, "layer names with weights")
+        require(self.content_distance in ("l1", "mse"), "loss.content_distance", self.content_distance, "l1 or mse")
         known = ", ".join(ADVERSARIAL_LOSSES)
-        _require(self.adversarial in ADVERSARIAL_LOSSES, "loss.adversarial", self.adversarial, known)
+        require(self.adversarial in ADVERSARIAL_LOSSES, "loss.adversarial", self.adversarial, known)
         weights = [field.name for field in dataclasses.fields(self) if field.name.endswith("weight")]
         for key in weights:
-            _require(getattr(self, key) >= 0, f"loss.{key}", getattr(self, key), "0 or more")
-        _require(self.content_window >= 0, "loss.content_window", self.content_window, "0 or more")
+            require(getattr(self, key) >= 0, f"loss.{key}", getattr(self, key), "0 or more")
+        require(self.content_window >= 0, "loss.content_window", self.content_window, "0 or more")
         total = self.weight + self.content_weight + self.adversarial_weight
-        _require(total > 0, "loss.weight", self.weight, "positive where no other loss has a weight")
+        require(total > 0, "loss.weight", self.weight, "positive where no other loss has a weight")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,12 +109,12 @@ class Optimizer:
     ema: float = 0.999
 
     def check(self) -> None:
-        _require(self.kind in ("adam", "muon"), "optimizer.kind", self.kind, "adam or muon")
-        _require(self.rate > 0 and self.matrix_rate > 0, "optimizer.rate", self.rate, "positive")
-        _require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
-        _require(self.warmup >= 0, "optimizer.warmup", self.warmup, "0 or more")
-        _require(0 <= self.decay <= 1, "optimizer.decay", self.decay, "0 to 1")
-        _require(0 <= self.ema < 1, "optimizer.ema", self.ema, "0 or more and below 1")
+        require(self.kind in ("adam", "muon"), "optimizer.kind", self.kind, "adam or muon")
+        require(self.rate > 0 and self.matrix_rate > 0, "optimizer.rate", self.rate, "positive")
+        require(self.weight_decay >= 0, "optimizer.weight_decay", self.weight_decay, "0 or more")
+        require(self.warmup >= 0, "optimizer.warmup", self.warmup, "0 or more")
+        require(0 <= self.decay <= 1, "optimizer.decay", self.decay, "0 to 1")
+        require(0 <= self.ema < 1, "optimizer.ema", self.ema, "0 or more and below 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +123,7 @@ class Recipe:
 
     name: str
     summary: str
-    generator: Generator
+    generator: GeneratorShape
     steps: int = 0
     budget: float = 0.0  # FLOP of the whole run, from which the number of steps follows; given instead of `steps`
     seed: int = 0
@@ -165,11 +140,16 @@ class Recipe:
     optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
 
     def check(self) -> None:
-        _require(bool(self.name), "name", self.name, "a name")
-        _require(self.steps >= 0 and self.budget >= 0, "steps / budget", (self.steps, self.budget), "0 or more")
-        _require((self.steps > 0) != (self.budget > 0), "steps / budget", (self.steps, self.budget), "one of the two")
-        _require(self.precision in precision.CHOICES, "precision", self.precision, ", ".join(precision.CHOICES))
-        _require(not self.int8 or bool(self.start), "int8", self.int8, "false without a `start`")
+        require(bool(self.name), "name", self.name, "a name")
+        require(self.steps >= 0 and self.budget >= 0, "steps / budget", (self.steps, self.budget), "0 or more")
+        require((self.steps > 0) != (self.budget > 0), "steps / budget", (self.steps, self.budget), "one of the two")
+        require(
+            self.precision in compute_precision.CHOICES,
+            "precision",
+            self.precision,
+            ", ".join(compute_precision.CHOICES),
+        )
+        require(not self.int8 or bool(self.start), "int8", self.int8, "false without a `start`")
         side, scale = self.data.crop, self.generator.scale
         multiple = scale * self.generator.fold
         windows = {
@@ -177,13 +157,8 @@ class Recipe:
             "discriminator.window": self.discriminator.window,
         }
         for key, window in windows.items():
-            _require(window <= side, key, window, f"at most data.crop, {side}")
-        _require(side % multiple == 0, "data.crop", side, f"a multiple of {multiple}, the scale times the fold")
-
-
-def _require(condition: bool, key: str, value: object, accepted: str) -> None:
-    if not condition:
-        raise RecipeError(f"{key} = {value!r} is not accepted; it must be {accepted}")
+            require(window <= side, key, window, f"at most data.crop, {side}")
+        require(side % multiple == 0, "data.crop", side, f"a multiple of {multiple}, the scale times the fold")
 
 
 def _build(kind: type, table: dict[str, Any], where: str) -> Any:
@@ -201,7 +176,10 @@ def _build(kind: type, table: dict[str, Any], where: str) -> Any:
         values[name] = _value(hints[name], table[name], where + name)
     made = kind(**values)
     if hasattr(made, "check"):  # parts of a part are checked by the whole, which knows their place
-        made.check()
+        try:
+            made.check()
+        except SettingError as error:
+            raise RecipeError(str(error)) from None
     return made
 
 

@@ -1,4 +1,4 @@
-"""Packed images: a folder of photographs decoded once, then cropped at random where they lie (host or GPU memory)."""
+"""Packed images: photographs decoded once into one file, then cropped at random in host or GPU memory."""
 
 from __future__ import annotations
 
@@ -17,37 +17,8 @@ from safetensors.numpy import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from training.files import replacing
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
-
-
-class DataError(ValueError):
-    """A data set that cannot be used; the message says which and what to do."""
-
-
-def find_images(sources: Iterable[Path]) -> list[Path]:
-    """Image files under `sources` (files or folders, searched recursively), sorted by path."""
-    found: list[Path] = []
-    for source in sources:
-        if source.is_dir():
-            found += [p for p in source.rglob("*") if p.suffix.lower() in SUFFIXES]
-        elif source.is_file():
-            found.append(source)
-        else:
-            raise DataError(f"{source}: no such file or folder")
-    if not found:
-        raise DataError(f"no images under {', '.join(map(str, sources))} (looked for {' '.join(sorted(SUFFIXES))})")
-    return sorted(found)
-
-
-def patterns(file: Path) -> list[str]:
-    """The file-name patterns of a list such as training/set-aside.txt: one a line, `#` begins a comment."""
-    try:
-        lines = file.read_text().splitlines()
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); give a text file of file names") from None
-    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+from fastsr import files
+from training.data.image_folders import DataError, find_images
 
 
 def pack(
@@ -62,16 +33,16 @@ def pack(
     Images whose names match a pattern of `without` (fnmatch), or none of `only`, are left out.
 
     The file holds `pixels` (uint8, P x 3: all images in row order, one after the other) and `sizes` (int64, N x 2:
-    height, width). Images with a side below `min_side` or that cannot be decoded are skipped, and said.
+    height, width). Images with a side below `min_side` or that cannot be decoded are skipped, with a message.
     """
     found = find_images(list(sources))
-    files = [path for path in found if _matches(path, only) and not _matches(path, without)]
+    paths = [path for path in found if _matches(path, only) and not _matches(path, without)]
     sizes: list[tuple[int, int]] = []
     names: list[str] = []
     skipped: list[str] = []
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=target.parent) as spool:
-        for path in tqdm(files, desc="decode", unit="image"):
+        for path in tqdm(paths, desc="decode", unit="image"):
             try:
                 with Image.open(path) as image:
                     pixels = np.asarray(image.convert("RGB"))
@@ -91,7 +62,7 @@ def pack(
         count = sum(h * w for h, w in sizes)
         flat = np.memmap(spool, dtype=np.uint8, mode="r", shape=(count, 3))
         arrays: dict[str, np.ndarray[Any, Any]] = {"pixels": flat, "sizes": np.array(sizes, dtype=np.int64)}
-        with replacing(target) as temporary:
+        with files.replacing(target) as temporary:
             save_file(arrays, temporary, metadata={"names": json.dumps(names)})
     for line in skipped:
         tqdm.write(f"skipped {line}")

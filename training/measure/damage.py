@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageFilter
 
-from training import degrade
+from training.data import degradation
 
 Pixels = npt.NDArray[np.float64]
 
@@ -92,8 +92,8 @@ def _blurred(pixels: Pixels, sigma: float) -> Pixels:
     """H x W x 3 under a Gaussian, the image mirrored at its edges."""
     reach = min(math.ceil(4 * sigma), min(pixels.shape[:2]) - 1)
     width = torch.tensor([sigma], dtype=torch.float64)
-    kernel = degrade.gaussian_kernels(width, width, torch.zeros_like(width), 2 * reach + 1)
-    made = degrade.convolve(torch.from_numpy(pixels).permute(2, 0, 1)[None], kernel)
+    kernel = degradation.gaussian_kernels(width, width, torch.zeros_like(width), 2 * reach + 1)
+    made = degradation.convolve(torch.from_numpy(pixels).permute(2, 0, 1)[None], kernel)
     return made[0].permute(1, 2, 0).numpy()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 from typing import Any
 
@@ -10,12 +11,40 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training import recipe
-from training.rounding import Levels
+from training.networks.fake_quantization import Levels
+from training.settings import require
 
 # Middle of the range of the input: kernels of the first layer see deviations from it, or they all learn brightness.
 CENTRE = 0.5
 SLOPE = 0.25  # of a new PReLU (He et al. 2015)
+
+
+@dataclasses.dataclass(frozen=True)
+class GeneratorShape:
+    """What determines a generator's network, besides its weights."""
+
+    scale: int
+    kind: str = "compact"
+    channels: int = 32
+    depth: int = 10  # convolutions of compact, residual blocks of srresnet
+    expansion: int = 128  # width of the collapsed linear branch; 0 trains plain convolutions
+    upsampler: str = "subpixel"  # of srresnet
+    fold: int = 1  # of compact: it works on blocks of fold x fold pixels (space to depth)
+    base: str = "nearest"  # of compact: the enlargement that its last layer is added to
+
+    def check(self) -> None:
+        require(self.kind in ("compact", "srresnet"), "generator.kind", self.kind, "compact or srresnet")
+        require(self.scale in (2, 3, 4), "generator.scale", self.scale, "2, 3 or 4")
+        require(self.channels > 0 and self.depth > 0, "generator.channels / depth", self.channels, "positive")
+        require(self.expansion >= 0, "generator.expansion", self.expansion, "0 or more")
+        known = ("subpixel", "deconv", "resize")
+        require(self.upsampler in known, "generator.upsampler", self.upsampler, ", ".join(known))
+        require(self.fold in (1, 2, 4), "generator.fold", self.fold, "1, 2 or 4")
+        require(self.base in ("nearest", "bicubic"), "generator.base", self.base, "nearest or bicubic")
+        if self.kind != "compact":
+            require(
+                self.fold == 1 and self.base == "nearest", "generator.fold / base", self.fold, "left out: compact's"
+            )
 
 
 class CollapsibleConv(nn.Module):
@@ -345,8 +374,8 @@ def see_int8(network: Network, ranges: dict[str, tuple[float, float]]) -> None:
             module.levels = Levels(*ranges[name]) if name in ranges else None
 
 
-def build(shape: recipe.Generator) -> Network:
-    """An untrained generator of the recipe's shape, initialised from torch's global random state."""
+def build(shape: GeneratorShape) -> Network:
+    """An untrained generator of this shape, initialised from torch's global random state."""
     if shape.kind == "srresnet":
         return SRResNet(shape.scale, shape.channels, shape.depth, shape.expansion, shape.upsampler)
     return Compact(shape.scale, shape.channels, shape.depth, shape.expansion, shape.fold, shape.base)

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import fastsr
+from fastsr import files
 from fastsr.engines.native import engine
 from fastsr.engines.protocol import Precision
 from fastsr.errors import ModelError
 from fastsr.network import catalog, onnx_reader
 from fastsr.network.graph import Graph
-from training import drawn, evaluate, precisions
-from training.damage import Damage
-from training.data import find_images
-from training.files import replacing
+from training.data import synthetic_images
+from training.data.image_folders import find_images
+from training.measure import evaluate, precision_cost
+from training.measure.damage import Damage
 
 HEADER = """\
 # The shipped generators. Written by `python -m training card`: the training line comes from the checkpoint, the scores
@@ -55,12 +56,12 @@ def make(
         card |= {"damage": str(damage), "damaged": {}}
     exact = {}  # PSNR before rounding
     for folder in folders:
-        files = find_images([folder])
-        values = evaluate.score(upscaler, files, network.scale, lpips)
+        paths = find_images([folder])
+        values = evaluate.score(upscaler, paths, network.scale, lpips)
         exact[folder.name] = values["psnr"]
         card["scores"][folder.name] = _worth_telling(values)
         if damage is not None:
-            damaged = evaluate.score(upscaler, files, network.scale, lpips, damage)
+            damaged = evaluate.score(upscaler, paths, network.scale, lpips, damage)
             card["damaged"][folder.name] = _worth_telling(damaged)
     if engine.unsupported(network) is None:
         offered: list[Precision] = ["int8", "bf16"] if network.ranges else ["bf16"]
@@ -95,7 +96,7 @@ def _written(table: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
     cards = tomllib.loads(table.read_text()) if table.exists() else {}
     cards[name] = card
     names = sorted(cards, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
-    with replacing(table) as temporary:
+    with files.replacing(table) as temporary:
         temporary.write_text(HEADER + "".join("\n" + dump(n, cards[n]) for n in names))
     return card
 
@@ -111,7 +112,7 @@ def _cost(
     if upscaler.precision != precision:
         raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it anew")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
-    losses = precisions.Losses(network, engine.NativeEngine(network, "fp32", None).run, drawn.MEASURED)
+    losses = precision_cost.Losses(network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED)
     reduced = engine.NativeEngine(network, precision, None).run
     costs = {"photographs": max(exact[name] - psnr for name, psnr in made.items()), **losses.costs(reduced)}
     return {kind: round(cost, 3) + 0.0 for kind, cost in costs.items()}, losses.flat_error(reduced)

@@ -19,13 +19,19 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from training import checkpoint, degrade, generators, metrics, optimizer, precision, start
-from training.data import DataError, PackedImages
-from training.objective import Objective, Target, Terms
-from training.pairs import PackedPairs
-from training.recipe import Generator, Recipe
-from training.stopwatch import Stopwatch
-from training.validation import Validation
+from training import compute_precision
+from training.data import degradation
+from training.data.image_folders import DataError
+from training.data.packed_images import PackedImages
+from training.data.pair_shards import PackedPairs
+from training.learning import checkpoint, initial_weights, optimizer
+from training.learning.recipe import Recipe
+from training.learning.stopwatch import Stopwatch
+from training.learning.total_loss import Objective, Target, Terms
+from training.learning.validation import Validation
+from training.measure import metrics
+from training.networks import generators
+from training.networks.generators import GeneratorShape
 
 VALIDATION_SIDE = 256
 REWARMING = 300  # steps over which the rates rise again where only the weights were left of a run
@@ -61,7 +67,7 @@ class Trainer:
         self.recipe, self.run = recipe, run
         self.path = run.checkpoint(recipe.name)
         cuda = run.device in ("cuda", "gpu") or (run.device == "auto" and CUDAAccelerator.is_available())
-        arithmetic = precision.choose(recipe.precision, torch.device("cuda" if cuda else "cpu"))
+        arithmetic = compute_precision.choose(recipe.precision, torch.device("cuda" if cuda else "cpu"))
         self.fabric = Fabric(
             accelerator=run.device,
             devices=run.devices,
@@ -77,16 +83,16 @@ class Trainer:
             self.pairs = self._read_pairs(run.data)
         else:
             self.images = PackedImages(run.data, self.fabric.device, recipe.data.holdout)
-        self.degrade = degrade.build(recipe.degradation, recipe.generator.scale)
+        self.degrade = degradation.build(recipe.degradation, recipe.generator.scale)
         torch.manual_seed(recipe.seed)
         network = generators.build(recipe.generator)
         self.start: dict[str, Any] | None = None  # how the generator it starts from was trained
         self.ranges: dict[str, tuple[float, float]] = {}  # of int8, by convolution
         if recipe.start:
-            source = start.find(recipe.start, run.folder)
-            start.initialise(network, source)
-            self.start = start.describe(source)
-            self.ranges = start.ranges(source) if recipe.int8 else {}
+            source = initial_weights.find(recipe.start, run.folder)
+            initial_weights.initialise(network, source)
+            self.start = initial_weights.describe(source)
+            self.ranges = initial_weights.ranges(source) if recipe.int8 else {}
         network = network.to(self.fabric.device)
         self.optimizers = optimizer.build(network, recipe.optimizer)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.ema))  # type: ignore[no-untyped-call]
@@ -256,7 +262,7 @@ class Trainer:
         for picture in held_out:
             high = picture.float().div(255)
             high = high[..., : high.shape[-2] // scale * scale, : high.shape[-1] // scale * scale]
-            made = self.average(degrade.bicubic(high, scale)).clamp(0, 1)
+            made = self.average(degradation.bicubic(high, scale)).clamp(0, 1)
             values.append(metrics.psnr_y(made, high, border=scale))
             if len(values) <= SAMPLES:
                 writer.add_image(f"sample {len(values)}", made[0], self.step)
@@ -321,7 +327,7 @@ class Trainer:
 
     def _resume(self) -> None:
         groups, about = checkpoint.load(self.path)
-        if Generator(**about["recipe"]["generator"]) != self.recipe.generator:
+        if GeneratorShape(**about["recipe"]["generator"]) != self.recipe.generator:
             raise checkpoint.CheckpointError(
                 f"{self.path}: was made by a different generator ({about['recipe']['generator']}); "
                 "choose another --out or delete it"
@@ -339,12 +345,12 @@ class Trainer:
 
     def _go_on_from(self, exported: Path) -> None:
         """Take weights and history of this recipe's run from an export; optimizers and discriminator begin anew."""
-        about = start.describe(exported)
+        about = initial_weights.describe(exported)
         if about["recipe"]["name"] != self.recipe.name:
             raise checkpoint.CheckpointError(
                 f"{exported}: has weights of {about['recipe']['name']}, not of {self.recipe.name}; take it away"
             )
-        start.initialise(self.network, exported)
+        initial_weights.initialise(self.network, exported)
         self.average.module.load_state_dict(self.network.state_dict())
         self.step, self.seconds, self.start = about["step"], about["seconds"], about.get("start")
         self.flop, self.own_flop = about.get("flop", 0.0), about.get("own_flop", 0.0)
@@ -354,6 +360,6 @@ class Trainer:
 def averaged(path: Path) -> tuple[generators.Network, dict[str, Any]]:
     """The averaged generator in a checkpoint, in its plain form, and the checkpoint's description."""
     groups, about = checkpoint.load(path)
-    network = generators.build(Generator(**about["recipe"]["generator"]))
+    network = generators.build(GeneratorShape(**about["recipe"]["generator"]))
     network.load_state_dict(checkpoint.averaged(groups))
     return generators.plain(network), about

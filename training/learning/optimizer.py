@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from training import recipe
+from training.learning import recipe
 
 # Quintic Newton-Schulz coefficients that carry singular values in 0..1 to about 1 (Jordan et al. 2024, Muon).
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)

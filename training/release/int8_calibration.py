@@ -15,17 +15,17 @@ import onnx
 from PIL import Image
 from tqdm import tqdm
 
+from fastsr import files
 from fastsr.engines.native import engine
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.engines.precision_probe import probe
 from fastsr.engines.protocol import Engine
 from fastsr.network import catalog, graph, onnx_reader, quantization
 from fastsr.network.graph import Graph
-from training import drawn
-from training.data import DataError, find_images
-from training.evaluate import low_resolution
-from training.files import replacing
-from training.precisions import FLAT_SIDE, Losses
+from training.data import synthetic_images
+from training.data.image_folders import DataError, find_images
+from training.measure.evaluate import low_resolution
+from training.measure.precision_cost import FLAT_SIDE, Losses
 
 Ranges = dict[str, tuple[float, float]]
 Watch = Callable[[str, npt.NDArray[Any]], None]
@@ -87,14 +87,14 @@ def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low:
     """Histograms of the tensors of the float model at `path`: on `images`, on text and on flat colours and ramps.
 
     `pictures` of the images, evenly spread, are made smaller by the model's scale; with `low` they are taken as they
-    are. What is drawn is that of `training.drawn`. One run finds the extremes of each tensor, a second its histogram.
+    are. What is drawn is that of `training.data.synthetic_images`. One run finds the extremes of each tensor, a second its histogram.
     Raises ModelError for a model without an int8 form and DataError for an image that cannot be used.
     """
     network = onnx_reader.read(path)
     names = [name for name in quantization.inputs(network) if name != network.input]
-    files = _spread(list(images), pictures)
+    paths = _spread(list(images), pictures)
     kinds: dict[str, Callable[[], Iterator[Pixels]]] = {
-        "photographs": lambda: _pictures(files, network, low),
+        "photographs": lambda: _pictures(paths, network, low),
         "text": lambda: _text(network),
         "flat": lambda: _smooth(network),
     }
@@ -202,14 +202,16 @@ def quantize(
     if low:
         ranges = between(few, many, HALF)
     else:
-        losses = Losses(network, _engine(network, "fp32").run, drawn.CALIBRATED, _crops(images, network))
+        losses = Losses(network, _engine(network, "fp32").run, synthetic_images.CALIBRATED, _crops(images, network))
         order = by_cost(network, between(few, many, HALF), losses)
         tried = [affordable(network, between(few, many, share), order, losses, budget) for share in SHARES]
         ranges = max(tried, key=lambda kept: sum(_products(network, name) for name in kept))
     made = onnx.load_model_from_string(network.serialized)
     kept = {p.key: p.value for p in made.metadata_props}
     onnx.helper.set_model_props(made, {**kept, graph.RANGES: json.dumps(ranges)})
-    with replacing(target or path) as temporary:
+    written = target or path
+    written.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(written) as temporary:
         onnx.save_model(made, str(temporary))
     return ranges
 
@@ -263,27 +265,27 @@ class _Watched(OnnxRuntimeEngine):
         return made
 
 
-def _spread(files: list[Path], count: int) -> list[Path]:
+def _spread(paths: list[Path], count: int) -> list[Path]:
     if count < 1:
         raise DataError(f"{count} pictures calibrate nothing; use at least 1")
-    return [files[i * len(files) // count] for i in range(count)] if len(files) > count else files
+    return [paths[i * len(paths) // count] for i in range(count)] if len(paths) > count else paths
 
 
-def _pictures(files: list[Path], network: Graph, low: bool) -> Iterator[npt.NDArray[np.uint8]]:
-    for path in files:
+def _pictures(paths: list[Path], network: Graph, low: bool) -> Iterator[npt.NDArray[np.uint8]]:
+    for path in paths:
         picture = _opened(path, network, 1 if low else network.scale)
         yield _pixels(picture if low else low_resolution(picture, network.scale))
 
 
 def _text(network: Graph) -> Iterator[Pixels]:
-    for page in (page for pages in drawn.pages(drawn.CALIBRATED).values() for page in pages):
+    for page in (page for pages in synthetic_images.pages(synthetic_images.CALIBRATED).values() for page in pages):
         yield _pixels(low_resolution(page.convert("L" if network.channels == 1 else "RGB"), network.scale))
 
 
 def _smooth(network: Graph) -> Iterator[Pixels]:
-    for low, _ in drawn.ramps(1):
+    for low, _ in synthetic_images.ramps(1):
         yield np.ascontiguousarray(low[..., : network.channels])
-    for color in drawn.flats(drawn.CALIBRATED):
+    for color in synthetic_images.flats(synthetic_images.CALIBRATED):
         yield np.full((FLAT_SIDE, FLAT_SIDE, network.channels), color[: network.channels], np.uint8)
 
 

@@ -8,20 +8,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from training import degrade
-from training.data import PackedImages
+from training.data import degradation
+from training.data.packed_images import PackedImages
 
 DEGRADED = 5  # pictures per row besides the clean one
 SIDE = 320  # of each picture as drawn, pixels
 GAP = 4
 
 
-def render(data: PackedImages, settings: degrade.Degradation, scale: int, rows: int, seed: int) -> Image.Image:
+def render(data: PackedImages, settings: degradation.Degradation, scale: int, rows: int, seed: int) -> Image.Image:
     """A page of `rows` crops: at its left the clean bicubic picture, then several degraded as `settings` say.
 
     All are low-resolution pictures enlarged `scale` times without interpolation; a seed always draws the same page.
     """
-    degraded = degrade.build(settings, scale)
+    degraded = degradation.build(settings, scale)
     generator = torch.Generator(data.device).manual_seed(seed)
     choices = random.Random(seed)
     side = min(SIDE, data.min_side) // scale * scale
@@ -30,7 +30,7 @@ def render(data: PackedImages, settings: degrade.Degradation, scale: int, rows: 
     for row, crop in enumerate(data.crops(rows, side, generator)):
         high = crop[None].float() / 255
         # One call each: what is chosen per batch differs along the row too.
-        made = [degrade.bicubic(high, scale), *(degraded(high, generator, choices) for _ in range(DEGRADED))]
+        made = [degradation.bicubic(high, scale), *(degraded(high, generator, choices) for _ in range(DEGRADED))]
         for column, low in enumerate(made):
             page.paste(_image(low, scale), (column * pitch, row * pitch))
     return page

@@ -18,8 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.data import DataError, cut
-from training.files import replacing
+from fastsr import files
+from training.data.image_folders import DataError
+from training.data.packed_images import cut
 
 KINDS = ("low", "taught", "original")
 
@@ -57,7 +58,8 @@ def write(path: Path, pairs: Sequence[Pair], about: dict[str, Any]) -> None:
     """Write a shard, whole or not at all; `about` (JSON-able) says how it was made."""
     tensors = {k: torch.cat([getattr(pair, k).reshape(-1, 3) for pair in pairs]).contiguous() for k in KINDS}
     tensors["sizes"] = torch.tensor([pair.low.shape[:2] for pair in pairs])
-    with replacing(path) as temporary:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"about": json.dumps(about)})
 
 

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from training.files import replacing
+from fastsr import files
 
 FILE = "state.safetensors"  # of a run, in RUNS/NAME/
 BEST = "best.safetensors"  # the average alone, at the step that scored best
@@ -28,7 +28,8 @@ def save(path: Path, groups: dict[str, dict[str, Tensor]], about: dict[str, Any]
         for group, members in groups.items()
         for name, tensor in members.items()
     }
-    with replacing(path) as temporary:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(path) as temporary:
         save_file(tensors, temporary, metadata={"about": json.dumps(about)})
 
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.features import Features
+from training.networks.feature_networks import Features
 
 CHARBONNIER_EPSILON = 1e-3
 PHASE_WINDOW = 4  # blocks: a grid is the same over some, an edge is not

@@ -12,8 +12,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from training import checkpoint, discriminators, features, losses
-from training.recipe import Recipe
+from training.learning import checkpoint, loss_functions
+from training.learning.recipe import Recipe
+from training.networks import discriminators, feature_networks
 
 Terms = dict[str, Tensor]  # name of a curve -> value
 Clock = Callable[[str], AbstractContextManager[None]]  # times the part of a step that it is put around
@@ -47,8 +48,8 @@ class Objective:
         self.judging = recipe.discriminator
         self.content: nn.Module | None = None
         if self.loss.content_weight:
-            make = {"vgg19": features.vgg19, "alexnet": features.alexnet}[self.loss.content]
-            network = losses.Content(make(weights), self.loss.content_layers, self.loss.content_distance)
+            make = {"vgg19": feature_networks.vgg19, "alexnet": feature_networks.alexnet}[self.loss.content]
+            network = loss_functions.Content(make(weights), self.loss.content_layers, self.loss.content_distance)
             self.content = network.to(fabric.device)
         self.discriminator: nn.Module | None = None
         if self.loss.adversarial_weight:
@@ -82,14 +83,18 @@ class Objective:
     def _parts(self, draws: random.Random) -> list[tuple[str, float, Callable[[Tensor, Target], Tensor]]]:
         """Name, weight and function of each part of the generator's loss."""
         loss = self.loss
-        pixel = losses.PIXEL_LOSSES[loss.pixel]
-        shift = [draws.randrange(losses.AMPLITUDE_WINDOW) for _ in range(2)]
+        pixel = loss_functions.PIXEL_LOSSES[loss.pixel]
+        shift = [draws.randrange(loss_functions.AMPLITUDE_WINDOW) for _ in range(2)]
         return [
             ("pixel", loss.weight, lambda made, target: pixel(made, target.wanted)),
             ("original", loss.original_weight, lambda made, target: pixel(made, target.original)),
-            ("amplitude", loss.amplitude_weight, lambda made, target: losses.amplitude(made, target.wanted, *shift)),
-            ("phases", loss.phase_weight, lambda made, target: losses.phases(made, target.wanted, self.block)),
-            ("artefacts", loss.artefact_weight, lambda made, target: losses.artefacts(made, target.wanted)),
+            (
+                "amplitude",
+                loss.amplitude_weight,
+                lambda made, target: loss_functions.amplitude(made, target.wanted, *shift),
+            ),
+            ("phases", loss.phase_weight, lambda made, target: loss_functions.phases(made, target.wanted, self.block)),
+            ("artefacts", loss.artefact_weight, lambda made, target: loss_functions.artefacts(made, target.wanted)),
             ("content", loss.content_weight, lambda made, target: self._content(made, target, draws)),
             ("adversarial", loss.adversarial_weight, lambda made, target: self._adversarial(made, target, draws)),
         ]
@@ -114,7 +119,7 @@ class Objective:
         with self.fabric.autocast():
             real, fake = self.discriminator(torch.cat([original, made])).float().chunk(2)
         self.discriminator.requires_grad_(True)
-        return losses.generator_loss(self.loss.adversarial, real, fake)
+        return loss_functions.generator_loss(self.loss.adversarial, real, fake)
 
     def update_discriminator(self, made: Tensor, target: Target, draws: random.Random) -> Terms:
         """One step of the discriminator, where there is one; its loss, and the shares it judged right."""
@@ -141,8 +146,8 @@ class Objective:
         made, original = window((made.detach(), self._real(target)), self.judging.window, draws)
         # Both in one batch, as in the generator's loss: batch norm then sees the same statistics in both steps.
         real, fake = self._judge(torch.cat([original, made])).float().chunk(2)
-        loss = losses.discriminator_loss(self.loss.adversarial, real, fake)
-        right = losses.accuracy(self.loss.adversarial, real.detach(), fake.detach())
+        loss = loss_functions.discriminator_loss(self.loss.adversarial, real, fake)
+        right = loss_functions.accuracy(self.loss.adversarial, real.detach(), fake.detach())
         terms = {"loss/discriminator": loss.detach()}
         return loss, terms | {"accuracy/real": right[0], "accuracy/generated": right[1]}
 

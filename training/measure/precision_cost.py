@@ -10,8 +10,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from fastsr.network.graph import Graph
-from training import drawn, metrics
-from training.evaluate import as_tensor, low_resolution
+from training.data import synthetic_images
+from training.measure import metrics
+from training.measure.evaluate import as_tensor, low_resolution
 
 Pixels = npt.NDArray[Any]
 Run = Callable[[Pixels], Pixels]
@@ -30,13 +31,15 @@ class Losses:
 
     def __init__(self, network: Graph, exact: Run, seed: int, photographs: Sequence[Pair] = ()) -> None:
         self._scale, self._channels = network.scale, network.channels
-        text = {name: [self._pair(page) for page in pages] for name, pages in drawn.pages(seed).items()}
-        ramps = [(self._planes(low), self._planes(high)) for low, high in drawn.ramps(self._scale)]
+        text = {name: [self._pair(page) for page in pages] for name, pages in synthetic_images.pages(seed).items()}
+        ramps = [(self._planes(low), self._planes(high)) for low, high in synthetic_images.ramps(self._scale)]
         self._sets = {"text": text, "ramps": {"": ramps}}
         if photographs:
             self._sets["photographs"] = {"": list(photographs)}
         sides = (FLAT_SIDE, FLAT_SIDE, 1)
-        self._flats = [self._planes(np.tile(np.array(color, np.uint8), sides)) for color in drawn.flats(seed)]
+        self._flats = [
+            self._planes(np.tile(np.array(color, np.uint8), sides)) for color in synthetic_images.flats(seed)
+        ]
         self._exact = self._scores(exact, list(self._sets))
         self._made_exactly = self._all(exact)
 

@@ -7,7 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from training import checkpoint, data, pairs, recipe
+from training.data import image_folders, packed_images, pair_shards
+from training.learning import checkpoint, recipe
 
 LIST = Path(__file__).parent / "runs.toml"
 KEPT = Path(__file__).parent / "weights"  # of unfinished runs, which survive the loss of the machine
@@ -76,9 +77,9 @@ def go_on(place: Place, due: list[Teaching | Training]) -> None:
     if place.threads:
         torch.set_num_threads(place.threads)
     if not place.packed.exists():
-        data.pack(place.photographs, place.packed, without=data.patterns(WITHOUT))
+        packed_images.pack(place.photographs, place.packed, without=image_folders.patterns(WITHOUT))
     if not place.validation.exists():
-        data.pack(place.photographs, place.validation, only=data.patterns(VALIDATION))
+        packed_images.pack(place.photographs, place.validation, only=image_folders.patterns(VALIDATION))
     for item in due:
         if isinstance(item, Teaching):
             _teach(place, item)
@@ -99,13 +100,15 @@ def _teacher_of(name: str, due: list[Teaching | Training]) -> str:
 
 def _teach(place: Place, item: Teaching) -> None:
     folder = place.pairs(item.teach)
-    if sum(len(pairs.read(path)[0]["sizes"]) for path in pairs.shards(folder)) >= item.pairs:
+    if sum(len(pair_shards.read(path)[0]["sizes"]) for path in pair_shards.shards(folder)) >= item.pairs:
         return
-    from training import teach
+    from training.data import teaching
 
-    teacher = teach.load(f"{place.teacher}:{item.teach}" if place.teacher else item.teach)
+    teacher = teaching.load(f"{place.teacher}:{item.teach}" if place.teacher else item.teach)
     settings = recipe.read(item.recipe).degradation
-    teach.teach(teacher, data.PackedImages(place.packed), settings, folder, item.pairs, 0, {"teacher": item.teach})
+    teaching.teach(
+        teacher, packed_images.PackedImages(place.packed), settings, folder, item.pairs, 0, {"teacher": item.teach}
+    )
 
 
 def _train(place: Place, item: Training, teacher: str) -> None:
@@ -114,7 +117,7 @@ def _train(place: Place, item: Training, teacher: str) -> None:
     exported = KEPT / f"{chosen.name}.safetensors"
     if state.exists() and checkpoint.load(state)[1].get("flop", 0.0) >= item.flop:
         return
-    from training.trainer import Run, Trainer
+    from training.learning.trainer import Run, Trainer
 
     source = place.pairs(teacher) if chosen.data.pairs else place.packed
     run = Run(

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from training import degrade, features, metrics
-from training.data import PackedImages
-from training.lpips import Lpips
+from training.data import degradation
+from training.data.packed_images import PackedImages
+from training.measure import metrics
+from training.measure.lpips import Lpips
+from training.networks import feature_networks
 
 SIDE = 256  # of the middle of each photograph that is used, pixels
 COUNT = 12  # photographs
@@ -34,7 +36,7 @@ class Validation:
         self.originals = [_middle(packed.image(i), scale) for i in range(0, every * min(COUNT, packed.count), every)]
         self.damaged = [_damaged(original, scale, i) for i, original in enumerate(self.originals)]
         self.lpips = Lpips(weights).to(device).eval() if weights is not None else None
-        self.vgg = features.vgg19(weights).to(device) if weights is not None else None
+        self.vgg = feature_networks.vgg19(weights).to(device) if weights is not None else None
 
     @torch.inference_mode()
     def measure(self, generator: Callable[[Tensor], Tensor]) -> tuple[dict[str, float], list[Tensor]]:
@@ -65,13 +67,13 @@ def _middle(image: Tensor, scale: int) -> Tensor:
 
 def _damaged(original: Tensor, scale: int, number: int) -> Tensor:
     """Made small by bicubic, blurred, noisy, and through a real JPEG encoder; every third is only made small."""
-    low = degrade.bicubic(original, scale)
+    low = degradation.bicubic(original, scale)
     if number % 3 == 2:
         return low
     sigma = torch.tensor([BLUR])
-    low = degrade.convolve(low, degrade.gaussian_kernels(sigma, sigma, torch.zeros(1), 7))
+    low = degradation.convolve(low, degradation.gaussian_kernels(sigma, sigma, torch.zeros(1), 7))
     draws = torch.Generator().manual_seed(number)
-    low = low + degrade.gaussian_noise(low, torch.tensor(NOISE / 255), draws)
+    low = low + degradation.gaussian_noise(low, torch.tensor(NOISE / 255), draws)
     file = io.BytesIO()
     pixels = low[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
     Image.fromarray(pixels).save(file, "JPEG", quality=QUALITY)
@@ -79,7 +81,7 @@ def _damaged(original: Tensor, scale: int, number: int) -> Tensor:
         return torch.from_numpy(np.array(stored)).permute(2, 0, 1)[None].float() / 255
 
 
-def feature_distance(vgg: features.Features, made: Tensor, target: Tensor) -> float:
+def feature_distance(vgg: feature_networks.Features, made: Tensor, target: Tensor) -> float:
     """1 - cosine similarity of VGG19's features after ReLU, a mean over pixels and the layers SHALLOW.
 
     Not what the content loss measures (L1 before ReLU), so that a generator that games the loss does not score by it.

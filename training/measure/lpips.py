@@ -7,7 +7,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.features import ALEXNET, Features, FeaturesError, read
+from training.networks.feature_networks import ALEXNET, Features, FeaturesError, read
 
 FILE = "lpips_alex.safetensors"
 LAYERS = [layer.name for layer in ALEXNET]

@@ -12,8 +12,10 @@ import torch
 from onnx import numpy_helper
 
 from fastsr.network import catalog, onnx_reader
-from training import checkpoint, generators
-from training.recipe import Generator, RecipeError
+from training.learning import checkpoint
+from training.learning.recipe import RecipeError
+from training.networks import generators
+from training.networks.generators import GeneratorShape
 
 
 def find(name: str, runs: Path) -> Path:
@@ -61,7 +63,7 @@ def initialise(network: generators.Network, path: Path) -> None:
         state = _read(path)[0]
     else:
         groups, about = checkpoint.load(path)
-        source = generators.build(Generator(**about["recipe"]["generator"]))
+        source = generators.build(GeneratorShape(**about["recipe"]["generator"]))
         source.load_state_dict(checkpoint.averaged(groups))
         if type(source) is type(network) and source.state_dict().keys() == network.state_dict().keys():
             ours = network.state_dict()
@@ -85,4 +87,4 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def _shape(about: dict[str, Any]) -> str:
-    return str(dataclasses.asdict(Generator(**about["recipe"]["generator"])))
+    return str(dataclasses.asdict(GeneratorShape(**about["recipe"]["generator"])))

@@ -13,9 +13,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
+from fastsr import files
 from fastsr.network.graph import RANGES
-from training import checkpoint, generators, start, trainer
-from training.files import replacing
+from training.learning import checkpoint, initial_weights, trainer
+from training.networks import generators
 
 OPSET = 17
 LICENCE = "Apache-2.0"
@@ -30,7 +31,7 @@ class ExportError(ValueError):
 class _Writer:
     """Builds an ONNX graph operator by operator; each method returns the name of what it makes.
 
-    Weights are named as in the plain network's state, from which training can go on (`training.start`).
+    Weights are named as in the plain network's state, from which training can go on (`training.learning.initial_weights`).
     """
 
     def __init__(self) -> None:
@@ -188,7 +189,7 @@ def _part_of_the_way(network: generators.Network, state: Path, name: str, realis
     if not name:
         raise ExportError(f"{state}: its run started from no other model, so there is nothing to interpolate with")
     first = copy.deepcopy(network)
-    start.initialise(first, start.find(name, state.parent.parent))
+    initial_weights.initialise(first, initial_weights.find(name, state.parent.parent))
     with torch.no_grad():
         for mine, its in zip(network.parameters(), first.parameters(), strict=True):
             mine.copy_(torch.lerp(its, mine, realism))
@@ -223,7 +224,7 @@ def export(state: Path, target: Path, realism: float = 1.0) -> onnx.ModelProto:
         "licence": LICENCE,
         "about": json.dumps(_portable(about)),
     }
-    stage = start.float_stage(about)
+    stage = initial_weights.float_stage(about)
     if recipe["loss"].get("adversarial_weight") and stage["start"]:
         metadata["fidelity"] = stage["start"]["recipe"]["name"]  # the other end of `realism`
     model = to_onnx(network, metadata)
@@ -232,6 +233,7 @@ def export(state: Path, target: Path, realism: float = 1.0) -> onnx.ModelProto:
         read = {n.input[1].removesuffix(".weight"): n.input[0] for n in model.graph.node if n.op_type == "Conv"}
         ranges = {read[convolution]: limits for convolution, limits in about["ranges"].items()}
         helper.set_model_props(model, {**metadata, RANGES: json.dumps(ranges)})
-    with replacing(target) as temporary:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(target) as temporary:
         onnx.save_model(model, str(temporary))
     return model
