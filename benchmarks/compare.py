@@ -1,8 +1,8 @@
 """A page on which anyone can judge blind: `python -m benchmarks.compare PHOTOGRAPHS PORTRAITS`.
 
 Twenty images: photographs that no run may learn from (training/set-aside.txt), portraits of the set "faces", and pages
-that this script draws. Made small and damaged by the real chains (training/measure/damage.py), enlarged by one of our models
-and by Real-ESRGAN's x4plus, shown side by side in random order; one key is a vote.
+that this script draws. Made small and damaged by the real chains (training/measure/damage.py), enlarged by one of our
+models and by Real-ESRGAN's x4plus, shown side by side in random order; one key is a vote.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Quality of the shipped models beside bicubic: `python -m benchmarks.quality FOLDER...` (Set5, BSD100, ...).
 
-Each folder holds high-resolution images. PSNR, SSIM and LR-consistency (see training/measure/evaluate.py); LPIPS too with
-`--weights`. Writes benchmarks/results/quality.json.
+Each folder holds high-resolution images. PSNR, SSIM and LR-consistency (see training/measure/evaluate.py); LPIPS too
+with `--weights`. Writes benchmarks/results/quality.json.
 """
 
 from __future__ import annotations

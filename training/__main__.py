@@ -80,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
     evaluate.add_argument("--damage", help="what the input suffers: mild, hard, real, or jpeg=50,noise=5,blur=1.0")
     evaluate.add_argument("--json", type=Path, help="also write the numbers here")
-    evaluate.add_argument("--strips", type=Path, help="write LR | bicubic | ours | HR pictures into this folder")
+    evaluate.add_argument("--strips", type=Path, help="write LR | bicubic | ours | HR images into this folder")
 
-    samples = commands.add_parser("samples", help="a page of low-resolution pictures as a recipe makes them")
+    samples = commands.add_parser("samples", help="a page of low-resolution images as a recipe makes them")
     samples.add_argument("recipe")
     samples.add_argument("--data", type=Path, default=Path("data/train.safetensors"))
     samples.add_argument("--rows", type=int, default=8)

@@ -142,7 +142,7 @@ def test_an_engine_in_int8(cli, model, tmp_path):
         (["MODEL", "--tensorrt", "--target-sm", "8.6,"], "--target-sm '' is no compute capability"),
         (["MODEL", "--tensorrt", "--max-size", "8"], "--max-size '8' is not a size in pixels; write it as 1920x1080"),
         (["MODEL", "--tensorrt", "--max-size", "0x8"], "--max-size '0x8' is not a size"),
-        (["MODEL", "--tensorrt", "--max-batch", "0"], "--max-batch 0 is not a number of pictures"),
+        (["MODEL", "--tensorrt", "--max-batch", "0"], "--max-batch 0 is not a number of images"),
         (["MODEL", "--onnx", "-o", "no/out.onnx"], "no/out.onnx: the folder no does not exist"),
         (["MODEL", "--onnx", "-o", "m" * 300], f"{'m' * 300}: cannot be written"),
         (["MODEL", "--onnx", "-o", "models"], "models: is not a plain file; choose another name"),

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.cli_images import damaged, picture, size
+from support.cli_images import damaged, size, write_image
 from support.command import finish, on_terminal, start, tree
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -24,7 +24,7 @@ def test_process_reports_a_bad_file():
 
 @pytest.mark.parametrize("arguments", [["models"], ["upscale", "in.png", "-o", "out.png", "--model", "bicubic"]])
 def test_broken_pipe(arguments):
-    picture("in.png")
+    write_image("in.png")
     reader, writer = os.pipe()
     os.close(reader)
     code, _, err = finish(*arguments, stdout=writer)
@@ -52,8 +52,8 @@ def wait_for(path, process):
 
 @pytest.mark.parametrize("presses", [1, 4])
 def test_interrupted_within_an_image(model, presses):
-    picture("photos/1.png", 20, 20)
-    picture("photos/2.png", 1600, 1200, compress_level=0)
+    write_image("photos/1.png", 20, 20)
+    write_image("photos/2.png", 1600, 1200, compress_level=0)
     arguments = ["upscale", "photos", "-o", "out", "--model", model, "--tile", "32"]
     with start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         wait_for(Path("out/1.png"), process)
@@ -69,7 +69,7 @@ def test_interrupted_within_an_image(model, presses):
 
 
 def test_interrupted_among_many_images():
-    picture("photos/000.png", 60, 60)
+    write_image("photos/000.png", 60, 60)
     for number in range(1, 400):
         os.link("photos/000.png", f"photos/{number:03}.png")
     arguments = ["upscale", "photos", "-o", "out", "--model", "bicubic", "--scale", "6"]
@@ -85,9 +85,9 @@ def test_interrupted_among_many_images():
 
 
 def test_interrupted_while_writing(cli, monkeypatch):
-    picture("in.png")
+    write_image("in.png")
     damaged("empty")
-    picture("old.png", 3, 3)
+    write_image("old.png", 3, 3)
     before = tree()
 
     def replace(*_, **__):
@@ -103,7 +103,7 @@ def test_interrupted_while_writing(cli, monkeypatch):
 
 
 def test_interrupted_again_while_cleaning_up(cli, monkeypatch):
-    picture("in.png")
+    write_image("in.png")
     unlink = Path.unlink
 
     def press(*_, **__):
@@ -124,7 +124,7 @@ def test_interrupted_again_while_cleaning_up(cli, monkeypatch):
 
 
 def test_the_handler_of_interrupts_is_put_back(cli):
-    picture("in.png")
+    write_image("in.png")
     before = signal.getsignal(signal.SIGINT)
     assert cli("in.png", "-o", "out.png")[0] == 0
     assert cli("in.png", "-o", "in.png")[0] == 1
@@ -133,8 +133,8 @@ def test_the_handler_of_interrupts_is_put_back(cli):
 
 def test_progress_on_a_terminal_only(model, monkeypatch):
     monkeypatch.setenv("TQDM_MININTERVAL", "0")  # every tile is shown, however fast the machine
-    picture("photos/first.png", 400, 300)
-    picture("photos/second.png", 400, 300)
+    write_image("photos/first.png", 400, 300)
+    write_image("photos/second.png", 400, 300)
     shown = on_terminal("upscale", "photos", "-o", "out", "--model", model, "--tile", "32")
     assert "first.png:" in shown
     assert "second.png:" in shown

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from support.cli_images import damaged, picture, size
+from support.cli_images import damaged, size, write_image
 from support.command import files, tree
 
 from fastsr.cli.command import main
@@ -75,9 +75,9 @@ def test_damaged_images(cli, kind, says, force):
 )
 @pytest.mark.parametrize("force", [[], ["--force"]])
 def test_refusals(cli, arguments, says, force):
-    picture("a.png", seed=1)
-    picture("b.png", seed=2)
-    picture("photos/c.png", seed=3)
+    write_image("a.png", seed=1)
+    write_image("b.png", seed=2)
+    write_image("photos/c.png", seed=3)
     Path("empty").mkdir()
     Path("text.onnx").write_text("no model")
     Path("link.png").symlink_to("a.png")
@@ -93,8 +93,8 @@ def test_refusals(cli, arguments, says, force):
 
 
 def test_bad_files_do_not_stop_the_rest(cli):
-    picture("photos/a.png")
-    picture("photos/z.png")
+    write_image("photos/a.png")
+    write_image("photos/z.png")
     damaged("text").rename("photos/b.png")
     damaged("empty").rename("photos/c.png")
     code, out, err = cli("photos", "missing.png", "-o", "out")
@@ -105,7 +105,7 @@ def test_bad_files_do_not_stop_the_rest(cli):
 
 def test_an_unforeseen_failure_does_not_stop_the_rest(cli, monkeypatch):
     for number in range(3):
-        picture(f"photos/{number}.png", 10 + number, 5)
+        write_image(f"photos/{number}.png", 10 + number, 5)
     right = Upscaler.enlarge
 
     def enlarge(self, given, *rest):
@@ -121,8 +121,8 @@ def test_an_unforeseen_failure_does_not_stop_the_rest(cli, monkeypatch):
 
 
 def test_memory_runs_out(cli, monkeypatch):
-    picture("in.png")
-    picture("out/in.png", 3, 3)
+    write_image("in.png")
+    write_image("out/in.png", 3, 3)
 
     def enlarge(*_):
         raise MemoryError
@@ -138,8 +138,8 @@ def test_memory_runs_out(cli, monkeypatch):
     [(errno.ENOSPC, "no space left"), (errno.EACCES, "no permission"), (errno.EIO, "cannot be written")],
 )
 def test_writing_fails(cli, monkeypatch, number, says):
-    picture("in.png")
-    picture("old/in.png", 3, 3)
+    write_image("in.png")
+    write_image("old/in.png", 3, 3)
     before = tree()
 
     def replace(*_, **__):
@@ -157,7 +157,7 @@ def test_writing_fails(cli, monkeypatch, number, says):
 
 def test_a_full_disk_ends_the_run(cli, monkeypatch):
     for number in range(4):
-        picture(f"photos/{number}.png")
+        write_image(f"photos/{number}.png")
     tries = []
 
     def replace(*_, **__):
@@ -172,7 +172,7 @@ def test_a_full_disk_ends_the_run(cli, monkeypatch):
 
 def test_folder_that_cannot_be_written_into(cli, monkeypatch):
     """Root may write anywhere, so the answer of the system is made up."""
-    picture("in.png")
+    write_image("in.png")
     Path("out").mkdir()
     monkeypatch.setattr(os, "access", lambda path, *_: Path(path).name != "out")
     code, _, err = cli("in.png", "-o", "out/new/in.png")
@@ -182,7 +182,7 @@ def test_folder_that_cannot_be_written_into(cli, monkeypatch):
 
 
 def test_folder_that_cannot_be_made(cli, monkeypatch):
-    picture("in.png")
+    write_image("in.png")
 
     def mkdir(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -194,8 +194,8 @@ def test_folder_that_cannot_be_made(cli, monkeypatch):
 
 
 def test_folder_that_cannot_be_searched(cli, monkeypatch):
-    picture("photos/a.png")
-    picture("photos/locked/b.png")
+    write_image("photos/a.png")
+    write_image("photos/locked/b.png")
     right = os.scandir
 
     def scandir(path):
@@ -212,9 +212,9 @@ def test_folder_that_cannot_be_searched(cli, monkeypatch):
 
 
 def test_file_where_a_folder_must_be_is_told_before_the_work(cli, monkeypatch):
-    picture("photos/sub/a.png")
-    picture("photos/b.png")
-    picture("out/b.png")
+    write_image("photos/sub/a.png")
+    write_image("photos/b.png")
+    write_image("out/b.png")
     Path("out/sub").write_text("in the way")
     monkeypatch.setattr(Upscaler, "enlarge", lambda *_: pytest.fail("worked for nothing"))
     code, out, err = cli("photos", "-o", "out")
@@ -224,7 +224,7 @@ def test_file_where_a_folder_must_be_is_told_before_the_work(cli, monkeypatch):
 
 
 def test_target_that_is_a_folder(cli):
-    picture("in.png")
+    write_image("in.png")
     Path("out/in.png").mkdir(parents=True)
     code, _, err = cli("in.png", "-o", "out")
     assert code == 1
@@ -232,9 +232,9 @@ def test_target_that_is_a_folder(cli):
 
 
 def test_two_inputs_with_one_result(cli):
-    picture("a/1.png", 4, 4)
-    picture("b/1.png", 5, 5)
-    picture("b/1.jpg", 6, 6)
+    write_image("a/1.png", 4, 4)
+    write_image("b/1.png", 5, 5)
+    write_image("b/1.jpg", 6, 6)
     code, out, err = cli("a", "b/1.png", "b/1.jpg", "-o", "out", "--format", "png")
     assert (code, out) == (1, "1 made, 2 failed\n")
     assert size("out/1.png") == (16, 16)
@@ -243,9 +243,9 @@ def test_two_inputs_with_one_result(cli):
 
 def test_no_input_is_replaced(cli):
     """Results that go up a folder would meet other inputs, or be inputs of the next run."""
-    picture("photos/sub/1.png", 4, 4)
-    picture("photos/sub/sub/1.png", 5, 5)
-    picture("photos/sub/sub/2.png", 6, 6)
+    write_image("photos/sub/1.png", 4, 4)
+    write_image("photos/sub/sub/1.png", 5, 5)
+    write_image("photos/sub/sub/2.png", 6, 6)
     code, _, err = cli("photos/sub", "-o", "photos", "--force")
     assert code == 1
     assert "photos/sub/sub/1.png: its result would replace another input" in err
@@ -257,7 +257,7 @@ def test_no_input_is_replaced(cli):
 @pytest.mark.parametrize("factor", [1, 2])
 def test_huge_images(cli, monkeypatch, factor):
     """Pillow warns over its limit and refuses over twice of it; both are refused here."""
-    picture("in.png", 30, 20)
+    write_image("in.png", 30, 20)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500 // factor)
     code, _, err = cli("in.png", "-o", "out.png")
     assert code == 1
@@ -278,7 +278,7 @@ def test_huge_images(cli, monkeypatch, factor):
 )
 def test_what_concerns_all_images_is_said_once(cli, model, options, says):
     for number in range(3):
-        picture(f"photos/{number}.png")
+        write_image(f"photos/{number}.png")
     code, out, err = cli("photos", "-o", "out", *(model if text == "MODEL" else text for text in options))
     assert (code, out, err.count("\n")) == (1, "", 1)
     assert says in err
@@ -286,8 +286,8 @@ def test_what_concerns_all_images_is_said_once(cli, model, options, says):
 
 
 def test_no_default_model(monkeypatch, capsys):
-    picture("photos/a.png")
-    picture("photos/b.png")
+    write_image("photos/a.png")
+    write_image("photos/b.png")
     monkeypatch.setattr(catalog, "models", dict)
     assert main(["upscale", "photos", "-o", "out"]) == 1
     assert capsys.readouterr().err.count("no trained models") == 1

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
-from support.cli_images import damaged, picture, size
+from support.cli_images import damaged, size, write_image
 from support.command import ROOT, files, finish, on_terminal
 from support.image_samples import png_bytes, png_chunk, tiff_bytes
 
@@ -39,7 +39,7 @@ def test_closed_standard_output(arguments):
 
 @pytest.mark.parametrize("numbers", [(1,), (2,), (1, 2), (0, 1, 2)])
 def test_work_is_done_with_closed_streams(numbers):
-    picture("in.png")
+    write_image("in.png")
     damaged("text")
     code, out, err = closed(UPSCALE, *numbers)
     assert code == 1
@@ -84,8 +84,8 @@ def test_names_in_messages_steer_no_terminal(cli):
 
 def test_names_on_a_terminal_and_in_usage(monkeypatch):
     monkeypatch.setenv("TQDM_MININTERVAL", "0")
-    picture("photos/a.png").rename(f"photos/{NAME}.png")
-    picture("photos/b.png", 40, 30)
+    write_image("photos/a.png").rename(f"photos/{NAME}.png")
+    write_image("photos/b.png", 40, 30)
     shown = on_terminal("upscale", "photos", "-o", "out", "--model", "fast-x2", "--tile", "64")
     assert SHOWN in shown
     assert "\x1b[31m" not in shown
@@ -175,10 +175,10 @@ def test_floats_stay_floats_or_it_is_said(cli):
 
 
 def test_a_limit_of_memory_is_told_and_the_rest_is_made():
-    picture("photos/1.png", 8, 6)
+    write_image("photos/1.png", 8, 6)
     Image.new("RGB", (5000, 5000)).save("photos/2.png")
     Image.new("RGB", (5000, 5000)).save("photos/3.webp", lossless=True)
-    picture("photos/4.png", 8, 6)
+    write_image("photos/4.png", 8, 6)
 
     def limit():
         resource.setrlimit(resource.RLIMIT_AS, (300 << 20, 300 << 20))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from support.cli_images import picture, size
+from support.cli_images import size, write_image
 from support.command import files, tree
 from support.small_models import SAMPLE
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("here")
 
 
 def test_one_file_as_the_library_makes_it(cli, model):
-    picture("in.png", 20, 10)
+    write_image("in.png", 20, 10)
     assert cli("in.png", "-o", "out.png", "--model", model)[:2] == (0, "1 made\n")
     with Image.open("in.png") as image, Image.open("out.png") as made:
         expected = fastsr.load(model).upscale(image)
@@ -30,7 +30,7 @@ def test_one_file_as_the_library_makes_it(cli, model):
 
 
 def test_tiles_engine_and_precision_give_the_same(cli, model):
-    picture("in.png", 90, 50)
+    write_image("in.png", 90, 50)
     assert cli("in.png", "-o", "whole.png", "--model", model)[0] == 0
     options = ["--tile", "32", "--engine", "onnxruntime", "--device", "cpu", "--precision", "fp32"]
     assert cli("in.png", "-o", "tiled.png", "--model", model, *options)[0] == 0
@@ -43,20 +43,20 @@ def test_tiles_engine_and_precision_give_the_same(cli, model):
     [([], (32, 24)), (["--scale", "1.5"], (12, 9)), (["--scale", "0.5"], (4, 3)), (["--size", "21X5"], (21, 5))],
 )
 def test_sizes(cli, options, expected):
-    picture("in.png", 8, 6)
+    write_image("in.png", 8, 6)
     assert cli("in.png", "-o", "out.png", *options)[0] == 0
     assert size("out.png") == expected
 
 
 def test_one_pixel(cli, model):
-    picture("in.png", 1, 1)
+    write_image("in.png", 1, 1)
     assert cli("in.png", "-o", "out.png", "--model", model)[0] == 0
     assert size("out.png") == (2, 2)
 
 
 def test_folder_keeps_its_structure(cli):
     for name in ("photos/a.png", "photos/sub/b.JPG", "photos/sub/deep er/ü.webp", "photos/.hidden/c.png"):
-        picture(name)
+        write_image(name)
     Path("photos/notes.txt").write_text("not an image, and not asked for")
     assert cli("photos", "-o", "large")[:2] == (0, "3 made\n")
     assert files("large") == ["a.png", "sub/b.JPG", "sub/deep er/ü.webp"]
@@ -65,7 +65,7 @@ def test_folder_keeps_its_structure(cli):
 
 def test_globs(cli):
     for name in ("photos/1/a.png", "photos/1/b.jpg", "photos/2/a.png", "photos/2/more/c.png"):
-        picture(name)
+        write_image(name)
     Path("photos/1/notes.txt").write_text("")
     assert cli("photos/**/a*.png", "-o", "pattern")[0] == 0
     assert files("pattern") == ["1/a.png", "2/a.png"]
@@ -78,7 +78,7 @@ def test_globs(cli):
 
 
 def test_glob_without_match_or_with_double_stars_beside_letters(cli):
-    picture("a.png")
+    write_image("a.png")
     code, _, err = cli("b*.png", "-o", "out")
     assert code == 1
     assert "b*.png: no such file, and no image matches it" in err
@@ -88,8 +88,8 @@ def test_glob_without_match_or_with_double_stars_beside_letters(cli):
 
 @pytest.mark.parametrize("name", ["photo [1].png", "a*b?.png", "-dash.png", "--force.png", "ünï 写真 🙂.png", " .png"])
 def test_odd_names(cli, name):
-    picture(name)
-    picture("photo 1.png")  # what the first would match as a pattern
+    write_image(name)
+    write_image("photo 1.png")  # what the first would match as a pattern
     assert main(["upscale", "--model", "bicubic", "-o", "out", "--", name]) == 0
     assert files("out") == [name]
     assert main(["upscale", "--model", "bicubic", f"--output={name}", "--force", "photo 1.png"]) == 0
@@ -98,7 +98,7 @@ def test_odd_names(cli, name):
 
 def test_names_that_are_no_utf8(cli):
     name = os.fsdecode(b"caf\xe9.png")
-    picture("plain.png").rename(name)
+    write_image("plain.png").rename(name)
     Path(os.fsdecode(b"bad\xe9.png")).write_text("text")
     code, _, err = cli(".", "-o", "out")
     assert code == 1
@@ -107,8 +107,8 @@ def test_names_that_are_no_utf8(cli):
 
 
 def test_pattern_below_a_folder_that_looks_like_one(cli):
-    picture("trip [1]/a.png")
-    picture("trip 1/b.png")
+    write_image("trip [1]/a.png")
+    write_image("trip 1/b.png")
     assert cli("trip [1]/*.png", "-o", "out")[0] == 0
     assert files("out") == ["a.png"]
     assert "trip [1]/b.png: no such file" in cli("trip [1]/b.png", "-o", "out")[2]
@@ -116,14 +116,14 @@ def test_pattern_below_a_folder_that_looks_like_one(cli):
 
 @pytest.mark.parametrize("output", ["large", "v1.5", "made.png/", "there.png"])
 def test_output_read_as_a_folder(cli, output):
-    picture("in.png")
+    write_image("in.png")
     Path("there.png").mkdir()
     assert cli("in.png", "-o", output)[0] == 0
     assert files(output) == ["in.png"]
 
 
 def test_output_file_in_a_new_folder(cli):
-    picture("in.png")
+    write_image("in.png")
     assert cli("in.png", "-o", "new/sub/out.jpg")[0] == 0
     with Image.open("new/sub/out.jpg") as image:
         assert image.format == "JPEG"
@@ -131,7 +131,7 @@ def test_output_file_in_a_new_folder(cli):
 
 def test_format_changes_suffixes(cli):
     for name in ("photos/a.png", "photos/b.jpeg", "photos/sub/c.d.webp"):
-        picture(name)
+        write_image(name)
     assert cli("photos", "-o", "out", "--format", "JPG")[0] == 0
     assert files("out") == ["a.jpg", "b.jpg", "sub/c.d.jpg"]
     for name in files("out"):
@@ -140,7 +140,7 @@ def test_format_changes_suffixes(cli):
 
 
 def test_format_and_a_named_file(cli):
-    picture("in.png")
+    write_image("in.png")
     assert cli("in.png", "-o", "out.jpeg", "--format", "jpg")[0] == 0
     assert files() == ["in.png", "out.jpeg"]
     code, _, err = cli("in.png", "-o", "out.png", "--format", "jpg")
@@ -150,7 +150,7 @@ def test_format_and_a_named_file(cli):
 
 
 def test_source_without_suffix(cli):
-    picture("scan.png").rename("scan.0001")
+    write_image("scan.png").rename("scan.0001")
     code, _, err = cli("scan.0001", "-o", "out")
     assert code == 1
     assert "unknown suffix '.0001'" in err
@@ -165,9 +165,9 @@ def test_quality(cli):
 
 
 def test_what_is_done_is_skipped_unless_forced(cli):
-    picture("photos/a.png", 4, 4)
-    picture("photos/b.png", 4, 4)
-    picture("out/a.png", 5, 5)
+    write_image("photos/a.png", 4, 4)
+    write_image("photos/b.png", 4, 4)
+    write_image("out/a.png", 5, 5)
     assert cli("photos", "-o", "out")[:2] == (0, "1 made, 1 already there (--force makes them again)\n")
     assert (size("out/a.png"), size("out/b.png")) == ((5, 5), (16, 16))
     assert cli("photos", "-o", "out", "--force")[:2] == (0, "2 made\n")
@@ -175,14 +175,14 @@ def test_what_is_done_is_skipped_unless_forced(cli):
 
 
 def test_nothing_is_loaded_when_all_is_done(cli):
-    picture("in.png")
-    picture("out.png")
+    write_image("in.png")
+    write_image("out.png")
     assert cli("in.png", "-o", "out.png", "--model", "missing.onnx")[0] == 0
 
 
 def test_earlier_results_are_no_inputs(cli):
-    picture("photos/a.png")
-    picture("photos/sub/b.png")
+    write_image("photos/a.png")
+    write_image("photos/sub/b.png")
     for inputs in (["photos"], ["photos/**/*.png"], ["photos/*"]):
         for expected in ("2 made\n", "2 made\n"):
             code, out, err = cli(*inputs, "-o", "photos/large", "--force")
@@ -192,8 +192,8 @@ def test_earlier_results_are_no_inputs(cli):
 
 def test_output_folder_among_the_inputs_is_left_out(cli):
     """As the shell does for * on the second run."""
-    picture("a.png")
-    picture("large/a.png", 3, 3)
+    write_image("a.png")
+    write_image("large/a.png", 3, 3)
     code, out, err = cli("a.png", "large", "-o", "large", "--force")
     assert (code, out) == (0, "1 made\n")
     assert "large: is the output folder" in err
@@ -201,8 +201,8 @@ def test_output_folder_among_the_inputs_is_left_out(cli):
 
 
 def test_symlinks(cli):
-    picture("elsewhere/c.png")
-    picture("photos/a.png")
+    write_image("elsewhere/c.png")
+    write_image("photos/a.png")
     Path("photos/loop").symlink_to(".")
     Path("photos/up").symlink_to("..")
     Path("photos/self.png").symlink_to("self.png")
@@ -221,13 +221,13 @@ def test_symlinks(cli):
 
 
 def test_an_input_named_twice_is_made_once(cli, here):
-    picture("a.png")
+    write_image("a.png")
     assert cli("a.png", "./a.png", here / "a.png", "*.png", "-o", "out")[:2] == (0, "1 made\n")
 
 
 @pytest.mark.parametrize("name", list(fastsr.models()))
 def test_shipped_models(cli, name):
-    picture("in.png", 9, 7)
+    write_image("in.png", 9, 7)
     assert cli("in.png", "-o", "out.png", "--model", name)[0] == 0
     scale = fastsr.models()[name].scale
     assert size("out.png") == (9 * scale, 7 * scale)
@@ -235,7 +235,7 @@ def test_shipped_models(cli, name):
 
 @pytest.mark.parametrize("scale", [1, 2, 4] if fastsr.models() else [])
 def test_default_model(capsys, scale):
-    picture("in.png", 9, 7)
+    write_image("in.png", 9, 7)
     assert main(["upscale", "in.png", "-o", "out.png", "--scale", str(scale)]) == 0
     with Image.open("in.png") as image, Image.open("out.png") as made:
         expected = fastsr.load(catalog.default(scale)).upscale(image, scale=scale)
@@ -243,7 +243,7 @@ def test_default_model(capsys, scale):
 
 
 def test_default_model_fits_the_size(monkeypatch, model, capsys):
-    picture("in.png", 10, 10)
+    write_image("in.png", 10, 10)
     asked = []
 
     def default(scale):

@@ -39,9 +39,9 @@ def animated_file(format: str, transparent: bool, loop: int = 0) -> bytes:
 @pytest.mark.parametrize("transparent", [False, True])
 @pytest.mark.parametrize("source", ["GIF", "WEBP", "PNG"])
 def test_animation_is_read_as_displayed(source, transparent):
-    picture = read(io.BytesIO(animated_file(source, transparent)))
-    assert len(picture.frames) == 4
-    for frame, expected in zip(picture.frames, animation(transparent), strict=True):
+    decoded = read(io.BytesIO(animated_file(source, transparent)))
+    assert len(decoded.frames) == 4
+    for frame, expected in zip(decoded.frames, animation(transparent), strict=True):
         array = np.asarray(expected).copy()
         assert (frame.alpha is not None) == transparent
         visible = array[..., 3] > 0
@@ -49,7 +49,7 @@ def test_animation_is_read_as_displayed(source, transparent):
         np.testing.assert_array_equal(frame.color[visible], array[visible][:, :3])
         if frame.alpha is not None:
             np.testing.assert_array_equal(frame.alpha[:11, :, 0], array[:11, :, 3])
-    results = picture.restore(enlarge(picture.frames))
+    results = decoded.restore(enlarge(decoded.frames))
     assert isinstance(results, list)
     assert [result.info["duration"] for result in results] == DURATIONS
     assert {result.size for result in results} == {(28, 24)}
@@ -61,11 +61,11 @@ def test_animation_is_read_as_displayed(source, transparent):
 @pytest.mark.parametrize("source", ["GIF", "WEBP", "PNG"])
 def test_animation_round_trip(source, suffix, transparent, tmp_path):
     path = tmp_path / f"out{suffix}"
-    picture = read(io.BytesIO(animated_file(source, transparent)))
-    write(picture, enlarge(picture.frames), path)
+    decoded = read(io.BytesIO(animated_file(source, transparent)))
+    write(decoded, enlarge(decoded.frames), path)
     again = read(path)
     assert [image.info["duration"] for image in again.restore(again.frames)] == DURATIONS
-    for frame, before in zip(again.frames, picture.frames, strict=True):
+    for frame, before in zip(again.frames, decoded.frames, strict=True):
         assert (frame.alpha is not None) == transparent
         if frame.alpha is not None and before.alpha is not None:
             np.testing.assert_array_equal(frame.alpha, twice(before.alpha))
@@ -76,9 +76,9 @@ def test_animation_round_trip(source, suffix, transparent, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".gif", ".png", ".webp"])
 def test_equal_frames_keep_the_timing(suffix, tmp_path):
-    picture = read(io.BytesIO(animated_file("PNG", False)))
-    frames = [*[picture.frames[0]] * 3, picture.frames[3]]
-    write(picture, frames, tmp_path / f"out{suffix}")
+    decoded = read(io.BytesIO(animated_file("PNG", False)))
+    frames = [*[decoded.frames[0]] * 3, decoded.frames[3]]
+    write(decoded, frames, tmp_path / f"out{suffix}")
     again = read(tmp_path / f"out{suffix}")
     durations = [image.info["duration"] for image in again.restore(again.frames)]
     # libwebp merges equal frames
@@ -89,12 +89,12 @@ def test_odd_durations_sum_up(tmp_path):
     frames = animation(False)
     frames[2].paste((1, 200, 3, 255), (0, 0, 10, 12))  # libwebp merges frames that are nearly the same
     file = encoded(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=[33, 33, 34, 15], loop=3)
-    picture = read(file)
-    write(picture, picture.frames, tmp_path / "out.png")
+    decoded = read(file)
+    write(decoded, decoded.frames, tmp_path / "out.png")
     assert [i.info["duration"] for i in restored(tmp_path / "out.png")] == [33, 33, 34, 15]
-    write(picture, picture.frames, tmp_path / "out.webp")
+    write(decoded, decoded.frames, tmp_path / "out.webp")
     assert [i.info["duration"] for i in restored(tmp_path / "out.webp")] == [33, 33, 34, 15]
-    write(picture, picture.frames, tmp_path / "out.gif")
+    write(decoded, decoded.frames, tmp_path / "out.gif")
     assert [i.info["duration"] for i in restored(tmp_path / "out.gif")] == [30, 40, 30, 20]
 
 
@@ -125,8 +125,8 @@ def test_background_is_kept(tmp_path):
 
 
 def test_avif_animation(tmp_path):
-    picture = read(io.BytesIO(animated_file("PNG", False)))
-    write(picture, picture.frames, tmp_path / "out.avif")
+    decoded = read(io.BytesIO(animated_file("PNG", False)))
+    write(decoded, decoded.frames, tmp_path / "out.avif")
     assert [image.info["duration"] for image in restored(tmp_path / "out.avif")] == DURATIONS
 
 
@@ -139,9 +139,9 @@ def test_animation_from_an_opened_image_keeps_its_place():
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".tif"])
 def test_animation_into_a_still_format(suffix, tmp_path):
-    picture = read(io.BytesIO(animated_file("GIF", True)))
+    decoded = read(io.BytesIO(animated_file("GIF", True)))
     with pytest.raises(ImageError, match=r"animation.*PNG or GIF or WebP"):
-        write(picture, picture.frames, tmp_path / f"out{suffix}")
+        write(decoded, decoded.frames, tmp_path / f"out{suffix}")
 
 
 def test_gif_thresholds_alpha_at_half(tmp_path):
@@ -158,10 +158,10 @@ def test_pages_of_a_tiff(tmp_path):
     exif = Image.Exif()
     exif[0x010F] = "Maker"
     file = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:], exif=exif, dpi=(300, 300))
-    picture = read(file)
-    results = picture.restore(enlarge(picture.frames))
+    decoded = read(file)
+    results = decoded.restore(enlarge(decoded.frames))
     assert [result.mode for result in results] == ["RGB", "L", "CMYK", "LA"]
-    write(picture, enlarge(picture.frames), tmp_path / "out.tif")
+    write(decoded, enlarge(decoded.frames), tmp_path / "out.tif")
     image = Image.open(tmp_path / "out.tif")
     assert image.n_frames == 4
     for index, page in enumerate(pages):
@@ -171,7 +171,7 @@ def test_pages_of_a_tiff(tmp_path):
         assert image.getexif()[0x010F] == "Maker"
         assert image.info["dpi"] == (300, 300)
     with pytest.raises(ImageError, match=r"4 separate images.*TIFF"):
-        write(picture, picture.frames, tmp_path / "out.png")
+        write(decoded, decoded.frames, tmp_path / "out.png")
 
 
 def test_deep_pages(tmp_path):

@@ -42,8 +42,8 @@ def test_frames_are_contiguous_and_typed():
 
 def test_frames_do_not_share_memory_with_the_input():
     array = noise(4, 4, 3)
-    picture = read(array)
-    picture.frames[0].color[:] = 0
+    decoded = read(array)
+    decoded.frames[0].color[:] = 0
     assert array.any()
 
 
@@ -92,9 +92,9 @@ def test_tensors_come_back_as_they_were(channels, batch, dtype):
     shape = (channels, 3, 5) if batch is None else (batch, channels, 3, 5)
     kind = getattr(torch, dtype)
     tensor = torch.randint(0, 256, shape, dtype=kind) if dtype == "uint8" else torch.rand(shape).to(kind)
-    picture = read(tensor)
-    assert len(picture.frames) == (batch or 1)
-    result = picture.restore(enlarge(picture.frames))
+    decoded = read(tensor)
+    assert len(decoded.frames) == (batch or 1)
+    result = decoded.restore(enlarge(decoded.frames))
     assert result.dtype == kind
     assert result.device == tensor.device
     assert torch.equal(result, tensor.repeat_interleave(2, -1).repeat_interleave(2, -2))

@@ -36,8 +36,8 @@ def with_chunks(samples: np.ndarray, **chunks: bytes) -> bytes:
 
 def to_file(data: bytes, path) -> Image.Image:
     """What is read of a PNG, written as it is."""
-    picture = read(io.BytesIO(data))
-    write(picture, picture.frames, path)
+    decoded = read(io.BytesIO(data))
+    write(decoded, decoded.frames, path)
     return Image.open(path)
 
 
@@ -68,8 +68,8 @@ def linear(sample: float) -> float:
 def test_chunks_stay_in_png(chunks, dtype, opened, tmp_path):
     samples = noise(5, 7, 3, dtype=dtype)
     file = io.BytesIO(with_chunks(samples, **chunks))
-    picture = read(Image.open(file) if opened else file)
-    write(picture, enlarge(picture.frames), tmp_path / "out.png")
+    decoded = read(Image.open(file) if opened else file)
+    write(decoded, enlarge(decoded.frames), tmp_path / "out.png")
     data = (tmp_path / "out.png").read_bytes()
     kept = {name.decode(): body for name, body in png_chunks(data)[1:-1] if name != b"IDAT"}
     assert kept == chunks
@@ -88,8 +88,8 @@ def test_what_pillow_gets_can_be_written_again(tmp_path):
 
 def test_a_profile_outranks_srgb(tmp_path):
     at = (data := encoded(Image.fromarray(smooth(5, 7)), "PNG", icc_profile=SRGB).getvalue()).index(b"IDAT") - 4
-    picture = read(io.BytesIO(data[:at] + png_chunk(b"sRGB", b"\0") + data[at:]))
-    write(picture, picture.frames, tmp_path / "out.png")
+    decoded = read(io.BytesIO(data[:at] + png_chunk(b"sRGB", b"\0") + data[at:]))
+    write(decoded, decoded.frames, tmp_path / "out.png")
     names = {name for name, _ in png_chunks((tmp_path / "out.png").read_bytes())}
     assert b"iCCP" in names
     assert b"sRGB" not in names

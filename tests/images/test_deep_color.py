@@ -31,12 +31,12 @@ def test_deep_png_is_exact(channels, tmp_path):
     samples = noise(7, 9, channels, dtype=np.uint16)
     (tmp_path / "in.png").write_bytes(png_bytes(samples))
     for source in (tmp_path / "in.png", io.BytesIO(png_bytes(samples))):
-        picture = read(source)
-        frame = picture.frames[0]
+        decoded = read(source)
+        frame = decoded.frames[0]
         planes = [frame.color] if frame.alpha is None else [frame.color, frame.alpha]
         np.testing.assert_array_equal(np.concatenate(planes, axis=2), samples)
         assert frame.color.dtype == np.uint16
-    write(picture, enlarge(picture.frames), tmp_path / "out.png")
+    write(decoded, enlarge(decoded.frames), tmp_path / "out.png")
     data = (tmp_path / "out.png").read_bytes()
     np.testing.assert_array_equal(png_samples(data), twice(samples))
     again = read(tmp_path / "out.png").frames[0]
@@ -47,8 +47,8 @@ def test_deep_png_is_exact(channels, tmp_path):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_png_of_8_bits_is_exact(channels, tmp_path):
     samples = smooth(90, 70)[..., [0, 1, 2, 0]][..., :channels]
-    picture = read(io.BytesIO(png_bytes(samples)))
-    write(picture, picture.frames, tmp_path / "out.png")
+    decoded = read(io.BytesIO(png_bytes(samples)))
+    write(decoded, decoded.frames, tmp_path / "out.png")
     np.testing.assert_array_equal(png_samples((tmp_path / "out.png").read_bytes()), samples)
     assert (tmp_path / "out.png").stat().st_size < samples.size
 
@@ -56,9 +56,9 @@ def test_png_of_8_bits_is_exact(channels, tmp_path):
 def test_deep_png_keeps_metadata_and_orientation(tmp_path):
     exif = sample_exif()
     exif[0x0112] = 6
-    picture = read(noise(6, 8, 3, dtype=np.uint16))
+    decoded = read(noise(6, 8, 3, dtype=np.uint16))
     source = read(encoded(Image.fromarray(smooth(6, 8)), "PNG", exif=exif, icc_profile=SRGB, dpi=(300, 300)))
-    write(source, picture.frames, tmp_path / "deep.png")
+    write(source, decoded.frames, tmp_path / "deep.png")
     data = (tmp_path / "deep.png").read_bytes()
     assert {b"iCCP", b"eXIf", b"pHYs"} <= {name for name, _ in png_chunks(data)}
     info = restored(tmp_path / "deep.png").info
@@ -77,9 +77,9 @@ def test_deep_color_key(tmp_path):
     assert frame.alpha is not None
     assert frame.alpha.ravel().tolist() == [0, 65535]
     gray = np.array([[[500], [501]]], np.uint16)
-    picture = read(io.BytesIO(png_bytes(gray, transparency=b"\1\xf4")))
-    assert picture.frames[0].alpha is not None
-    assert picture.frames[0].alpha.ravel().tolist() == [0, 65535]
+    decoded = read(io.BytesIO(png_bytes(gray, transparency=b"\1\xf4")))
+    assert decoded.frames[0].alpha is not None
+    assert decoded.frames[0].alpha.ravel().tolist() == [0, 65535]
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -95,19 +95,19 @@ def test_deep_tiff_is_exact(order, compression, channels, extra, tmp_path):
         assert (frame.alpha is None) == (channels == 3 or extra == 0)
         if frame.alpha is not None:
             np.testing.assert_array_equal(frame.alpha, samples[..., 3:])
-    picture = read(path)
-    write(picture, enlarge(picture.frames), tmp_path / "out.tif")
+    decoded = read(path)
+    write(decoded, enlarge(decoded.frames), tmp_path / "out.tif")
     again = read(tmp_path / "out.tif").frames[0]
     np.testing.assert_array_equal(again.color, twice(frame.color))
     assert Image.open(tmp_path / "out.tif").tag_v2[258] == (16,) * (3 + (frame.alpha is not None))
-    write(picture, picture.frames, tmp_path / "out.png")
+    write(decoded, decoded.frames, tmp_path / "out.png")
     np.testing.assert_array_equal(png_samples((tmp_path / "out.png").read_bytes())[..., :3], samples[..., :3])
 
 
 def test_deep_tiff_of_many_strips(tmp_path):
     samples = noise(300, 200, 3, dtype=np.uint16)
-    picture = read(samples)
-    write(picture, picture.frames, tmp_path / "deep.tif")
+    decoded = read(samples)
+    write(decoded, decoded.frames, tmp_path / "deep.tif")
     opened = Image.open(tmp_path / "deep.tif")
     assert len(opened.tag_v2[273]) > 1, "several strips"
     np.testing.assert_array_equal(read(tmp_path / "deep.tif").frames[0].color, samples)
@@ -166,19 +166,19 @@ def test_deep_gray_stays_deep(format, tmp_path):
 
 def test_deep_to_shallow_rounds_to_the_nearest(tmp_path):
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
-    picture = read(values)
-    write(picture, picture.frames, tmp_path / "out.bmp")
+    decoded = read(values)
+    write(decoded, decoded.frames, tmp_path / "out.bmp")
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.bmp")), np.rint(values / 257).astype(np.uint8))
 
 
 def test_floats_are_written_rounded(tmp_path):
     values = np.linspace(0, 1, 1000, dtype=np.float32).reshape(20, 50)
-    picture = read(values)
-    write(picture, picture.frames, tmp_path / "out.png")
+    decoded = read(values)
+    write(decoded, decoded.frames, tmp_path / "out.png")
     expected = np.floor(values.astype(np.float64) * 65535 + 0.5).astype(np.uint16)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.png")), expected)
     with pytest.warns(RuntimeWarning, match=r"out\.bmp: BMP holds 8 bits a sample, which its floats are rounded to"):
-        write(picture, picture.frames, tmp_path / "out.bmp")
+        write(decoded, decoded.frames, tmp_path / "out.bmp")
     expected = np.floor(values.astype(np.float64) * 255 + 0.5).astype(np.uint8)
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out.bmp")), expected)
 
@@ -194,12 +194,12 @@ def test_floats_of_gray_stay_floats_in_tiff(compression, tmp_path):
 
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_floats_of_colour_and_alpha_become_16_bits(channels, tmp_path):
-    picture = (
+    decoded = (
         read(np.linspace(0, 1, 600, dtype=np.float32).reshape(10, 20, 3)[..., [0, 1, 2, 0]][..., :channels])
         if (channels != 2)
         else read(Image.fromarray(noise(10, 20, 2)))
     )
     for suffix in ("tif", "png"):
-        write(picture, picture.frames, tmp_path / f"out.{suffix}")
+        write(decoded, decoded.frames, tmp_path / f"out.{suffix}")
         frame = read(tmp_path / f"out.{suffix}").frames[0]
         assert frame.color.dtype == (np.uint8 if channels == 2 else np.uint16)

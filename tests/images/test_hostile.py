@@ -80,7 +80,7 @@ def gif(width: int, height: int, frames: int = 1, side: int = 1) -> bytes:
 
 
 def apng(width: int, height: int) -> bytes:
-    """A picture for viewers that know no animation, which seeking loads, and frames of one pixel."""
+    """A decoded for viewers that know no animation, which seeking loads, and frames of one pixel."""
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     shown = [png_chunk(b"IHDR", head), png_chunk(b"acTL", struct.pack(">II", 2, 0))]
     shown.append(png_chunk(b"IDAT", zlib.compress(bytes(height * (1 + width)), 9)))
@@ -201,8 +201,8 @@ def test_only_our_errors_come_out(path, tmp_path):
     """Mutated images, at which Pillow raises TypeError, ZeroDivisionError and OverflowError or keeps odd metadata."""
     try:
         fastsr.upscale(str(path), model="nearest", scale=1)
-        picture = read(path)
-        write(picture, picture.frames, tmp_path / "out.png")
+        decoded = read(path)
+        write(decoded, decoded.frames, tmp_path / "out.png")
     except FastsrError as error:
         assert str(error).startswith((f"{path}: ", f"{tmp_path}/out.png: "))  # noqa: PT017
 
@@ -213,9 +213,9 @@ def test_odd_errors_of_an_encoder_name_the_file(error, tmp_path, monkeypatch):
         raise error
 
     monkeypatch.setattr(Image.Image, "save", failing_save)
-    picture = read(noise(4, 4, 3))
+    decoded = read(noise(4, 4, 3))
     with pytest.raises(ImageError, match=r"a\.jpg: cannot be written as JPEG \(\w+\)"):
-        write(picture, picture.frames, tmp_path / "a.jpg")
+        write(decoded, decoded.frames, tmp_path / "a.jpg")
 
 
 STARVED = """
@@ -321,10 +321,10 @@ def test_mutations_raise_nothing_else(part, tmp_path, monkeypatch):
     for index in range(40 * len(samples)):
         data = mutated(samples[index % len(samples)], draw)
         try:
-            picture = read(io.BytesIO(data))
-            picture.restore(picture.frames)
-            for suffix in ("png", "bmp" if len(picture.frames) == 1 else "tif" if picture.animation is None else "gif"):
-                write(picture, enlarge(picture.frames), tmp_path / f"out.{suffix}")
+            decoded = read(io.BytesIO(data))
+            decoded.restore(decoded.frames)
+            for suffix in ("png", "bmp" if len(decoded.frames) == 1 else "tif" if decoded.animation is None else "gif"):
+                write(decoded, enlarge(decoded.frames), tmp_path / f"out.{suffix}")
         except FastsrError:
             refused += 1
         except Exception as error:

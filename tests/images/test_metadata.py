@@ -27,12 +27,12 @@ def test_orientation_is_applied_once(orientation, format, tmp_path):
         image.info["exif"] = exif.tobytes()
     else:
         image = encoded(image, format, exif=exif, **({"lossless": True} if format == "WEBP" else {}))
-    picture = read(image)
-    np.testing.assert_array_equal(picture.frames[0].color, turned)
-    result = picture.restore(enlarge(picture.frames))
+    decoded = read(image)
+    np.testing.assert_array_equal(decoded.frames[0].color, turned)
+    result = decoded.restore(enlarge(decoded.frames))
     assert result.getexif().get(0x0112, 1) == 1
     assert result.getexif()[0x010F] == "Maker"
-    write(picture, picture.frames, tmp_path / "out.png")
+    write(decoded, decoded.frames, tmp_path / "out.png")
     again = read(tmp_path / "out.png")
     np.testing.assert_array_equal(again.frames[0].color, turned)
 

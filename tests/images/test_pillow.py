@@ -100,9 +100,9 @@ def test_reading_leaves_the_image_alone():
 
 
 def test_wrong_number_of_frames():
-    picture = read(noise(2, 2))
+    decoded = read(noise(2, 2))
     with pytest.raises(ImageError, match="2 frames given for 1"):
-        picture.restore([*picture.frames] * 2)
+        decoded.restore([*decoded.frames] * 2)
 
 
 def test_unconvertible_mode(monkeypatch):

@@ -129,10 +129,10 @@ def test_cmyk_becomes_rgb_without_its_profile(suffix, tmp_path):
 
 @pytest.mark.parametrize(("suffix", "side"), [(".jpg", 65501), (".webp", 16384), (".avif", 32769), (".gif", 65536)])
 def test_sides_over_the_limit(suffix, side, tmp_path):
-    picture = read(noise(1, 1))
+    decoded = read(noise(1, 1))
     with pytest.raises(ImageError, match=r"PNG or TIFF"):
-        write(picture, [Frame(np.zeros((1, side, 1), np.uint8))], tmp_path / f"a{suffix}")
-    write(picture, [Frame(np.zeros((1, side - 1, 1), np.uint8))], tmp_path / f"a{suffix}")
+        write(decoded, [Frame(np.zeros((1, side, 1), np.uint8))], tmp_path / f"a{suffix}")
+    write(decoded, [Frame(np.zeros((1, side - 1, 1), np.uint8))], tmp_path / f"a{suffix}")
     assert Image.open(tmp_path / f"a{suffix}").size == (side - 1, 1)
 
 
@@ -158,7 +158,7 @@ def test_link_is_followed(tmp_path):
 def test_failed_write_leaves_the_folder_as_it_was(error, stage, tmp_path, monkeypatch):
     target = tmp_path / "a.png"
     target.write_bytes(b"old")
-    picture = read(noise(4, 4, 3))
+    decoded = read(noise(4, 4, 3))
     opened = Path.open
 
     def failing_open(self, mode="r", *rest, **options):
@@ -175,7 +175,7 @@ def test_failed_write_leaves_the_folder_as_it_was(error, stage, tmp_path, monkey
 
     monkeypatch.setattr(Path, *(("open", failing_open) if stage == "write" else ("replace", failing_replace)))
     with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else ImageError) as caught:
-        write(picture, picture.frames, target)
+        write(decoded, decoded.frames, target)
     monkeypatch.undo()
     assert target.read_bytes() == b"old"
     assert [*tmp_path.iterdir()] == [target]
@@ -191,9 +191,9 @@ def test_encoder_failure_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(Image.Image, "save", failing_save)
     target = tmp_path / "a.jpg"
     target.write_bytes(b"old")
-    picture = read(noise(4, 4, 3))
+    decoded = read(noise(4, 4, 3))
     with pytest.raises(ImageError, match=r"a\.jpg.*JPEG.*encoder error"):
-        write(picture, picture.frames, target)
+        write(decoded, decoded.frames, target)
     assert target.read_bytes() == b"old"
     assert [*tmp_path.iterdir()] == [target]
 
@@ -209,7 +209,7 @@ def test_folder_without_permission(tmp_path, monkeypatch):
     def refuse(self, *rest, **options):
         raise PermissionError(errno.EACCES, "refused")
 
-    picture = read(noise(4, 4))
+    decoded = read(noise(4, 4))
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(ImageError, match="no permission to write"):
-        write(picture, picture.frames, tmp_path / "a.png")
+        write(decoded, decoded.frames, tmp_path / "a.png")

@@ -21,7 +21,7 @@ GONE = {"Cast", "QuantizeLinear", "DequantizeLinear"}
 
 
 @pytest.fixture
-def picture():
+def image():
     return np.random.default_rng(0).integers(0, 256, (19, 23, 3), np.uint8)
 
 
@@ -68,22 +68,22 @@ def test_what_is_read_back_is_the_float32_model_with_the_weights_of_the_export(n
 
 @pytest.mark.parametrize("precision", exported_onnx_reader.MARKED)
 @pytest.mark.parametrize("name", NATIVE)
-def test_the_native_engine_runs_exports(name, precision, tmp_path, picture):
+def test_the_native_engine_runs_exports(name, precision, tmp_path, image):
     path = written(whole(name, tmp_path), precision)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for asked in ("fp32", "int8"):
             up = fastsr.load(path, "cpu", asked)
             assert (up.engine, up.precision) == ("cpu", asked)
-            up.upscale(picture)
-    onnx_engine, native = (fastsr.load(path, "cpu", "fp32", e).upscale(picture) for e in ("onnxruntime", "cpu"))
+            up.upscale(image)
+    onnx_engine, native = (fastsr.load(path, "cpu", "fp32", e).upscale(image) for e in ("onnxruntime", "cpu"))
     assert np.abs(onnx_engine.astype(int) - native).max() <= 1
 
 
 @pytest.mark.parametrize("name", NATIVE)
-def test_exports_in_fp16_give_what_their_half_floats_give(name, tmp_path, picture):
+def test_exports_in_fp16_give_what_their_half_floats_give(name, tmp_path, image):
     path = written(whole(name, tmp_path), "fp16")
-    x = np.moveaxis(picture, 2, 0)[None] / np.float32(255)
+    x = np.moveaxis(image, 2, 0)[None] / np.float32(255)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (halves,) = session.run(None, {"input": x.astype(np.float16)})
     made = fastsr.load(path, "cpu", "fp32", "cpu").upscale(x[0].transpose(1, 2, 0))
@@ -93,9 +93,9 @@ def test_exports_in_fp16_give_what_their_half_floats_give(name, tmp_path, pictur
 
 @pytest.mark.parametrize("engine", ["cpu", "onnxruntime"])
 @pytest.mark.parametrize("name", NATIVE)
-def test_exports_in_int8_give_the_bytes_of_the_model_in_int8(name, engine, tmp_path, picture):
+def test_exports_in_int8_give_the_bytes_of_the_model_in_int8(name, engine, tmp_path, image):
     path = whole(name, tmp_path)
-    for pixels in (picture, picture / np.float32(255)):
+    for pixels in (image, image / np.float32(255)):
         made, expected = (fastsr.load(p, "cpu", "int8", engine).upscale(pixels) for p in (written(path, "int8"), path))
         np.testing.assert_array_equal(made, expected)
 
@@ -109,12 +109,12 @@ def test_a_shipped_model_exported_in_int8_gives_its_bytes_in_int8(tmp_path):
     np.testing.assert_array_equal(up.upscale(pixels), fastsr.load("fast-x4", "cpu", "int8").upscale(pixels))
 
 
-def test_the_int8_form_of_an_engine_is_read_back_too(tmp_path, picture):
+def test_the_int8_form_of_an_engine_is_read_back_too(tmp_path, image):
     """fp16 tensors around s8 ones, which `fastsr export --onnx` wrote before."""
     path = whole("compact-x2", tmp_path)
     read = onnx_reader.read(written(path, "int8", strong_typing.strongly_typed))
     assert (read.dtype, read.operators & GONE, read.ranges) == (np.float32, set(), onnx_reader.read(path).ranges)
-    made, expected = (fastsr.load(p, "cpu", "int8", "cpu").upscale(picture) for p in (read.path, path))
+    made, expected = (fastsr.load(p, "cpu", "int8", "cpu").upscale(image) for p in (read.path, path))
     assert np.abs(made.astype(int) - expected).mean() < 3
 
 
@@ -123,18 +123,18 @@ def test_the_int8_form_of_an_engine_is_read_back_too(tmp_path, picture):
     shape=st.sampled_from([(1, 1, 1, 1), (64, 3, 3, 3), (40, 2, 1, 1), (3, 4, 9, 9)]),
     heavy=st.sampled_from([0, 1e-3, 1e12, 1e18]),
 )
-def test_levels_and_scales_survive_as_weights(seed, shape, heavy):
+def test_quantized_values_and_scales_survive_as_weights(seed, shape, heavy):
     random = np.random.default_rng(seed)
     kernel = (random.standard_normal(shape) * 10.0 ** random.uniform(-6, 2, (shape[0], 1, 1, 1))).astype(np.float32)
     bias = (random.standard_normal(shape[0]) * heavy).astype(np.float32)
     step = np.float32(random.uniform(1e-4, 1))
     scale = quantization.weight_scales(kernel, bias, step)
-    levels = quantization.quantized_weights(kernel, scale)
-    back = quantization.dequantized_weights(levels, scale)
+    quantized = quantization.quantized_weights(kernel, scale)
+    back = quantization.dequantized_weights(quantized, scale)
     assert back.dtype == np.float32
     again = quantization.weight_scales(back, bias, step)
     np.testing.assert_array_equal(again, scale)
-    np.testing.assert_array_equal(quantization.quantized_weights(back, again), levels)
+    np.testing.assert_array_equal(quantization.quantized_weights(back, again), quantized)
     unit = step * scale
     sums = quantization.quantized_bias(bias, unit)
     stored = np.asarray(sums.astype(np.float64) * unit, np.float32)
@@ -142,7 +142,7 @@ def test_levels_and_scales_survive_as_weights(seed, shape, heavy):
     np.testing.assert_array_equal(quantization.quantized_bias(stored, unit), sums)
 
 
-def test_a_model_in_halves_of_anyones_making_runs_in_float(tmp_path, picture):
+def test_a_model_in_halves_of_anyones_making_runs_in_float(tmp_path, image):
     model = strong_typing.strongly_typed(onnx_reader.read(compact().save(tmp_path / "m.onnx")), "fp16")
     del model.metadata_props[:]
     onnx.save_model(model, str(tmp_path / "half.onnx"))
@@ -178,7 +178,7 @@ def test_models_in_halves_that_hold_more_than_a_list_of_operators_stay_as_they_a
     assert read.serialized == onnx_reader.read(tmp_path / "half.onnx", as_stored=True).serialized
 
 
-def test_quantised_operators_of_others_stay(tmp_path, picture):
+def test_quantized_operators_of_others_stay(tmp_path, image):
     path = whole("compact-x2", tmp_path)
     model = qdq.to_qdq(onnx_reader.read(path))  # without the mark that `fastsr export` sets
     onnx.save_model(model, str(tmp_path / "foreign.onnx"))
@@ -194,20 +194,20 @@ def test_marked_models_of_another_form_run_as_they_are(fault, tmp_path):
         n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.output[0].endswith("kernel/dequantized")
     )
     if fault == "zero":
-        levels = next(numpy_helper.to_array(t) for t in model.graph.initializer if t.name == kernel.input[0])
-        model.graph.initializer.append(numpy_helper.from_array(np.ones(len(levels), np.int8), "one"))
+        quantized = next(numpy_helper.to_array(t) for t in model.graph.initializer if t.name == kernel.input[0])
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(len(quantized), np.int8), "one"))
         kernel.input.append("one")
     elif fault == "scales":
         model.graph.initializer.append(numpy_helper.from_array(np.ones(7, np.float32), "seven"))
         kernel.input[1] = "seven"
-    else:  # levels that something else than a DequantizeLinear reads
-        levels = next(n for n in model.graph.node if n.op_type == "QuantizeLinear").output[0]
-        model.graph.node.append(helper.make_node("Identity", [levels], ["unread"]))
+    else:  # quantized values that something else than a DequantizeLinear reads
+        quantized = next(n for n in model.graph.node if n.op_type == "QuantizeLinear").output[0]
+        model.graph.node.append(helper.make_node("Identity", [quantized], ["unread"]))
     onnx.save_model(model, str(tmp_path / "odd.onnx"))
     assert "DequantizeLinear" in onnx_reader.read(tmp_path / "odd.onnx").operators
 
 
-def test_an_output_that_a_cast_made_keeps_its_name(tmp_path, picture):
+def test_an_output_that_a_cast_made_keeps_its_name(tmp_path, image):
     builder = Builder().conv(8).prelu().transposed(3, 2, 2)
     path = builder.save(tmp_path / "whole.onnx")
     model = exported_onnx.form(
@@ -232,7 +232,7 @@ def test_casts_to_other_types_stay(tmp_path):
 
 @pytest.mark.parametrize("second", exported_onnx_reader.MARKED)
 @pytest.mark.parametrize("first", exported_onnx_reader.MARKED)
-def test_what_is_read_back_can_be_exported_again(first, second, tmp_path, picture):
+def test_what_is_read_back_can_be_exported_again(first, second, tmp_path, image):
     once = written(whole("compact-x2", tmp_path), first)
     (tmp_path / "again").mkdir()
     twice = tmp_path / "again" / "twice.onnx"
@@ -243,11 +243,11 @@ def test_what_is_read_back_can_be_exported_again(first, second, tmp_path, pictur
         for x, y in zip((n for n in a.nodes if n.op == "Conv"), (n for n in b.nodes if n.op == "Conv"), strict=True):
             np.testing.assert_array_equal(a.weights[x.inputs[1]], b.weights[y.inputs[1]])
     if second == "int8":
-        made, expected = (fastsr.load(p, "cpu", "int8", "cpu").upscale(picture) for p in (twice, once))
+        made, expected = (fastsr.load(p, "cpu", "int8", "cpu").upscale(image) for p in (twice, once))
         np.testing.assert_array_equal(made, expected)
 
 
-def test_weights_in_halves_behind_float32_pictures_are_read_in_float_too(tmp_path, picture):
+def test_weights_in_halves_behind_float32_images_are_read_in_float_too(tmp_path, image):
     """As converters write them that keep the type of inputs and outputs."""
     builder = compact()
     builder.nodes.insert(0, helper.make_node("Cast", ["input"], ["half"], to=TensorProto.FLOAT16))
@@ -257,4 +257,4 @@ def test_weights_in_halves_behind_float32_pictures_are_read_in_float_too(tmp_pat
     builder.nodes.insert(2, helper.make_node("Cast", [builder.nodes[1].output[0]], ["whole"], to=TensorProto.FLOAT))
     builder.nodes[3].input[0] = "whole"
     up = fastsr.load(builder.save(tmp_path / "m.onnx"), "cpu")
-    assert (up.engine, up.upscale(picture).shape) == ("cpu", (38, 46, 3))
+    assert (up.engine, up.upscale(image).shape) == ("cpu", (38, 46, 3))

@@ -18,7 +18,7 @@ from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError, FastsrError, ModelError
 from fastsr.network import exported_onnx, exported_onnx_reader, onnx_messages, onnx_reader, receptive_field
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (13, 11, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (13, 11, 3), np.uint8)
 RUNS = 40  # mutated models of each original
 
 
@@ -33,7 +33,7 @@ def outcome(path, seed):
             if way == "export":
                 exported_onnx.form(onnx_reader.read(path), draw.choice(exported_onnx_reader.MARKED))
             else:
-                fastsr.load(path, "cpu", precision, way, tile).upscale(PICTURE if seed % 2 else PICTURE[..., :1])
+                fastsr.load(path, "cpu", precision, way, tile).upscale(IMAGE if seed % 2 else IMAGE[..., :1])
     except Exception as error:
         return error
     return None
@@ -142,8 +142,8 @@ def test_a_tile_too_small_is_refused_of_models_of_fixed_size_too(engine, tmp_pat
     path = compact().save(tmp_path / "fixed.onnx", height=32, width=32)
     with pytest.raises(EngineError, match="tile 8 is too small for fixed; use at least 9"):
         fastsr.load(path, "cpu", "fp32", engine, tile=8)
-    picture = np.random.default_rng(0).random((20, 40, 3), dtype=np.float32)
-    whole, tiled = (fastsr.load(path, "cpu", "fp32", engine, tile=tile).upscale(picture) for tile in (None, 9))
+    image = np.random.default_rng(0).random((20, 40, 3), dtype=np.float32)
+    whole, tiled = (fastsr.load(path, "cpu", "fp32", engine, tile=tile).upscale(image) for tile in (None, 9))
     np.testing.assert_array_equal(whole, tiled)
 
 
@@ -225,11 +225,11 @@ import resource, sys
 import numpy as np, onnxruntime
 import fastsr
 up = fastsr.load(sys.argv[1], "cpu", "fp32", sys.argv[2])
-picture = np.zeros((4000, 4000, 3), np.uint8)
+image = np.zeros((4000, 4000, 3), np.uint8)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (160 << 20), resource.RLIM_INFINITY))
 try:
-    up.upscale(picture)
+    up.upscale(image)
 except fastsr.EngineError as error:
     print(error)
 """

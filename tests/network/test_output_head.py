@@ -1,4 +1,4 @@
-"""What is headless off a generator and done by the store gives the generator's own picture."""
+"""A generator without its output head, which the store does instead, gives the generator's own image."""
 
 import numpy as np
 import onnx

@@ -1,4 +1,4 @@
-"""The int8 form: an integer twin in NumPy, what stays float, its ranges in the file, exact tiling, refusals."""
+"""The int8 form: an integer reference in NumPy, what stays float, its ranges in the file, exact tiling, refusals."""
 
 import json
 
@@ -36,29 +36,29 @@ def run(model, x, tensor="output"):
     return session.run([tensor], {"input": x})[0]
 
 
-def picture(height=11, width=13, seed=0):
-    levels = np.random.default_rng(seed).integers(0, 256, (1, 3, height, width))
-    return (levels / np.float32(255)).astype(np.float32)
+def image(height=11, width=13, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (1, 3, height, width))
+    return (pixels / np.float32(255)).astype(np.float32)
 
 
 def rounded(steps):
     """A kernel's slice in whole steps, one weight after the other pushed until their sum is right."""
-    levels = np.rint(steps).astype(np.int64)
-    for _ in range(abs(round(float((steps - levels).sum(dtype=np.float64))))):
-        error = (steps - levels).astype(np.float64)
+    made = np.rint(steps).astype(np.int64)
+    for _ in range(abs(round(float((steps - made).sum(dtype=np.float64))))):
+        error = (steps - made).astype(np.float64)
         sign = 1 if error.sum() > 0 else -1
-        levels[np.unravel_index(np.argmax(sign * error), levels.shape)] += sign
-    return levels
+        made[np.unravel_index(np.argmax(sign * error), made.shape)] += sign
+    return made
 
 
 def integer_conv(x, kernel, bias, low, high, pad, dilation=1, stride=1, group=1):
     """A convolution in integers, from the definition: u8 x s8 summed in s32, then one float scale a channel."""
     step = np.float32((high - low) / 255)
     zero = round(-low / float(step))
-    levels = np.clip(np.rint(x / step) + zero, 0, 255).astype(np.int64) - zero
+    quantized = np.clip(np.rint(x / step) + zero, 0, 255).astype(np.int64) - zero
     scale = np.array([abs(k).max() / 127 for k in kernel], np.float32)
     weights = np.array([[rounded(k / s) for k in kernels] for kernels, s in zip(kernel, scale, strict=True)])
-    padded = np.pad(levels, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    padded = np.pad(quantized, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     out, deep, size, _ = kernel.shape
     height, width = ((side + 2 * pad - dilation * (size - 1) - 1) // stride + 1 for side in x.shape[2:])
     total = np.zeros((out, height, width), np.int64)
@@ -91,7 +91,7 @@ def test_a_convolution_is_one_in_integers(rules, tmp_path):
     network = read(b.resize(rules.get("stride", 1)).conv(3), tmp_path, {"input": (low, high)})
     options = {"dilation": 1, "stride": 1, "group": 1} | {k: v for k, v in rules.items() if k != "kernel"}
     pad = options["dilation"] * (rules["kernel"] - 1) // 2
-    x = picture()
+    x = image()
     expected = integer_conv(x, kernel, bias, low, high, pad, **options)
     np.testing.assert_allclose(run(qdq.to_qdq(network), x, "Conv0"), expected, rtol=1e-4, atol=2e-6)
 
@@ -101,23 +101,23 @@ def test_a_chain_is_one_in_integers(tmp_path):
     b = compact(2, channels=6, depth=1)
     tensors = [numpy_helper.to_array(t) for t in b.weights]
     network = read(b, tmp_path)
-    x = picture(seed=1)
-    features, grid = x, (0.0, 1.0)
+    x = image(seed=1)
+    features, limits = x, (0.0, 1.0)
     for kernel, bias, slope in (tensors[0:3], tensors[3:6]):
-        features = integer_conv(features, kernel, bias, *grid, pad=1)
+        features = integer_conv(features, kernel, bias, *limits, pad=1)
         features = np.where(features < 0, slope * features, features)
-        grid = WIDE
+        limits = WIDE
     last = integer_conv(features, *tensors[6:8], *WIDE, pad=1)
     n, _, h, w = last.shape
     shuffled = last.reshape(n, 3, 2, 2, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(n, 3, 2 * h, 2 * w)
     difference = np.abs(run(qdq.to_qdq(network), x) - (shuffled + x.repeat(2, 2).repeat(2, 3)))
     one_step = (WIDE[1] - WIDE[0]) / 255 * np.abs(tensors[6]).max()
-    assert difference.max() <= 1.5 * one_step  # a value between two levels may round to either
+    assert difference.max() <= 1.5 * one_step  # a value between two steps may round to either
     assert (difference < 1e-5).mean() > 0.95
 
 
 @given(st.floats(-100, 0, width=32), st.floats(0, 100, width=32))
-def test_the_activation_grid_holds_zero_and_spans_the_range(low, high):
+def test_activation_parameters_hold_zero_and_spans_the_range(low, high):
     if high - low < 1e-6:
         return
     scale, zero = quantization.activation_parameters(low, high)
@@ -126,14 +126,14 @@ def test_the_activation_grid_holds_zero_and_spans_the_range(low, high):
     assert 0 in values
     assert abs(values[0] - low) <= 0.51 * scale
     assert abs(values[-1] - high) <= 0.51 * scale
-    # A range that a grid spans gives the same grid again, so storing the range stores the grid.
+    # The range that they span gives the same parameters again, so storing the range stores them.
     assert quantization.activation_parameters(-int(zero) * float(scale), (255 - int(zero)) * float(scale)) == (
         scale,
         zero,
     )
 
 
-def test_pixels_are_on_the_grid_of_the_input():
+def test_8_bit_pixels_are_represented_exactly():
     scale, zero = quantization.activation_parameters(0.0, 1.0)
     assert zero == 0
     pixels = np.arange(256, dtype=np.float32) / np.float32(255)
@@ -151,13 +151,13 @@ def test_weights_are_stored_as_integers(tmp_path):
     makers = {n.output[0]: n for n in model.graph.node}
     for name, value, dtype in ((first.input[1], kernel, np.int8), (first.input[2], bias, np.int32)):
         maker = makers[name]
-        levels, scale = (tensors[i] for i in maker.input)
+        quantized, scale = (tensors[i] for i in maker.input)
         assert (maker.op_type, maker.attribute[0].name, maker.attribute[0].i) == ("DequantizeLinear", "axis", 0)
-        assert (levels.dtype, levels.shape, scale.shape) == (dtype, value.shape, (6,))
+        assert (quantized.dtype, quantized.shape, scale.shape) == (dtype, value.shape, (6,))
         wide = scale.reshape(-1, *[1] * (value.ndim - 1))
-        assert (np.abs(levels * wide - value) <= (1.001 if dtype == np.int8 else 0.501) * wide).all()
+        assert (np.abs(quantized * wide - value) <= (1.001 if dtype == np.int8 else 0.501) * wide).all()
         if dtype == np.int8:
-            assert (np.abs(levels).max(axis=(1, 2, 3)) == 127).all()
+            assert (np.abs(quantized).max(axis=(1, 2, 3)) == 127).all()
     assert not {"w0", "w1"} & tensors.keys()
 
 
@@ -170,7 +170,7 @@ def test_dead_channels_and_large_biases_stay_what_they_are(tmp_path):
     b.add("Conv", b.weight(kernel), b.weight(bias), pads=[1] * 4)
     b.deep = 4
     network = read(b.conv(3), tmp_path, {"input": (0.0, 1.0)})
-    result = run(qdq.to_qdq(network), picture(), "Conv0")
+    result = run(qdq.to_qdq(network), image(), "Conv0")
     np.testing.assert_allclose(result[0, 1], 0.5, rtol=1e-6)
     assert np.abs(result[0, [0, 2]]).max() < 1e-9
     assert result[0, 3].min() > 0.5
@@ -180,7 +180,7 @@ def _operators(model, op):
     return [n for n in model.graph.node if n.op_type == op]
 
 
-def test_a_tensor_has_one_grid_and_sums_read_it_in_float(tmp_path):
+def test_a_tensor_is_quantized_once_and_sums_read_it_in_float(tmp_path):
     b = Builder().conv(8)
     trunk = b.x
     b.conv(8)
@@ -190,8 +190,8 @@ def test_a_tensor_has_one_grid_and_sums_read_it_in_float(tmp_path):
     assert len(_operators(model, "Conv")) == 4
     assert len(_operators(model, "QuantizeLinear")) == 3  # the input, the trunk for two convolutions, the sum
     assert {name for n in _operators(model, "Add") for name in n.input} == {"Conv1", "Conv2", "Add3", trunk}
-    exact = run(onnx.load_model_from_string(network.serialized), picture())
-    assert 0 < np.abs(run(model, picture()) - exact).max() < 0.2
+    exact = run(onnx.load_model_from_string(network.serialized), image())
+    assert 0 < np.abs(run(model, image()) - exact).max() < 0.2
 
 
 def test_without_a_range_a_convolution_stays_float(tmp_path):
@@ -212,7 +212,7 @@ def test_weights_among_the_inputs_go_with_them(tmp_path):
     onnx.save_model(model, str(tmp_path / "m.onnx"))
     made = qdq.to_qdq(onnx_reader.read(tmp_path / "m.onnx"))
     assert [i.name for i in made.graph.input] == ["input"]
-    assert run(made, picture()).shape == (1, 3, 22, 26)
+    assert run(made, image()).shape == (1, 3, 22, 26)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -242,7 +242,7 @@ def engines(tmp_path_factory):
     extra=st.integers(16, 40),
 )
 def test_tiled_equals_whole_bit_for_bit(engines, name, height, width, extra):
-    """Last bits matter here: a value that a sum in another order moves over a half becomes another level."""
+    """Last bits matter here: a value that a sum in another order moves over a half rounds to another value."""
     whole, tiled = engines[name]
     tiled.windows.tile = (2 * (whole.graph.radius + whole.graph.alignment) + extra,) * 2
     frame = np.random.default_rng(height).random((height, width, 3), np.float32)
@@ -300,11 +300,11 @@ def test_kernels_keep_their_sums():
     kernel[:, :, 4, 4] = 1
     kernel[3] = 0
     scale = quantization.weight_scales(kernel, np.zeros(5, np.float32), np.float32(0.01))
-    levels = quantization.quantized_weights(kernel, scale)
+    quantized = quantization.quantized_weights(kernel, scale)
     steps = kernel / scale[:, None, None, None]
-    assert levels.dtype == np.int8
-    assert np.abs(levels).max() == 127
-    assert np.abs(levels - steps).max() <= 1
-    assert np.abs((levels - steps.astype(np.float64)).sum(axis=(2, 3))).max() <= 0.5 + 1e-3
-    assert not levels[3].any()
-    np.testing.assert_array_equal(levels[0, 0], rounded(steps[0, 0]))
+    assert quantized.dtype == np.int8
+    assert np.abs(quantized).max() == 127
+    assert np.abs(quantized - steps).max() <= 1
+    assert np.abs((quantized - steps.astype(np.float64)).sum(axis=(2, 3))).max() <= 0.5 + 1e-3
+    assert not quantized[3].any()
+    np.testing.assert_array_equal(quantized[0, 0], rounded(steps[0, 0]))

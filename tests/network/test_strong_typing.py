@@ -38,9 +38,9 @@ def run(model, x, tensor="output"):
     return session.run([tensor], {"input": x.astype(np.float16 if half else np.float32)})[0].astype(np.float32)
 
 
-def picture(height=12, width=14, seed=0, channels=3):
-    levels = np.random.default_rng(seed).integers(0, 256, (1, channels, height, width))
-    return (levels / np.float32(255)).astype(np.float32)
+def image(height=12, width=14, seed=0, channels=3):
+    pixels = np.random.default_rng(seed).integers(0, 256, (1, channels, height, width))
+    return (pixels / np.float32(255)).astype(np.float32)
 
 
 def element_types(model):
@@ -86,12 +86,12 @@ def test_fp32_is_the_file_itself(tmp_path):
     assert strong_typing.strongly_typed(network, "fp32").SerializeToString() == network.serialized
 
 
-# Levels of 255: the mean and the largest distance from fp32 that a precision may show on random networks.
+# In 8-bit steps: the mean and the largest distance from fp32 that a precision may show on random networks.
 @pytest.mark.parametrize(("precision", "mean", "most"), [("fp16", 0.1, 1.0), ("int8", 3.0, 40), ("fp8", 6.0, 80)])
 @pytest.mark.parametrize("name", MODELS)
 def test_numbers_are_near_fp32(name, precision, mean, most, tmp_path):
     network = read(MODELS[name](), tmp_path)
-    x = picture()
+    x = image()
     exact = run(strong_typing.strongly_typed(network, "fp32"), x)
     made = run(strong_typing.strongly_typed(network, precision), x)
     assert made.shape == exact.shape
@@ -135,20 +135,20 @@ def test_bf16_holds_the_weights_rounded_and_is_otherwise_the_same_network(name, 
             expected = bf16(network.weights[made.removesuffix("/bf16")])
             np.testing.assert_array_equal(values.astype(np.float32), expected)
     assert any(made.endswith("/bf16") for made in rounded)
-    x = picture()
+    x = image()
     difference = np.abs(run(widened(model), x) - run(strong_typing.strongly_typed(network, "fp32"), x)) * 255
     assert 0 < difference.mean() < 1.5
 
 
 def test_after_the_last_convolution_bf16_is_fp16(tmp_path):
-    """A step of bf16 near white would be a level of 255."""
+    """A step of bf16 near white would be a whole 8-bit step."""
     model = strong_typing.strongly_typed(read(compact(), tmp_path), "bf16")
     kinds = element_types(model)
     for op in ("DepthToSpace", "Resize", "Add"):
         (node,) = operators(model, op)
         assert kinds[node.output[0]] == TensorProto.FLOAT16
     assert {kinds[n.output[0]] for n in operators(model, "PRelu")} == {TensorProto.BFLOAT16}
-    assert len(operators(model, "Cast")) == 2  # of the picture on its way in, of the details on their way out
+    assert len(operators(model, "Cast")) == 2  # of the image on its way in, of the details on their way out
 
 
 def test_transposed_convolutions_of_bf16_are_fp32(tmp_path):
@@ -178,11 +178,11 @@ def test_scales_are_held_by_fp16_and_reach_what_was_asked(wanted):
 def integer_conv(x, kernel, bias, low, high, pad):
     """A convolution in integers, from the definition: s8 x s8 summed, then one float scale a channel, then the bias."""
     step = float(strong_typing.half_scale(max(-low, high) / 127))
-    levels = np.clip(np.rint(x.astype(np.float64) / step), -128, 127).astype(np.int64)
+    quantized = np.clip(np.rint(x.astype(np.float64) / step), -128, 127).astype(np.int64)
     scale = strong_typing.half_scale([abs(k).max() / 127 for k in kernel]).astype(np.float64)
     weights = np.rint(kernel / scale.reshape(-1, 1, 1, 1)).astype(np.int64)
     assert abs(weights).max() <= 127
-    padded = np.pad(levels, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    padded = np.pad(quantized, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
     out, deep, size, _ = kernel.shape
     height, width = x.shape[2:]
     total = np.zeros((out, height, width), np.int64)
@@ -197,12 +197,12 @@ def test_a_convolution_of_int8_is_one_in_integers(size, tmp_path):
     kernel, bias = (numpy_helper.to_array(t) for t in b.weights[2:4])
     low, high = -0.4, 0.7
     network = read(b.conv(3), tmp_path, {"Conv0": (low, high)})
-    x = picture()
+    x = image()
     features = run(strong_typing.strongly_typed(network, "int8"), x, "Conv0")
     made = run(strong_typing.strongly_typed(network, "int8"), x, "Conv1")
     assert (np.abs(features) > high).any()  # some values lie outside
     expected = integer_conv(features, kernel, bias, low, high, size // 2)
-    # A value halfway between two levels may round to either when it was divided in fp16.
+    # A value halfway between two steps may round to either when it was divided in fp16.
     steps = strong_typing.half_scale(high / 127) * np.abs(kernel).max()
     difference = np.abs(made - expected)
     assert (difference < 4e-3 * (1 + np.abs(expected))).mean() > 0.98
@@ -218,12 +218,12 @@ def test_int8_weights_are_integers_in_steps_of_fp16_and_biases_float(tmp_path):
     conv = operators(model, "Conv")[1]
     maker = makers[conv.input[1]]
     assert (maker.op_type, maker.attribute[0].name, maker.attribute[0].i) == ("DequantizeLinear", "axis", 0)
-    levels, scale = (tensors[i] for i in maker.input)
-    assert (levels.dtype, levels.shape, scale.dtype, scale.shape) == (np.int8, kernel.shape, np.float16, (6,))
+    quantized, scale = (tensors[i] for i in maker.input)
+    assert (quantized.dtype, quantized.shape, scale.dtype, scale.shape) == (np.int8, kernel.shape, np.float16, (6,))
     wide = scale.astype(np.float32).reshape(-1, 1, 1, 1)
-    assert (np.abs(levels * wide - kernel) <= 1.001 * wide).all()
-    assert (np.abs((levels * wide - kernel).sum(axis=(2, 3))) <= 0.501 * wide[..., 0, 0]).all()
-    assert (np.abs(levels).max(axis=(1, 2, 3)) >= 126).all()
+    assert (np.abs(quantized * wide - kernel) <= 1.001 * wide).all()
+    assert (np.abs((quantized * wide - kernel).sum(axis=(2, 3))) <= 0.501 * wide[..., 0, 0]).all()
+    assert (np.abs(quantized).max(axis=(1, 2, 3)) >= 126).all()
     np.testing.assert_array_equal(tensors[conv.input[2]], bias.astype(np.float16))
     reader = makers[conv.input[0]]
     assert reader.op_type == "DequantizeLinear"
@@ -239,7 +239,7 @@ def test_dead_channels_stay_dead(tmp_path):
     b.add("Conv", b.weight(kernel), b.weight(bias), pads=[1] * 4)
     network = read(b.conv(3), tmp_path)
     for precision in ("int8", "fp8"):
-        made = run(strong_typing.strongly_typed(network, precision), picture(), "Conv1")
+        made = run(strong_typing.strongly_typed(network, precision), image(), "Conv1")
         np.testing.assert_array_equal(made[0, 1], 0.5)
         np.testing.assert_array_equal(made[0, [0, 2]], 0)
         assert made[0, 3].std() > 0.01
@@ -268,7 +268,7 @@ def test_shipped_models_lose_little():
     seen = 0
     for card in catalog.models().values():
         network = onnx_reader.read(card.path)
-        x = np.repeat(np.repeat(picture(8, 8), 4, 2), 4, 3)
+        x = np.repeat(np.repeat(image(8, 8), 4, 2), 4, 3)
         exact = run(strong_typing.strongly_typed(network, "fp32"), x)
         for precision, bound in losses.items():
             if precision == "fp16" or network.ranges:
@@ -278,7 +278,7 @@ def test_shipped_models_lose_little():
 
 
 def test_shapes_computed_inside_stay_exact(tmp_path):
-    """Sizes that a model computes for itself are no pictures: in fp16, 4099 would become 4100."""
+    """Sizes that a model computes for itself are no images: in fp16, 4099 would become 4100."""
     b = compact()
     last = b.x
     b.nodes += [
@@ -310,7 +310,7 @@ def test_constants_made_by_operators_are_typed(tmp_path):
     onnx.checker.check_model(model, full_check=True)
     assert not operators(model, "Constant")
     np.testing.assert_allclose(
-        run(model, picture()), run(onnx.load_model_from_string(network.serialized), picture()), atol=0.01
+        run(model, image()), run(onnx.load_model_from_string(network.serialized), image()), atol=0.01
     )
 
 

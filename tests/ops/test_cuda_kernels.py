@@ -1,4 +1,4 @@
-"""The CUDA kernels, emulated on the host over their own grids, against their CPU twins: bit for bit, without a GPU."""
+"""The CUDA kernels, emulated on the host over their own grids, against the CPU kernels: bit for bit, without a GPU."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The C++ kernels against their NumPy twins, over dtypes, odd sizes and edges, on every instruction set."""
+"""The C++ kernels against their reference implementations: dtypes, odd sizes, edges, on every instruction set."""
 
 import os
 import subprocess
@@ -134,7 +134,7 @@ def test_gather_equals_twin(data, dtype, batch_dtype, layout, channels, height, 
     origin = st.tuples(st.integers(-50, height + 20), st.integers(-50, width + 20))
     origins = data.draw(st.lists(origin, min_size=1, max_size=3))
     made = ops.tile_gather(frame, origins, tile, batch_dtype, layout)
-    # The twin pads only as far as a tile reaches, so tiles that lie wholly outside are left to the reflection test.
+    # The reference pads only as far as a tile reaches: tiles wholly outside are left to the reflection test.
     inside = [i for i, (y, x) in enumerate(origins) if y < height and x < width and y + tile[0] > 0 and x + tile[1] > 0]
     if inside:
         expected = reference.tile_gather(frame, [origins[i] for i in inside], tile, batch_dtype)

@@ -28,13 +28,13 @@ def enlarge(frames: list[Frame]) -> list[Frame]:
 
 
 def restored(image, **options):
-    picture = read(image, **options)
-    return picture.restore(enlarge(picture.frames))
+    decoded = read(image, **options)
+    return decoded.restore(enlarge(decoded.frames))
 
 
 def rewritten(source, path: Path, **options) -> Image.Image:
-    picture = read(source)
-    write(picture, enlarge(picture.frames), path, **options)
+    decoded = read(source)
+    write(decoded, enlarge(decoded.frames), path, **options)
     return Image.open(path)
 
 

@@ -1,4 +1,4 @@
-"""Plain NumPy twins of the kernels: short, slow, obviously right."""
+"""Reference implementations of the kernels in plain NumPy: short, slow, obviously right."""
 
 import numpy as np
 

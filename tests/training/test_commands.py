@@ -66,8 +66,8 @@ def test_fine_tuning_a_model_to_a_folder(photos, tmp_path, done):
     done("train", tmp_path / "mini.toml", "--data", photos, "--out", runs, "--device", "cpu")
     done("export", "mini", "--runs", runs, "-o", model)
     done("curves", runs / "mini", "-o", tmp_path / "curves.png")
-    with Image.open(tmp_path / "curves.png") as picture:
-        assert picture.width > picture.height
+    with Image.open(tmp_path / "curves.png") as image:
+        assert image.width > image.height
     tuned = ["--name", "ours", "--steps", "4", "--device", "cpu"]
     done("train", "--from", model, "--data", photos, "--out", runs, *tuned)
     done("export", "ours", "--runs", runs, "-o", tmp_path / "ours.onnx")

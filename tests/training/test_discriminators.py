@@ -16,7 +16,7 @@ def seed():
 
 
 def smooth_and_noise(count, side=32):
-    """Pictures of low frequencies, and white noise of the same range."""
+    """Images of low frequencies, and white noise of the same range."""
     smooth = F.interpolate(torch.rand(count, 3, 4, 4), size=(side, side), mode="bicubic").clamp(0, 1)
     return smooth, torch.rand(count, 3, side, side)
 

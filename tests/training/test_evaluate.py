@@ -98,7 +98,7 @@ def test_sides_that_do_not_divide_are_cut(photos, tmp_path):
 
 
 def test_bad_images_are_named(tmp_path):
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     with pytest.raises(DataError, match=r"text\.png: cannot be read as an image"):
         evaluate.pair(tmp_path / "text.png", 4)
     Image.new("RGB", (19, 40)).save(tmp_path / "small.png")
@@ -111,8 +111,8 @@ def test_bad_images_are_named(tmp_path):
 # ---- damage ---------------------------------------------------------------------------------------------------------
 
 
-def flat(side, level=128):
-    return Image.new("RGB", (side, side), (level,) * 3)
+def flat(side, gray=128):
+    return Image.new("RGB", (side, side), (gray,) * 3)
 
 
 def test_damage_is_parsed():

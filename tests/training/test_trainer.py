@@ -125,15 +125,15 @@ def test_curves_and_samples_are_written(packed, run_of, adversarial, weights, tm
 def test_the_discriminator_and_the_generator_learn_apart(packed, run_of, adversarial, weights, tmp_path):
     made = Trainer(adversarial, run_of(packed, tmp_path, weights=weights))
     low, target = made._batch()
-    judge = made.objective.discriminator
+    judge = made.total_loss.discriminator
     assert judge is not None
     image = made.forward(low)
-    gradient, _ = made.objective.generator(image, target, made.watch, random.Random(0))
+    gradient, _ = made.total_loss.generator(image, target, made.watch, random.Random(0))
     made.fabric.backward(image, gradient)
     assert all(p.grad is None for p in judge.parameters())
     assert made.network.tail.project.grad.abs().max() > 0
     before = [p.grad.clone() for p in made.network.parameters()]
-    made.objective.update_discriminator(made.forward(low), target, random.Random(0))
+    made.total_loss.update_discriminator(made.forward(low), target, random.Random(0))
     assert all(torch.equal(p.grad, b) for p, b in zip(made.network.parameters(), before, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""High-resolution crops to low-resolution ones, on the device that holds them: bicubic, or as pictures come to be seen.
+"""Low-resolution crops made of high-resolution ones on their device: bicubic, or as images degrade in real life.
 
 The realistic degradation follows the second-order scheme of Real-ESRGAN (Wang et al. 2021): twice over, blur, resize,
 noise and JPEG. Its defaults are milder: photographs as people have them, not ruins.
@@ -26,7 +26,7 @@ POINT = 1e-3  # sigma in pixels of a blur that is none: every tap but the centre
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One round: blur, resize, noise, JPEG. Shares are of pictures, or of batches where one choice fixes their shape.
+    """One round: blur, resize, noise, JPEG. Shares are of images, or of batches where one choice fixes their shape.
 
     Ranges are drawn from uniformly. What is left of shares that exclude each other: no blur, no resize, no noise.
     """
@@ -40,11 +40,11 @@ class Stage:
     area: float = 0.3  # share of batches resized by area; the rest of the three by bicubic
     bilinear: float = 0.3
     gaussian: float = 0.35  # share with Gaussian noise
-    gaussian_sigma: tuple[float, float] = (0.5, 5.0)  # in levels of 255
+    gaussian_sigma: tuple[float, float] = (0.5, 5.0)  # in 8-bit steps
     poisson: float = 0.35  # share with Poisson noise
     poisson_scale: tuple[float, float] = (0.05, 0.5)  # its sigma over that of a sensor that counts 255 photons at white
     gray: float = 0.4  # share of all noise that is the same in red, green and blue
-    jpeg: float = 0.7  # share of pictures compressed
+    jpeg: float = 0.7  # share of images compressed
     quality: tuple[float, float] = (55.0, 95.0)
     subsampled: float = 0.7  # share of batches compressed with chroma at half the resolution (4:2:0)
 
@@ -72,14 +72,14 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class Degradation:
-    """How low-resolution pictures are made.
+    """How low-resolution images are made.
 
     With H the high-resolution side, the nominal size after the first round is H / sqrt(scale) and after the second
     H / scale: each does half of the way. The rest of the fields says nothing where `kind` is "bicubic".
     """
 
     kind: str = "bicubic"
-    clean: float = 0.2  # share of pictures that get plain bicubic, so that clean input is not smoothed
+    clean: float = 0.2  # share of images that get plain bicubic, so that clean input is not smoothed
     jpeg_last: float = 0.5  # share of batches whose last JPEG follows the last resize, else precedes it
     first: Stage = dataclasses.field(default_factory=Stage)
     second: Stage = dataclasses.field(default_factory=Stage)
@@ -94,10 +94,10 @@ class Degradation:
 
 
 def build(settings: Degradation, scale: int) -> Degrade:
-    """The function that makes low-resolution pictures 1/`scale` the size of high-resolution ones, as `settings` say.
+    """The function that makes low-resolution images 1/`scale` the size of high-resolution ones, as `settings` say.
 
     It takes N3HW float in 0..1 with sides divisible by `scale`, a generator of the same device for what differs from
-    picture to picture, and a host generator for what fixes the shape of the whole batch. It returns N3HW in 0..1
+    image to image, and a host generator for what fixes the shape of the whole batch. It returns N3HW in 0..1
     rounded to 8 bits, the same for the same input and states, and never waits for the device.
     """
     settings.check()
@@ -123,7 +123,7 @@ def _realistic(
 ) -> Tensor:
     clean = bicubic(high, scale)
     height, width = clean.shape[-2:]
-    half = scale**0.5  # how much smaller each round makes the picture
+    half = scale**0.5  # how much smaller each round makes the image
     first, second = settings.first, settings.second
 
     low = _blur(high, first, half, generator)
@@ -144,18 +144,18 @@ def _realistic(
 
 
 def _uniform(like: Tensor, limits: tuple[float, float], generator: torch.Generator) -> Tensor:
-    """One draw per picture of `like`, N x 1 x 1 x 1."""
+    """One draw per image of `like`, N x 1 x 1 x 1."""
     draw = torch.rand(len(like), 1, 1, 1, generator=generator, device=like.device)
     return limits[0] + (limits[1] - limits[0]) * draw
 
 
 def _chosen(like: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Which pictures of `like` belong to a share of them, bool N x 1 x 1 x 1."""
+    """Which images of `like` belong to a share of them, bool N x 1 x 1 x 1."""
     return _uniform(like, (0, 1), generator) < share
 
 
 def gaussian_kernels(sigma_x: Tensor, sigma_y: Tensor, angle: Tensor, side: int) -> Tensor:
-    """Gaussians of a sum of 1 on a `side` x `side` grid, one for each of N sigmas in pixels; N x `side` x `side`.
+    """Gaussians of a sum of 1 over `side` x `side` pixels, one for each of N sigmas in pixels; N x `side` x `side`.
 
     The axis of `sigma_x` is turned by `angle` radians from x (right) towards y (down).
     """
@@ -186,7 +186,7 @@ def _blur(images: Tensor, stage: Stage, pixel: float, generator: torch.Generator
     blurred = kind < stage.isotropic + stage.anisotropic
     sigma_x, sigma_y = (torch.where(blurred, sigma, POINT) for sigma in (sigma_x, sigma_y))
     angle = _uniform(images, (0, math.pi), generator)
-    # A Gaussian ends after 3 sigmas, the mirror at a border with the picture.
+    # A Gaussian ends after 3 sigmas, the mirrored border with the image.
     radius = min(math.ceil(3 * high), min(images.shape[-2:]) - 1)
     return convolve(images, gaussian_kernels(sigma_x.flatten(), sigma_y.flatten(), angle.flatten(), 2 * radius + 1))
 

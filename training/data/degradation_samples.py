@@ -11,15 +11,15 @@ from torch import Tensor
 from training.data import degradation
 from training.data.packed_images import PackedImages
 
-DEGRADED = 5  # pictures per row besides the clean one
-SIDE = 320  # of each picture as drawn, pixels
+DEGRADED = 5  # images per row besides the clean one
+SIDE = 320  # of each image as drawn, pixels
 GAP = 4
 
 
 def render(data: PackedImages, settings: degradation.Degradation, scale: int, rows: int, seed: int) -> Image.Image:
-    """A page of `rows` crops: at its left the clean bicubic picture, then several degraded as `settings` say.
+    """A page of `rows` crops: at its left the clean bicubic image, then several degraded as `settings` say.
 
-    All are low-resolution pictures enlarged `scale` times without interpolation; a seed always draws the same page.
+    All are low-resolution images enlarged `scale` times without interpolation; a seed always draws the same page.
     """
     degraded = degradation.build(settings, scale)
     generator = torch.Generator(data.device).manual_seed(seed)

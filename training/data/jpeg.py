@@ -1,4 +1,4 @@
-"""What JPEG does to a picture: the loss of baseline coding at a given quality, without the file (ITU-T T.81, JFIF)."""
+"""What JPEG does to an image: the loss of baseline coding at a given quality, without the file (ITU-T T.81, JFIF)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 BLOCK = 8
 
-# ITU-T T.81 Annex K, tables K.1 and K.2: steps of the quantiser at quality 50, rows of rising vertical frequency.
+# ITU-T T.81 Annex K, tables K.1 and K.2: steps of the quantizer at quality 50, rows of rising vertical frequency.
 LUMA_STEPS = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -56,8 +56,8 @@ def jpeg(images: Tensor, quality: Tensor, subsampled: bool = True) -> Tensor:
     luma, chroma = ycbcr[:, :1] - 128, ycbcr[:, 1:]
     if subsampled:
         chroma = F.avg_pool2d(chroma, 2).round()
-    luma = _quantised(luma, scaled_steps(luma_steps, quality))
-    chroma = _quantised(chroma, scaled_steps(chroma_steps, quality))
+    luma = _quantized(luma, scaled_steps(luma_steps, quality))
+    chroma = _quantized(chroma, scaled_steps(chroma_steps, quality))
     if subsampled:
         # Cut first: what decoders interpolate at the border ends there too.
         chroma = chroma[..., : -(-height // 2), : -(-width // 2)]
@@ -67,12 +67,12 @@ def jpeg(images: Tensor, quality: Tensor, subsampled: bool = True) -> Tensor:
 
 
 def scaled_steps(steps: Tensor, quality: Tensor) -> Tensor:
-    """64 quantiser `steps` for each of N `quality` values, N x 64, as the Independent JPEG Group's encoder has them."""
+    """64 quantizer `steps` for each of N `quality` values, N x 64, as the Independent JPEG Group's encoder has them."""
     percent = torch.where(quality < 50, (5000 / quality).floor(), 200 - 2 * quality)
     return ((steps * percent[:, None] + 50) / 100).floor().clamp(1, 255)
 
 
-def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
+def _quantized(planes: Tensor, steps: Tensor) -> Tensor:
     """`planes` (NCHW, in -128..127) after the DCT of each 8x8 block is rounded to multiples of its `steps` (N x 64)."""
     transform, steps = _transform(planes.device), steps[:, None, :, None, None]
     blocks = F.pixel_unshuffle(planes[:, :, None], BLOCK)  # N x C x 64 x H/8 x W/8

@@ -1,6 +1,6 @@
-"""Pictures drawn by a script, of the kinds that photographs are thin in: text and line art, ramps, flat colours.
+"""Images drawn by a script, of kinds that are rare in photographs: text and line art, ramps, flat colours.
 
-The same seed draws the same pictures. Seeds keep those that ranges are calibrated on apart from those that cards are
+The same seed draws the same images. Seeds keep those that ranges are calibrated on apart from those that cards are
 measured on.
 """
 

@@ -1,4 +1,4 @@
-"""The curves of a run as a picture: losses, validation PSNR, what the discriminator gets right."""
+"""The curves of runs as an image: losses, validation PSNR, what the discriminator gets right."""
 
 from __future__ import annotations
 

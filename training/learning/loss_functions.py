@@ -1,7 +1,7 @@
-"""What the generator and the discriminator are asked to minimise, each a scalar.
+"""The single losses of the generator and the discriminator, each a scalar; `total_loss` adds them up.
 
 Pixel and content losses take (made, target) as NCHW float in 0..1. Adversarial ones take a discriminator's logits for
-real and for made pictures, in any shape: one a picture, or one a pixel.
+real and for generated images, in any shape: one an image, or one a pixel.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ ADVERSARIAL_LOSSES = ("standard", "relativistic")
 def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Binary cross-entropy of taking real for real and fake for fake, added up.
 
-    "standard" judges each picture by itself (Goodfellow et al. 2014), "relativistic" by how much more real it is than
+    "standard" judges each image by itself (Goodfellow et al. 2014), "relativistic" by how much more real it is than
     the mean of the other kind (Jolicoeur-Martineau 2018, RaGAN).
     """
     real, fake = _judged(kind, real_logits, fake_logits)

@@ -24,7 +24,7 @@ class RecipeError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Discriminator:
-    """Who judges the generator, where `loss.adversarial` has a weight (see `training.discriminators`)."""
+    """Who judges the generator, where `loss.adversarial` has a weight (see `training.networks.discriminators`)."""
 
     kind: str = "srgan"
     channels: int = 64
@@ -62,7 +62,7 @@ class Data:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """The generator's loss: each of its parts (losses.py) times its weight.
+    """The generator's loss: each of its parts (loss_functions.py) times its weight.
 
     The target is the teacher's image where there are pairs, else the original.
     """

@@ -30,7 +30,7 @@ class Target(NamedTuple):
 def window(images: tuple[Tensor, ...], side: int, draws: random.Random) -> tuple[Tensor, ...]:
     """The same square part of each batch of images, NCHW of one size, at a random place; all of them for side 0.
 
-    A strided network that always began at an upsampler's first sub-pixel would learn its grid.
+    A strided network that always began at an upsampler's first sub-pixel would learn its checkerboard.
     """
     if side == 0:
         return images
@@ -38,7 +38,7 @@ def window(images: tuple[Tensor, ...], side: int, draws: random.Random) -> tuple
     return tuple(image[..., top : top + side, left : left + side] for image in images)
 
 
-class Objective:
+class TotalLoss:
     """The losses of one recipe on one device; holds the feature network and the discriminator where they are used."""
 
     def __init__(self, recipe: Recipe, fabric: Fabric, weights: Path | None) -> None:

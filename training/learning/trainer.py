@@ -27,7 +27,7 @@ from training.data.pair_shards import PackedPairs
 from training.learning import checkpoint, initial_weights, optimizer
 from training.learning.recipe import Recipe
 from training.learning.stopwatch import Stopwatch
-from training.learning.total_loss import Objective, Target, Terms
+from training.learning.total_loss import Target, Terms, TotalLoss
 from training.learning.validation import Validation
 from training.measure import metrics
 from training.networks import generators
@@ -35,7 +35,7 @@ from training.networks.generators import GeneratorShape
 
 VALIDATION_SIDE = 256
 REWARMING = 300  # steps over which the rates rise again where only the weights were left of a run
-SAMPLES = 3  # validation pictures that are kept as they develop
+SAMPLES = 3  # validation images that are logged at each validation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Trainer:
         network = network.to(self.fabric.device)
         self.optimizers = optimizer.build(network, recipe.optimizer)
         self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.optimizer.ema))  # type: ignore[no-untyped-call]
-        self.objective = Objective(recipe, self.fabric, run.weights)
+        self.total_loss = TotalLoss(recipe, self.fabric, run.weights)
         self.validation: Validation | None = None
         self.best: dict[str, float] = {}  # what the best step so far measured
         if run.validation is not None and self.fabric.is_global_zero:
@@ -180,7 +180,7 @@ class Trainer:
             made = self.network(low)
             made.sum().backward()
         with FlopCounterMode(display=False) as judged:
-            self.objective.rehearse(made, target, self.watch)
+            self.total_loss.rehearse(made, target, self.watch)
         for parameter in self.network.parameters():
             parameter.grad = None
         self.watch.clear()
@@ -193,17 +193,17 @@ class Trainer:
         if self.rewarmed:
             since = self.step - self.rewarmed
             # A new discriminator beside a trained generator learns first, or its first noise is unlearned for long.
-            alone = since < REWARMING and self.objective.discriminator is not None
+            alone = since < REWARMING and self.total_loss.discriminator is not None
             share = 0.0 if alone else share * min(1.0, (since + 1) / REWARMING)
         optimizer.set_rates(self.optimizers, share)
         with watch("data"):
             low, target = self._batch()
         if self.ranges:  # every other step in float, so that one set of weights serves both
-            generators.see_int8(self.network, self.ranges if self.step % 2 else {})
+            generators.simulate_int8(self.network, self.ranges if self.step % 2 else {})
         with watch("generator"):
             made = self.forward(low)
         draws = random.Random(f"{recipe.seed}/{self.step}/windows")
-        gradient, terms = self.objective.generator(made, target, watch, draws)
+        gradient, terms = self.total_loss.generator(made, target, watch, draws)
         with watch("generator"):
             for o in self._steppers:
                 o.zero_grad()
@@ -213,7 +213,7 @@ class Trainer:
                 o.step()
             self.average.update_parameters(self.network)
         with watch("discriminator"):
-            return terms | self.objective.update_discriminator(made, target, draws)
+            return terms | self.total_loss.update_discriminator(made, target, draws)
 
     def _batch(self) -> tuple[Tensor, Target]:
         """What the generator gets, and what it is judged by."""
@@ -259,8 +259,8 @@ class Trainer:
         scale = self.recipe.generator.scale
         values = []
         held_out = self.images.held_out(VALIDATION_SIDE) if self.images is not None else []
-        for picture in held_out:
-            high = picture.float().div(255)
+        for image in held_out:
+            high = image.float().div(255)
             high = high[..., : high.shape[-2] // scale * scale, : high.shape[-1] // scale * scale]
             made = self.average(degradation.bicubic(high, scale)).clamp(0, 1)
             values.append(metrics.psnr_y(made, high, border=scale))
@@ -292,7 +292,7 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "random": {"state": self.random.get_state()},
-            **self.objective.state(),
+            **self.total_loss.state(),
         }
         for i, o in enumerate(self.optimizers):
             groups[f"optimizer{i}"] = checkpoint.flatten_optimizer(o)
@@ -336,7 +336,7 @@ class Trainer:
         self.average.load_state_dict(groups["average"])
         for i, o in enumerate(self.optimizers):
             checkpoint.restore_optimizer(o, groups.get(f"optimizer{i}", {}))
-        self.objective.load(groups)
+        self.total_loss.load(groups)
         self.random.set_state(groups["random"]["state"])
         self.step, self.seconds, self.start = about["step"], about["seconds"], about.get("start")
         self.ranges, self.best = about.get("ranges", {}), about.get("best", {})

@@ -21,7 +21,11 @@ from training.networks import feature_networks
 SIDE = 256  # of the middle of each photograph that is used, pixels
 COUNT = 12  # photographs
 SHALLOW = ("conv1_2", "conv2_2", "conv3_4")  # of the feature distance
-BLUR, NOISE, QUALITY = 0.8, 3.0, 60  # damage: sigma in pixels, sigma in levels of 255, JPEG; between mild and hard
+BLUR, NOISE, QUALITY = (
+    0.8,
+    3.0,
+    60,
+)  # damage: sigma in pixels, sigma in 8-bit steps, JPEG quality; between mild and hard
 GRID_PERIOD = 4  # pixels of the output; an upsampler's blocks show at multiples of 1/4 cycle a pixel
 
 

@@ -1,4 +1,4 @@
-"""What befalls the low-resolution images that models are measured on: simple, named, or a chain as images live it."""
+"""Damage of the low-resolution images that models are measured on: blur, noise and JPEG, or chains of real life."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Damage:
     """In this order: Gaussian blur, Gaussian noise, JPEG; or, where `real` is set, one of CHAINS."""
 
     blur: float = 0.0  # sigma, pixels of the low-resolution image
-    noise: float = 0.0  # sigma, levels of 255
+    noise: float = 0.0  # sigma, 8-bit steps
     jpeg: int | None = None  # Pillow's quality
     real: bool = False  # a chain chosen by the seed, of the same kinds for every model
 
@@ -131,7 +131,7 @@ def _screenshot(high: Image.Image, size: tuple[int, int], draws: random.Random) 
     return _shifted(image.resize(size, Image.Resampling.BICUBIC), draws.randint(70, 85), draws.randint(1, 7))
 
 
-def _film(high: Image.Image, size: tuple[int, int], draws: random.Random) -> Image.Image:
+def _film_scan(high: Image.Image, size: tuple[int, int], draws: random.Random) -> Image.Image:
     """A scan of a print: soft, with grain of a size that shows most in the middle tones."""
     image = _blurred(np.array(high.resize(size, Image.Resampling.BOX), np.float64), draws.uniform(0.5, 0.9))
     grain = np.random.default_rng(draws.getrandbits(32)).normal(0, draws.uniform(10, 18), image.shape[:2])
@@ -158,7 +158,7 @@ CHAINS: tuple[Callable[[Image.Image, tuple[int, int], random.Random], Image.Imag
     _messenger,
     _thumbnail,
     _screenshot,
-    _film,
+    _film_scan,
     _old_phone,
     _forum,
 )
@@ -170,5 +170,5 @@ NAMED = {
 _LIMITS = {"blur": (0, 20), "noise": (0, 255), "jpeg": (1, 100)}
 _DAMAGES = (
     f"write it as {', '.join(NAMED)}, or as blur=1.0,noise=5,jpeg=50, with blur in 0..20 (pixels), noise in 0..255 "
-    "(levels), jpeg in 1..100"
+    "(8-bit steps), jpeg in 1..100"
 )

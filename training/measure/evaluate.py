@@ -1,4 +1,4 @@
-"""What a model scores through the fastsr runtime: PSNR and SSIM on the luma, LR-consistency, LPIPS; picture strips."""
+"""What a model scores through the fastsr runtime: PSNR and SSIM on the luma, LR-consistency, LPIPS; comparison strips."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Scores = dict[str, dict[str, dict[str, float]]]  # model -> data set -> measure 
 Perceptual = Callable[[Tensor, Tensor], Tensor]  # (made, target), NCHW RGB in 0..1, to N distances
 
 DIGITS = {"psnr": 2, "ssim": 4, "consistency": 2, "lpips": 4}  # that a measure is worth writing down with
-STRIPS = 5  # pictures of a data set that strips are made of
+STRIPS = 5  # images of a data set that strips are made of
 BAR = 16  # height of a strip's captions, pixels
 
 
@@ -46,7 +46,7 @@ class Enlarging(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Pair:
-    """A test picture and its low-resolution form; all RGB."""
+    """A test image and its low-resolution form; all RGB."""
 
     high: Image.Image  # sides divisible by the scale
     low: Image.Image
@@ -61,7 +61,7 @@ def low_resolution(high: Image.Image, scale: int) -> Image.Image:
 def pair(path: Path, scale: int, damage: Damage | None = None) -> Pair:
     """The image at `path`, cut at the right and the bottom, with its low-resolution form.
 
-    Damage is seeded by the file's name, so that every model gets the same picture. Raises DataError, naming the file,
+    Damage is seeded by the file's name, so that every model gets the same image. Raises DataError, naming the file,
     when it cannot be read or is too small for the measures.
     """
     try:
@@ -100,7 +100,7 @@ def score(
     """Means over `files` (at least one) of what `upscaler` makes of their low-resolution forms.
 
     `psnr` (dB) and `ssim` of the luma, a border of `scale` pixels cut off; `consistency`, the PSNR (dB, RGB, no border)
-    of the result made smaller again against the undamaged low-resolution picture; with `lpips`, that distance.
+    of the result made smaller again against the undamaged low-resolution image; with `lpips`, that distance.
     """
     rows = []
     for path in files:
@@ -148,10 +148,10 @@ def evaluate(
     strips: Path | None = None,
     damage: Damage | None = None,
 ) -> Scores:
-    """Measure every model on every folder, print a table, write JSON to `target` and pictures to `strips`.
+    """Measure every model on every folder, print a table, write JSON to `target` and strips to `strips`.
 
     `scale`: each model's own when not given. `weights`: folder with the weights of LPIPS, which is measured with it.
-    `damage`: done to every low-resolution picture. A row's name says the precision when it is not fp32, and the engine
+    `damage`: done to every low-resolution image. A row's name says the precision when it is not fp32, and the engine
     and device when they were chosen. Raises EvaluateError, DataError or fastsr's own errors.
     """
     if scale is not None and scale < 1:
@@ -175,8 +175,8 @@ def evaluate(
                 strips.mkdir(parents=True, exist_ok=True)
                 title = _titled(upscaler.name, notes)
                 for path in files[:STRIPS]:
-                    picture = strip(upscaler, pair(path, factor, damage), title)
-                    picture.save(strips / f"{_plain(title)}-{_plain(name)}-{path.stem}.png")
+                    made = strip(upscaler, pair(path, factor, damage), title)
+                    made.save(strips / f"{_plain(title)}-{_plain(name)}-{path.stem}.png")
     print(table(results))
     if target is not None:
         target.write_text(json.dumps(results, indent=2) + "\n")

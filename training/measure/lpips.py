@@ -1,4 +1,4 @@
-"""LPIPS: the distance between two pictures as people judge it."""
+"""LPIPS: the distance between two images as people judge it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAYERS = [layer.name for layer in ALEXNET]
 
 
 class Lpips(nn.Module):
-    """LPIPS v0.1 with AlexNet (Zhang et al. 2018, equation 1): 0 for the same picture, larger is more different."""
+    """LPIPS v0.1 with AlexNet (Zhang et al. 2018, equation 1): 0 for the same image, larger is more different."""
 
     def __init__(self, folder: Path | None) -> None:
         """Read `lpips_alex.safetensors` in `folder`: AlexNet's features and the learned lin0 .. lin4."""

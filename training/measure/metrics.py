@@ -37,12 +37,12 @@ def psnr_rgb(made: Tensor, target: Tensor) -> float:
 
 
 def ssim_y(made: Tensor, target: Tensor, border: int) -> float:
-    """SSIM of the luma, rounded and cut as `psnr_y`: 11x11 Gaussian window of sigma 1.5, kept inside the picture.
+    """SSIM of the luma, rounded and cut as `psnr_y`: 11x11 Gaussian window of sigma 1.5, kept inside the image.
 
     Wang et al. 2004. Sides must be at least 11 pixels after the cut.
     """
     _, local = structural_similarity_index_measure(
         _inner(made, border), _inner(target, border), sigma=1.5, data_range=255.0, return_full_image=True
     )
-    inside = SSIM_WINDOW // 2  # torchmetrics mirrors the picture at its edges; the definition does not
+    inside = SSIM_WINDOW // 2  # torchmetrics mirrors the image at its edges; the definition does not
     return float(local[..., inside:-inside, inside:-inside].mean())

@@ -18,14 +18,14 @@ Pixels = npt.NDArray[Any]
 Run = Callable[[Pixels], Pixels]
 Pair = tuple[Pixels, Pixels]  # low-resolution pixels, and what they were made from
 
-FLAT_SIDE = 32  # of a flat picture, input pixels
+FLAT_SIDE = 32  # of a flat image, input pixels
 EDGE = 8  # input pixels along the borders of ramps and flat colours, where the network sees an edge: not measured
 
 
-class Losses:
-    """What ways to run a network lose against `exact`, its way in fp32.
+class PrecisionCost:
+    """What a network in a lower precision loses against `exact`, itself in fp32.
 
-    Text, ramps and flat colours are those that `drawn` makes of `seed`. Photographs are handed in, each as
+    Text, ramps and flat colours are those that `synthetic_images` makes of `seed`. Photographs are handed in, each as
     low-resolution pixels and the original.
     """
 
@@ -44,7 +44,7 @@ class Losses:
         self._made_exactly = self._all(exact)
 
     def costs(self, run: Run, kinds: Sequence[str] = ("text", "ramps")) -> dict[str, float]:
-        """PSNR lost, dB, by kind of picture: "photographs" (where there are any), "text", "ramps".
+        """PSNR lost, dB, by kind of image: "photographs" (where there are any), "text", "ramps".
 
         Photographs: of the luma. Text: over all channels, in the colours in which most is lost. Ramps: over all
         channels, in 16 bits.
@@ -53,16 +53,16 @@ class Losses:
         return {kind: max(self._exact[kind][name] - sets[name] for name in sets) for kind, sets in made.items()}
 
     def flat_error(self, run: Run) -> int:
-        """Levels of 255 that a flat colour is off at most from what `exact` makes of it, away from the border."""
+        """8-bit steps that a flat colour is off at most from what `exact` makes of it, away from the border."""
         pairs = zip(self._flats, self._made_exactly["flats"], strict=True)
         return max(int(np.abs(self._cut(run(flat)).astype(int) - self._cut(exact)).max()) for flat, exact in pairs)
 
     def errors(self, run: Run) -> list[float]:
-        """Mean squared distance from what `exact` makes, levels of 255, by kind: photographs, text, flat colours."""
+        """Mean squared distance from what `exact` makes, in 8-bit steps, by kind: photographs, text, flat colours."""
         made = self._all(run)
         return [
-            float(np.mean([np.square(a.astype(float) - b).mean() for a, b in zip(pictures, exact, strict=True)]))
-            for pictures, exact in zip(made.values(), self._made_exactly.values(), strict=True)
+            float(np.mean([np.square(a.astype(float) - b).mean() for a, b in zip(images, exact, strict=True)]))
+            for images, exact in zip(made.values(), self._made_exactly.values(), strict=True)
         ]
 
     def _all(self, run: Run) -> dict[str, list[Pixels]]:

@@ -1,4 +1,4 @@
-"""Networks that tell real pictures from made ones; NCHW RGB float in 0..1 to logits, positive for real."""
+"""Networks that tell real images from generated ones; NCHW RGB float in 0..1 to logits, positive for real."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SrganDiscriminator(nn.Module):
             layers += [conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(SLOPE)]
             inputs = outputs
         self.convs = nn.Sequential(*layers)
-        # Pooled to a fixed grid, the map of a crop of any size fits the dense layer, and a large crop costs no weights.
+        # Pooled to a fixed size, the map of a crop of any size fits the dense layer, and a large crop costs no weights.
         self.pool = nn.AdaptiveAvgPool2d(CELLS)
         width = 16 * channels
         self.dense = nn.Sequential(
@@ -48,7 +48,7 @@ class UNetDiscriminator(nn.Module):
 
     def __init__(self, channels: int = 64) -> None:
         super().__init__()
-        widths = [channels * 2**level for level in range(4)]
+        widths = [channels * 2**depth for depth in range(4)]
         self.head = nn.Conv2d(3, channels, 3, padding=1)
         self.down = nn.ModuleList(_normalised(a, b, 4, stride=2) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_normalised(b, a, 3) for a, b in pairwise(widths))

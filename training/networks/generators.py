@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.networks.fake_quantization import Levels
+from training.networks.fake_quantization import FakeQuantization
 from training.settings import require
 
 # Middle of the range of the input: kernels of the first layer see deviations from it, or they all learn brightness.
@@ -85,7 +85,7 @@ class CollapsibleConv(nn.Module):
         elif identity and inputs == outputs:
             fixed[range(outputs), range(inputs), size // 2, size // 2] = 1
         self.register_buffer("start", fixed, persistent=False)
-        self.levels: Levels | None = None  # of int8, while training sees them
+        self.fake_quantization: FakeQuantization | None = None  # set while training simulates int8
 
     def kernel(self) -> Tensor:
         """The folded kernel, outputs x inputs x size x size."""
@@ -120,8 +120,8 @@ class CollapsibleConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.kernel().contiguous(memory_format=torch.channels_last)
         shift = self.shift(kernel)
-        if self.levels is not None:
-            x, kernel = self.levels(x, kernel)
+        if self.fake_quantization is not None:
+            x, kernel = self.fake_quantization(x, kernel)
         return F.conv2d(x, kernel, shift, padding=self.size // 2)
 
     @torch.no_grad()
@@ -367,11 +367,11 @@ def load_plain(network: Network, state: dict[str, Tensor]) -> list[str]:
     return list(left)
 
 
-def see_int8(network: Network, ranges: dict[str, tuple[float, float]]) -> None:
-    """Let each convolution that `ranges` names, by its module, work on the levels that int8 would have; no other."""
+def simulate_int8(network: Network, ranges: dict[str, tuple[float, float]]) -> None:
+    """Let each convolution that `ranges` names, by its module, round as int8 would; all others compute in float."""
     for name, module in network.named_modules():
         if isinstance(module, CollapsibleConv):
-            module.levels = Levels(*ranges[name]) if name in ranges else None
+            module.fake_quantization = FakeQuantization(*ranges[name]) if name in ranges else None
 
 
 def build(shape: GeneratorShape) -> Network:

@@ -1,4 +1,4 @@
-"""Calibration for int8: ranges of the tensors that convolutions read, found on pictures, kept in the model's file."""
+"""Calibration for int8: ranges of the tensors that convolutions read, measured on images, kept in the model's file."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from fastsr.network.graph import Graph
 from training.data import synthetic_images
 from training.data.image_folders import DataError, find_images
 from training.measure.evaluate import low_resolution
-from training.measure.precision_cost import FLAT_SIDE, Losses
+from training.measure.precision_cost import FLAT_SIDE, PrecisionCost
 
 Ranges = dict[str, tuple[float, float]]
 Watch = Callable[[str, npt.NDArray[Any]], None]
 Pixels = npt.NDArray[Any]
 
-PICTURES = 32
+IMAGES = 32
 TILE = 128  # input pixels; every watched tensor of one window is in memory at once
 BINS = 2048
 STEPS = 64  # of which each end of a range is tried
@@ -41,7 +41,7 @@ STEPS = 64  # of which each end of a range is tried
 POWER = 3
 
 # Text drives tensors three to five times as far as photographs do, so ranges that hold all of it leave photographs few
-# levels, and ranges of photographs alone fray text. What lies between is tried: at these parts of the way.
+# values, and ranges of photographs alone fray text. Ranges between the two are tried: at these parts of the way.
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 HALF = 0.5  # where the choice cannot be measured
 
@@ -52,7 +52,7 @@ CROPS = 8
 
 @dataclasses.dataclass
 class Calibration:
-    """What the tensors that convolutions read hold, by kind of picture.
+    """What the tensors that convolutions read hold, by kind of image.
 
     Attributes:
         input: the network's input, whose range is 0..1.
@@ -83,18 +83,19 @@ def between(few: Ranges, many: Ranges, share: float) -> Ranges:
     return {name: (end(low, many[name][0]), end(high, many[name][1])) for name, (low, high) in few.items()}
 
 
-def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low: bool = False) -> Calibration:
+def calibrate(path: Path, images: Iterable[Path], count: int = IMAGES, low: bool = False) -> Calibration:
     """Histograms of the tensors of the float model at `path`: on `images`, on text and on flat colours and ramps.
 
-    `pictures` of the images, evenly spread, are made smaller by the model's scale; with `low` they are taken as they
-    are. What is drawn is that of `training.data.synthetic_images`. One run finds the extremes of each tensor, a second its histogram.
+    `count` of the images, evenly spread, are made smaller by the model's scale; with `low` they are taken as they are.
+    Text, flat colours and ramps are those of `training.data.synthetic_images`. One run finds the extremes of each
+    tensor, a second its histogram.
     Raises ModelError for a model without an int8 form and DataError for an image that cannot be used.
     """
     network = onnx_reader.read(path)
     names = [name for name in quantization.inputs(network) if name != network.input]
-    paths = _spread(list(images), pictures)
+    paths = _spread(list(images), count)
     kinds: dict[str, Callable[[], Iterator[Pixels]]] = {
-        "photographs": lambda: _pictures(paths, network, low),
+        "photographs": lambda: _photographs(paths, network, low),
         "text": lambda: _text(network),
         "flat": lambda: _smooth(network),
     }
@@ -105,10 +106,10 @@ def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low:
         least, most = extremes[name]
         extremes[name] = min(least, float(values.min())), max(most, float(values.max()))
 
-    def count(kind: str, name: str, values: npt.NDArray[Any]) -> None:
+    def fill(kind: str, name: str, values: npt.NDArray[Any]) -> None:
         counts[kind][name] += np.histogram(values, BINS, extremes[name])[0]
 
-    for purpose, watch in (("extremes", widen), ("histograms", count)):
+    for purpose, watch in (("extremes", widen), ("histograms", fill)):
         for kind, made in kinds.items():
             engine = _Watched(network, names, functools.partial(watch, kind))
             for pixels in tqdm(made(), desc=f"{purpose}, {kind}", leave=False):
@@ -118,12 +119,12 @@ def calibrate(path: Path, images: Iterable[Path], pictures: int = PICTURES, low:
 
 
 def best_range(counts: npt.NDArray[Any], least: float, most: float) -> tuple[float, float]:
-    """The range inside `least`..`most` whose u8 grid has the smallest sum of errors to the POWER.
+    """The range inside `least`..`most` whose u8 values have the smallest sum of errors to the POWER.
 
-    `counts` is the histogram of the values, `least` <= 0 <= `most`. The range returned is exactly what the grid spans.
+    `counts` is the histogram of the values, `least` <= 0 <= `most`. The range returned is exactly what they span.
     """
     if least == most:
-        return 0.0, 1.0  # nothing but zeros, which any grid holds
+        return 0.0, 1.0  # nothing but zeros, which any range represents
     centres = (least + (np.arange(len(counts)) + 0.5) * (most - least) / len(counts))[counts > 0]
     weights = counts[counts > 0].astype(np.float64)
     shares = np.arange(1, STEPS + 1) / STEPS
@@ -139,8 +140,8 @@ def best_range(counts: npt.NDArray[Any], least: float, most: float) -> tuple[flo
     return best
 
 
-def by_cost(network: Graph, ranges: Ranges, losses: Losses) -> list[str]:
-    """The tensors, those first whose range costs least when it is alone, on all kinds of picture together."""
+def by_cost(network: Graph, ranges: Ranges, losses: PrecisionCost) -> list[str]:
+    """The tensors, those first whose range costs least when it is alone, on all kinds of image together."""
     alone = {}
     for name in tqdm(ranges, desc="what each range costs", leave=False):
         alone[name] = losses.errors(_engine(_with_ranges(network, {name: ranges[name]}), "int8").run)
@@ -148,12 +149,12 @@ def by_cost(network: Graph, ranges: Ranges, losses: Losses) -> list[str]:
     return sorted(ranges, key=lambda name: sum(e / total for e, total in zip(alone[name], totals, strict=True)))
 
 
-def affordable(network: Graph, ranges: Ranges, order: list[str], losses: Losses, budget: float) -> Ranges:
+def affordable(network: Graph, ranges: Ranges, order: list[str], losses: PrecisionCost, budget: float) -> Ranges:
     """`ranges` without the last of `order`, as few as it takes until int8 costs at most `budget` dB of PSNR.
 
-    That holds for photographs and for text; no flat colour may be off by more than a level, and int8 must pass the
-    probe without which fastsr would not use it. Ramps are no part of it: 256 levels cannot hold 16 bits, and fastsr
-    gives int8 no such pictures unasked. A convolution whose input has no range stays float.
+    That holds for photographs and for text; no flat colour may be off by more than one 8-bit step, and int8 must pass
+    the probe without which fastsr would not use it. Ramps are no part of it: 8 bits cannot hold 16, and fastsr never
+    chooses int8 for 16-bit images by itself. A convolution whose input has no range stays float.
     """
     exact = _engine(network, "fp32")
 
@@ -184,7 +185,7 @@ def quantize(
     model: str,
     folders: list[Path],
     target: Path | None = None,
-    pictures: int = PICTURES,
+    count: int = IMAGES,
     low: bool = False,
     budget: float = BUDGET,
 ) -> Ranges:
@@ -197,12 +198,14 @@ def quantize(
     path = catalog.find(model)
     network = onnx_reader.read(path)
     images = find_images(folders)
-    found = calibrate(path, images, pictures, low)
+    found = calibrate(path, images, count, low)
     few, many = found.ranges("photographs"), found.ranges()
     if low:
         ranges = between(few, many, HALF)
     else:
-        losses = Losses(network, _engine(network, "fp32").run, synthetic_images.CALIBRATED, _crops(images, network))
+        losses = PrecisionCost(
+            network, _engine(network, "fp32").run, synthetic_images.CALIBRATED, _crops(images, network)
+        )
         order = by_cost(network, between(few, many, HALF), losses)
         tried = [affordable(network, between(few, many, share), order, losses, budget) for share in SHARES]
         ranges = max(tried, key=lambda kept: sum(_products(network, name) for name in kept))
@@ -234,14 +237,14 @@ def _engine(network: Graph, precision: str) -> Engine:
 
 
 def _crops(images: list[Path], network: Graph) -> list[tuple[Pixels, Pixels]]:
-    """The middles of a few pictures: low-resolution pixels, and the originals."""
+    """The middles of a few images: low-resolution pixels, and the originals."""
     made = []
     for path in _spread(images, CROPS):
-        picture = _opened(path, network, network.scale)
+        image = _opened(path, network, network.scale)
         side = SIDE * network.scale
-        width, height = (min(side, length // network.scale * network.scale) for length in picture.size)
-        left, top = (picture.width - width) // 2, (picture.height - height) // 2
-        high = picture.crop((left, top, left + width, top + height))
+        width, height = (min(side, length // network.scale * network.scale) for length in image.size)
+        left, top = (image.width - width) // 2, (image.height - height) // 2
+        high = image.crop((left, top, left + width, top + height))
         made.append((_pixels(low_resolution(high, network.scale)), _pixels(high)))
     return made
 
@@ -267,14 +270,14 @@ class _Watched(OnnxRuntimeEngine):
 
 def _spread(paths: list[Path], count: int) -> list[Path]:
     if count < 1:
-        raise DataError(f"{count} pictures calibrate nothing; use at least 1")
+        raise DataError(f"{count} images calibrate nothing; use at least 1")
     return [paths[i * len(paths) // count] for i in range(count)] if len(paths) > count else paths
 
 
-def _pictures(paths: list[Path], network: Graph, low: bool) -> Iterator[npt.NDArray[np.uint8]]:
+def _photographs(paths: list[Path], network: Graph, low: bool) -> Iterator[npt.NDArray[np.uint8]]:
     for path in paths:
-        picture = _opened(path, network, 1 if low else network.scale)
-        yield _pixels(picture if low else low_resolution(picture, network.scale))
+        image = _opened(path, network, 1 if low else network.scale)
+        yield _pixels(image if low else low_resolution(image, network.scale))
 
 
 def _text(network: Graph) -> Iterator[Pixels]:
@@ -292,12 +295,12 @@ def _smooth(network: Graph) -> Iterator[Pixels]:
 def _opened(path: Path, network: Graph, least: int) -> Image.Image:
     try:
         with Image.open(path) as image:
-            picture = image.convert("L" if network.channels == 1 else "RGB")
+            converted = image.convert("L" if network.channels == 1 else "RGB")
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as an image ({error}); take it out of the folder") from None
-    if min(picture.size) < least:
+    if min(converted.size) < least:
         raise DataError(f"{path}: is too small to be made {least} times smaller; take it out")
-    return picture
+    return converted
 
 
 def _pixels(image: Image.Image) -> npt.NDArray[np.uint8]:

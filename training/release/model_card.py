@@ -37,7 +37,7 @@ def make(
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 
     With `weights`, the folder of LPIPS' weights, it is measured too; with `damage`, also what the model scores where
-    low-resolution pictures suffered that. What bf16 costs is measured where the native engine has it: on a processor
+    low-resolution images were damaged so. What bf16 costs is measured where the native engine has it: on a processor
     with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2 instructions, slowly.
     """
     network = onnx_reader.read(catalog.FOLDER / f"{name}.onnx")
@@ -104,7 +104,7 @@ def _written(table: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
 def _cost(
     network: Graph, folders: list[Path], exact: dict[str, float], precision: Precision
 ) -> tuple[dict[str, float], int]:
-    """What a precision of the native engine loses against fp32: PSNR by kind of picture, dB; levels in flat colours.
+    """What a precision of the native engine loses against fp32: PSNR by kind of image, dB; 8-bit steps in flat colours.
 
     Photographs: on the set where it loses most. The others are drawn (see `precisions.Losses`).
     """
@@ -112,7 +112,9 @@ def _cost(
     if upscaler.precision != precision:
         raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it anew")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
-    losses = precision_cost.Losses(network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED)
+    losses = precision_cost.PrecisionCost(
+        network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED
+    )
     reduced = engine.NativeEngine(network, precision, None).run
     costs = {"photographs": max(exact[name] - psnr for name, psnr in made.items()), **losses.costs(reduced)}
     return {kind: round(cost, 3) + 0.0 for kind, cost in costs.items()}, losses.flat_error(reduced)

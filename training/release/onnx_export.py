@@ -31,7 +31,7 @@ class ExportError(ValueError):
 class _Writer:
     """Builds an ONNX graph operator by operator; each method returns the name of what it makes.
 
-    Weights are named as in the plain network's state, from which training can go on (`training.learning.initial_weights`).
+    Weights are named as in the plain network's state, from which training can go on (`learning.initial_weights`).
     """
 
     def __init__(self) -> None:

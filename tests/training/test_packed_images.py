@@ -16,7 +16,7 @@ def folder(tmp_path):
         rows, columns = np.mgrid[0:height, 0:width]
         pixels = np.stack([rows, columns, np.full_like(rows, 100 * i + 50)], axis=-1).astype(np.uint8)
         (tmp_path / "images" / f"{i}").mkdir(parents=True)
-        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}" / "picture.png")
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{i}" / "photo.png")
     return tmp_path / "images"
 
 
@@ -70,7 +70,7 @@ def test_held_out_images_are_not_drawn(packed):
 
 
 def test_small_and_broken_files_are_skipped(folder, tmp_path, capsys):
-    (folder / "broken.jpg").write_bytes(b"\xff\xd8 not a picture")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 not an image")
     Image.new("RGB", (8, 8)).save(folder / "small.png")
     assert pack([folder], tmp_path / "p.safetensors", min_side=40) == 2
     said = capsys.readouterr()

@@ -18,12 +18,12 @@ from fastsr.network import catalog, graph, onnx_reader, receptive_field
 def measured_radius(session, scale, alignment, channels=3, side=96):
     """Largest distance, in input pixels, from a perturbed pixel to a changed output pixel."""
     random = np.random.default_rng(0)
-    picture = random.random((1, channels, side, side)).astype(np.float32)
-    (base,) = session.run(None, {"input": picture})
+    image = random.random((1, channels, side, side)).astype(np.float32)
+    (base,) = session.run(None, {"input": image})
     reach = 0
     for offset in range(alignment):
         at = side // 2 + offset
-        changed = picture.copy()
+        changed = image.copy()
         changed[:, :, at, at] += 10
         (made,) = session.run(None, {"input": changed})
         rows, columns = np.nonzero((made != base).any(axis=(0, 1)))
@@ -105,9 +105,9 @@ def _external(tmp_path, location):
 
 def test_external_data_inside_its_folder_is_read(tmp_path):
     _, path = _external(tmp_path, "weights.bin")
-    picture = np.random.default_rng(0).random((9, 9, 3), dtype=np.float32)
+    image = np.random.default_rng(0).random((9, 9, 3), dtype=np.float32)
     whole = compact(channels=32).save(tmp_path / "whole.onnx")
-    np.testing.assert_array_equal(fastsr.load(path).upscale(picture), fastsr.load(whole).upscale(picture))
+    np.testing.assert_array_equal(fastsr.load(path).upscale(image), fastsr.load(whole).upscale(image))
 
 
 @pytest.mark.parametrize("location", ["../weights.bin", "/etc/hostname", "link.bin"])
@@ -140,12 +140,12 @@ def _value(name, shape, kind=TensorProto.FLOAT):
 
 def test_models_that_are_no_generators(tmp_path):
     nodes = [helper.make_node("Relu", ["a"], ["b"])]
-    picture = ["N", 3, "H", "W"]
+    image = ["N", 3, "H", "W"]
     cases = [
         ([_value("a", [1, 10])], [_value("b", [1, 10])], "needs N x 3 x H x W"),
         ([_value("a", ["N", 5, "H", "W"])], [_value("b", ["N", 5, "H", "W"])], "needs N x 3 x H x W"),
-        ([_value("a", picture, TensorProto.INT32)], [_value("b", picture, TensorProto.INT32)], "not float"),
-        ([_value("a", picture), _value("c", picture)], [_value("b", picture)], "2 inputs"),
+        ([_value("a", image, TensorProto.INT32)], [_value("b", image, TensorProto.INT32)], "not float"),
+        ([_value("a", image), _value("c", image)], [_value("b", image)], "2 inputs"),
     ]
     for inputs, outputs, message in cases:
         with pytest.raises(ModelError, match=message):
@@ -161,9 +161,9 @@ def test_channels_and_scale_must_fit(tmp_path):
 
 def test_old_opset_is_named(tmp_path):
     nodes = [helper.make_node("Relu", ["a"], ["b"])]
-    picture = ["N", 3, "H", "W"]
+    image = ["N", 3, "H", "W"]
     with pytest.raises(ModelError, match="opset 9 is too old; export it with opset 11 or newer"):
-        onnx_reader.read(_save(tmp_path, nodes, [_value("a", picture)], [_value("b", picture)], opset=9))
+        onnx_reader.read(_save(tmp_path, nodes, [_value("a", image)], [_value("b", image)], opset=9))
 
 
 def _convolved(b, out, kernel=3, **rules):
@@ -256,7 +256,7 @@ def _split_across():
 
 
 def _branching():
-    """An If whose branches read the picture without naming it as an input."""
+    """An If whose branches read the image without naming it as an input."""
     b = Builder().conv(3)
     branches = [
         helper.make_graph([helper.make_node(op, ["input"], [op])], op, [], [helper.make_tensor_value_info(op, 1, None)])

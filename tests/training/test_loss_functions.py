@@ -120,7 +120,7 @@ def test_content_refuses_what_it_does_not_know(network):
         loss_functions.Content(network, {"conv5_4": 1.0}, "l1")
 
 
-@pytest.mark.parametrize("shape", [(4, 1), (2, 1, 3, 5)], ids=["one a picture", "one a pixel"])
+@pytest.mark.parametrize("shape", [(4, 1), (2, 1, 3, 5)], ids=["one an image", "one a pixel"])
 def test_adversarial_losses_are_their_formulas(shape):
     random = np.random.default_rng(0)
     real, fake = random.normal(1, 2, shape), random.normal(-1, 2, shape)

@@ -91,7 +91,7 @@ def pool(x, side):
     return sliding_window_view(x, (side, side), (1, 2))[:, ::2, ::2].max((3, 4))
 
 
-def twin(image, tensors, chain, numbers, mean, std):
+def reference(image, tensors, chain, numbers, mean, std):
     """Every convolution's output (C x H x W) for a CHW image in 0..1, by NumPy."""
     x = (image - np.array(mean)[:, None, None]) / np.array(std)[:, None, None]
     out, numbers = [], iter(numbers)
@@ -107,7 +107,7 @@ def twin(image, tensors, chain, numbers, mean, std):
 
 
 def imagenet(image, tensors):
-    return twin(image, tensors, ALEX_CHAIN, ALEX_NUMBERS, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    return reference(image, tensors, ALEX_CHAIN, ALEX_NUMBERS, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 def assert_close(made, expected):
@@ -117,7 +117,7 @@ def assert_close(made, expected):
 
 def test_vgg19_is_its_definition(folder):
     image = tensor(photo(19))
-    expected = twin(
+    expected = reference(
         image[0].numpy() * 255,
         load_file(folder / "vgg19_features_fp16.safetensors"),
         VGG_CHAIN,

@@ -160,7 +160,7 @@ def test_equal_states_make_equal_pictures(photo):
     made = degraded(high, first=EVERYTHING, second=EVERYTHING)
     assert torch.equal(made, degraded(high, first=EVERYTHING, second=EVERYTHING))
     assert not torch.equal(made, degraded(high, first=EVERYTHING, second=EVERYTHING, seed=1))
-    assert not torch.equal(made[0], made[1])  # each picture has its own draws
+    assert not torch.equal(made[0], made[1])  # each image has its own draws
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])

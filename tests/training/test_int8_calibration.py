@@ -17,13 +17,13 @@ from fastsr.errors import ModelError
 from fastsr.network import catalog, onnx_reader
 from training.data import synthetic_images
 from training.data.image_folders import DataError, find_images
-from training.measure.precision_cost import Losses
+from training.measure.precision_cost import PrecisionCost
 from training.release import int8_calibration
 from training.release.int8_calibration import affordable, best_range, between, by_cost, calibrate
 
 
 def error(values, low, high):
-    """Sum of cubed errors of rounding to 256 levels over a range, by definition."""
+    """Sum of cubed errors of rounding to 256 values over a range, by definition."""
     step = (high - low) / 255
     nearest = low + np.rint((np.clip(values, low, high) - low) / step) * step
     return float((np.abs(nearest - values) ** 3).sum())
@@ -72,14 +72,13 @@ def test_a_tensor_of_zeros_has_a_range():
     assert best_range(*histogram(np.zeros(9))) == (0.0, 1.0)
 
 
-def tensors_of(path, names, pictures):
-    """What the float model makes of whole pictures."""
+def tensors_of(path, names, images):
+    """What the float model makes of whole images."""
     model = onnx.load_model(str(path))
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     runs = [
-        session.run(names, {"input": (np.asarray(p).transpose(2, 0, 1)[None] / 255).astype(np.float32)})
-        for p in pictures
+        session.run(names, {"input": (np.asarray(p).transpose(2, 0, 1)[None] / 255).astype(np.float32)}) for p in images
     ]
     return {name: np.concatenate([run[i].ravel() for run in runs]) for i, name in enumerate(names)}
 
@@ -105,8 +104,8 @@ def test_ranges_are_those_of_the_tensors(make, photos, tmp_path):
         assert np.quantile(values, 0.99) <= high
 
 
-def test_large_pictures_go_through_in_windows(tmp_path, monkeypatch):
-    """Borders of windows are not the picture's, so only the ranges' ends may differ a little."""
+def test_large_images_go_through_in_windows(tmp_path, monkeypatch):
+    """Borders of windows are not the image's, so only the ranges' ends may differ a little."""
     path = compact(2).save(tmp_path / "m.onnx")
     with Image.open(SAMPLE) as image:
         image.crop((0, 0, 300, 200)).save(tmp_path / "large.png")
@@ -125,7 +124,7 @@ def test_large_pictures_go_through_in_windows(tmp_path, monkeypatch):
         np.testing.assert_allclose(cut[name], whole[name], atol=0.1 * np.ptp(whole[name]))
 
 
-def test_pictures_are_spread_over_the_folder(photos, tmp_path, monkeypatch):
+def test_images_are_spread_over_the_folder(photos, tmp_path, monkeypatch):
     seen = []
     real = int8_calibration.low_resolution
     monkeypatch.setattr(
@@ -135,7 +134,7 @@ def test_pictures_are_spread_over_the_folder(photos, tmp_path, monkeypatch):
     for i in range(10):
         files.append(tmp_path / f"{i}.png")
         Image.new("RGB", (20 + i, 20)).save(files[-1])
-    calibrate(compact(2).save(tmp_path / "m.onnx"), files, pictures=3)
+    calibrate(compact(2).save(tmp_path / "m.onnx"), files, count=3)
     small = [width for width, _ in seen if width < 30]  # the drawn pages are larger
     assert small == [20, 23, 26] * 2
 
@@ -154,17 +153,17 @@ def test_gray_models_and_models_of_one_size(photos, tmp_path):
 def test_one_file_serves_every_precision(name, photos, tmp_path):
     path = MODELS[name]().save(tmp_path / "m.onnx", metadata={"name": "plates", "licence": "mine"})
     before = onnx.load_model(str(path))
-    picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"))[:48, :48]
-    exact = fastsr.load(path, engine="onnxruntime").upscale(picture)
+    pixels = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"))[:48, :48]
+    exact = fastsr.load(path, engine="onnxruntime").upscale(pixels)
     ranges = int8_calibration.quantize(str(path), [photos])
     after = onnx.load_model(str(path))
     assert after.graph == before.graph
     network = onnx_reader.read(path)
     assert network.ranges == ranges
     assert {**network.metadata, "ranges": ""} == {"name": "plates", "licence": "mine", "ranges": ""}
-    np.testing.assert_array_equal(fastsr.load(path, engine="onnxruntime").upscale(picture), exact)
-    # Past the probe, whose picture is not of the kind that such a network of chance was calibrated on.
-    rounded = OnnxRuntimeEngine(network, "int8", None).run(picture)
+    np.testing.assert_array_equal(fastsr.load(path, engine="onnxruntime").upscale(pixels), exact)
+    # Past the probe, whose image is not of the kind that such a network of chance was calibrated on.
+    rounded = OnnxRuntimeEngine(network, "int8", None).run(pixels)
     assert 0 < np.abs(rounded.astype(int) - exact).mean() < 1.5
     assert int8_calibration.quantize(str(path), [photos]) == ranges  # again gives the same
 
@@ -175,10 +174,10 @@ def test_calibrated_beats_careless_ranges(photos, tmp_path):
     assert "ranges" not in onnx_reader.read(path).metadata
     wide = {name: (4 * low, 4 * high) for name, (low, high) in ranges.items()}
     compact(2, depth=4).save(tmp_path / "wide.onnx", metadata={"ranges": json.dumps(wide)})
-    picture = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"), np.float32)[:48, :48] / 255
-    exact = fastsr.load(path, engine="onnxruntime").upscale(picture)
+    pixels = np.asarray(Image.open(next(photos.iterdir())).convert("RGB"), np.float32)[:48, :48] / 255
+    exact = fastsr.load(path, engine="onnxruntime").upscale(pixels)
     good, bad = (
-        np.square(fastsr.load(tmp_path / f"{n}.onnx", precision="int8").upscale(picture) - exact).mean()
+        np.square(fastsr.load(tmp_path / f"{n}.onnx", precision="int8").upscale(pixels) - exact).mean()
         for n in ("good", "wide")
     )
     assert good < bad / 4
@@ -193,7 +192,7 @@ def test_refusals_name_the_file(photos, tmp_path):
     with pytest.raises(DataError, match=r"thin\.png: is too small to be made 2 times smaller"):
         calibrate(path, [tmp_path / "thin.png"])
     with pytest.raises(DataError, match="at least 1"):
-        calibrate(path, photos.iterdir(), pictures=0)
+        calibrate(path, photos.iterdir(), count=0)
     with pytest.raises(ModelError, match=r"up\.onnx: has no int8 form"):
         calibrate(Builder().transposed(3).save(tmp_path / "up.onnx"), photos.iterdir())
     with pytest.raises(ModelError, match="unknown model 'fast-x9'"):
@@ -205,11 +204,13 @@ def losses(photos):
     """Of fast-x2."""
     network = onnx_reader.read(catalog.find("fast-x2"))
     exact = engine.NativeEngine(network, "fp32", None).run
-    return Losses(network, exact, synthetic_images.CALIBRATED, int8_calibration._crops(find_images([photos]), network))
+    return PrecisionCost(
+        network, exact, synthetic_images.CALIBRATED, int8_calibration._crops(find_images([photos]), network)
+    )
 
 
 def test_what_costs_too_much_stays_float(losses):
-    """A range that is far too wide leaves a tensor two levels; it is the first to go, and no other follows."""
+    """A range that is far too wide leaves a tensor two values; it is the first to go, and no other follows."""
     read = onnx_reader.read(catalog.find("fast-x2"))
     spoiled = list(read.ranges)[4]
     bad = read.ranges | {spoiled: (-100.0, 100.0)}
@@ -282,7 +283,7 @@ def test_drawn_pictures_are_the_same_for_a_seed():
 def test_cards_say_what_int8_and_bf16_cost(name):
     """Text, ramps and flat colours measured anew; and what they leave of "auto" for video."""
     card, network = catalog.models()[name], onnx_reader.read(catalog.find(name))
-    losses = Losses(network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED)
+    losses = PrecisionCost(network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED)
     for precision in ("int8", "bf16"):
         assert card.precision_cost[precision].keys() == catalog.KINDS
         bounded = max(card.precision_cost[precision].values()) < 0.05 and card.flat_error[precision] <= 1
