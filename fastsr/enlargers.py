@@ -12,7 +12,7 @@ import numpy as np
 
 from fastsr.engines.gpu.tensors import DeviceImage
 from fastsr.engines.protocol import DeviceEngine, Engine, Pixels, Progress, StreamingEngine
-from fastsr.images import Frame, DecodedImage, resample
+from fastsr.images import DecodedImage, Frame, resample
 from fastsr.network.graph import Graph
 
 

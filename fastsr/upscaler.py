@@ -17,7 +17,7 @@ from fastsr.engines.protocol import Pixels, Progress
 from fastsr.enlargers import Enlarger, Generator, counted
 from fastsr.errors import FastsrError
 from fastsr.former_names import names_of
-from fastsr.images import Frame, DecodedImage, resample
+from fastsr.images import DecodedImage, Frame, resample
 from fastsr.images.alpha import bleed
 from fastsr.output_size import Size, output_size
 

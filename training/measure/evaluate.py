@@ -1,4 +1,4 @@
-"""What a model scores through the fastsr runtime: PSNR and SSIM on the luma, LR-consistency, LPIPS; comparison strips."""
+"""What a model scores through the fastsr runtime: PSNR and SSIM on the luma, LR-consistency, LPIPS; image strips."""
 
 from __future__ import annotations
 
