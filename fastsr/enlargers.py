@@ -40,10 +40,10 @@ class Generator:
         with self._making:
             return self._exact()
 
-    def is_plain(self, picture: DecodedImage) -> bool:
-        """Whether a picture is nothing but one frame of colours that goes through the engine as it is."""
-        first = picture.frames[0]
-        plain = len(picture.frames) == 1 and first.alpha is None and first.black is None
+    def is_plain(self, image: DecodedImage) -> bool:
+        """Whether an image is nothing but one frame of colours that goes through the engine as it is."""
+        first = image.frames[0]
+        plain = len(image.frames) == 1 and first.alpha is None and first.black is None
         return plain and first.color.shape[2] == self.network.channels
 
     @property
@@ -51,15 +51,15 @@ class Generator:
         """Whether `stream` overlaps images; where not, they are better made one by one."""
         return isinstance(self.engine, StreamingEngine)
 
-    def stream(self, pictures: Iterable[DecodedImage]) -> Iterator[Any]:
-        """Plain pictures at the own scale, as `DecodedImage.restore` gives them back."""
+    def stream(self, images: Iterable[DecodedImage]) -> Iterator[Any]:
+        """Plain images at the own scale, as `DecodedImage.restore` gives them back."""
         assert isinstance(self.engine, StreamingEngine)
         waiting: collections.deque[DecodedImage] = collections.deque()
 
         def colors() -> Iterator[Pixels]:
-            for picture in pictures:
-                waiting.append(picture)
-                yield np.ascontiguousarray(picture.frames[0].color)
+            for image in images:
+                waiting.append(image)
+                yield np.ascontiguousarray(image.frames[0].color)
 
         for made in self.engine.stream(colors()):
             yield waiting.popleft().restore([Frame(made, None, None)])
@@ -87,7 +87,7 @@ class Generator:
             return engine.run(np.ascontiguousarray(pixels), progress)
         if given == 1:
             made = engine.run(np.repeat(pixels, 3, axis=2), progress)
-            # Gray is the mean of the three channels that a colour network makes of a gray picture.
+            # Gray is the mean of the three channels that a colour network makes of a gray image.
             gray = np.empty((*made.shape[:2], 1), made.dtype)
             for top in range(0, len(made), resample.BAND):
                 rows = slice(top, top + resample.BAND)

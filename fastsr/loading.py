@@ -75,7 +75,7 @@ def load(
         realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not
             given: most detail) the weights lie. The fidelity model is named by the card of a shipped model or by the
             metadata key "fidelity" of an ONNX file.
-        video: for moving pictures, as `upscale_video` sets it: on a CPU, precision "auto" may then be a faster one
+        video: for videos, as `upscale_video` sets it: on a CPU, precision "auto" may then be a faster one
             where the model's card proves that it cannot be told from fp32, so that results may differ from one machine
             to another. 16-bit and float pixels are computed in fp32 nevertheless.
         wait: False lets another engine serve while TensorRT builds its own, the first time on a GPU, in the background.

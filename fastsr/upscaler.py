@@ -191,7 +191,7 @@ class Upscaler:
         size: tuple[int, int] | None = None,
         progress: Progress | None = None,
     ) -> list[Frame]:
-        """Every frame of a picture (of `fastsr.images.read`) enlarged; for `images.write` or `DecodedImage.restore`.
+        """Every frame of an image (of `fastsr.images.read`) enlarged; for `images.write` or `DecodedImage.restore`.
 
         Raises FastsrError for a scale or a size that makes no image.
         """

@@ -164,7 +164,7 @@ def test_bad_images(up, photo):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_floats_that_overshoot_are_clipped(up, photo, dtype):
-    """As a bicubic resize leaves them; what is no picture in 0..1 is refused."""
+    """As a bicubic resize leaves them; what is no image in 0..1 is refused."""
     given = (photo / 255 * 1.9 - 0.45).astype(dtype)
     assert given.min() < -0.05
     assert given.max() > 1.2
@@ -317,7 +317,7 @@ def test_alpha_has_no_fringe(name, hidden):
 
 @pytest.mark.parametrize("name", catalog.models())
 def test_int8_keeps_flat_colours(name):
-    """Asked for, on the picture that it was once 4 levels off in, and in other colours."""
+    """Asked for, on the image that it was once 4 levels off in, and in other colours."""
     exact, asked = (fastsr.load(name, device="cpu", precision=precision) for precision in ("fp32", "int8"))
     assert asked.precision == "int8"
     for colour in (SPRITE_COLOUR, (20, 60, 230), (90, 90, 90), (255, 255, 255), (0, 0, 0), (200, 180, 40)):
@@ -463,7 +463,7 @@ def test_upscale_reads_bytes(photo):
 
 @pytest.mark.parametrize("name", catalog.models())
 def test_shipped_models_keep_colour_and_beat_bicubic(name):
-    """A known picture, down and up again: closer to the truth than bicubic, and no colour cast.
+    """A known image, down and up again: closer to the truth than bicubic, and no colour cast.
 
     An adversarial generator, whose texture is its own, need not be closer by much, and may drift by a level.
     """

@@ -107,7 +107,7 @@ def test_torch_agrees_with_onnx(networks, whole, name):
 
 @pytest.mark.parametrize("name", ["compact-x4", "srresnet-x4"])
 def test_torch_tiles_to_its_own_rounding(networks, name):
-    """PyTorch sums in an order that depends on the picture's shape, so a sample may round to the other side."""
+    """PyTorch sums in an order that depends on the image's shape, so a sample may round to the other side."""
     pytest.importorskip("torch")
     from fastsr.engines.torch.engine import TorchEngine
 
@@ -414,8 +414,8 @@ def test_probe_tells_what_is_wrong(networks, value, message):
 
 def test_a_precision_that_fails_its_probe_falls_back(tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    monkeypatch.setattr(selection, "probe", lambda *_: "gives a black picture")
-    with pytest.warns(RuntimeWarning, match="bf16 on torch gives a black picture; using fp32"):
+    monkeypatch.setattr(selection, "probe", lambda *_: "gives a black image")
+    with pytest.warns(RuntimeWarning, match="bf16 on torch gives a black image; using fp32"):
         up = fastsr.load(compact().save(tmp_path / "m.onnx"), engine="torch", precision="bf16")
     assert up.precision == "fp32"
 

@@ -1,4 +1,4 @@
-"""The pipeline of both GPU engines: the CPU's picture, graphs, streams, tensors that stay, memory that runs out."""
+"""The pipeline of both GPU engines: the CPU's image, graphs, streams, tensors that stay, memory that runs out."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The CUDA kernels on a GPU against their CPU twins, bit for bit: types, layouts, alignment, streams, graphs."""
+"""The CUDA kernels on a GPU against the CPU's kernels, bit for bit: types, layouts, alignment, streams, graphs."""
 
 import numpy as np
 import pytest
@@ -111,8 +111,8 @@ def test_bias_and_prelu_cover_every_half_value(layout, dtype):
     assert torch.equal(made[finite], expected[finite])
     assert made[~finite].isnan().all()
     if dtype != torch.bfloat16:
-        twin = ops.pixel_shuffle(x.cpu().numpy(), 2, layout, bias.numpy(), slope.numpy())
-        assert made.numpy().tobytes() == twin.tobytes()
+        expected = ops.pixel_shuffle(x.cpu().numpy(), 2, layout, bias.numpy(), slope.numpy())
+        assert made.numpy().tobytes() == expected.tobytes()
 
 
 def test_raw_arrays_and_their_stream():

@@ -45,7 +45,7 @@ def exact(model, x):
     return session.run(None, {model.input: x})[0]
 
 
-def pictures(*shape, seed=0):
+def images(*shape, seed=0):
     return np.random.default_rng(seed).random(shape, np.float32)
 
 
@@ -69,7 +69,7 @@ def test_every_precision_is_near_fp32(name, precision, tmp_path):
     model = ranged(MODELS[name](), tmp_path)
     network = tensorrt_network.cached_or_built(model, precision, PROFILE)
     for shape in ((1, 3, 64, 64), (2, 3, 34, 130), (4, 3, 128, 256), (1, 3, 8, 8)):
-        x = pictures(*shape)
+        x = images(*shape)
         made = run(network, x, model.scale)
         assert np.isfinite(made).all()
         assert np.abs(made - exact(model, x)).mean() * 255 < BOUNDS[precision]
@@ -77,7 +77,7 @@ def test_every_precision_is_near_fp32(name, precision, tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_a_captured_graph_runs_on_new_pictures(precision, tmp_path):
+def test_a_captured_graph_runs_on_new_images(precision, tmp_path):
     model = ranged(compact(channels=16), tmp_path)
     network = tensorrt_network.cached_or_built(model, precision, PROFILE)
     network.prepare(2, 32, 48)
@@ -87,7 +87,7 @@ def test_a_captured_graph_runs_on_new_pictures(precision, tmp_path):
     with torch.cuda.graph(captured, stream=stream):
         network.enqueue(x.data_ptr(), y.data_ptr(), stream.cuda_stream)
     for seed in range(3):
-        new = pictures(2, 3, 32, 48, seed=seed)
+        new = images(2, 3, 32, 48, seed=seed)
         x.copy_(torch.from_numpy(new))
         captured.replay()
         torch.cuda.synchronize()
@@ -100,12 +100,12 @@ def test_a_graph_captured_for_one_shape_outlives_smaller_ones(tmp_path):
     model = ranged(compact(), tmp_path)
     network = tensorrt_network.cached_or_built(model, "fp16", PROFILE)
     network.prepare(1, 64, 64)
-    x = torch.from_numpy(pictures(1, 3, 64, 64).astype(np.float16)).cuda()
+    x = torch.from_numpy(images(1, 3, 64, 64).astype(np.float16)).cuda()
     y = torch.zeros(1, 3, 128, 128, dtype=torch.float16, device="cuda")
     captured, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
     with torch.cuda.graph(captured, stream=stream):
         network.enqueue(x.data_ptr(), y.data_ptr(), stream.cuda_stream)
-    run(network, pictures(1, 3, 16, 24), 2)
+    run(network, images(1, 3, 16, 24), 2)
     captured.replay()
     torch.cuda.synchronize()
     np.testing.assert_array_equal(y.float().cpu().numpy(), run(network, x.float().cpu().numpy(), 2))
@@ -113,7 +113,7 @@ def test_a_graph_captured_for_one_shape_outlives_smaller_ones(tmp_path):
 
 def test_the_second_time_nothing_is_built(tmp_path, monkeypatch):
     model = ranged(compact(), tmp_path)
-    x = pictures(1, 3, 32, 32)
+    x = images(1, 3, 32, 32)
     first = run(tensorrt_network.cached_or_built(model, "fp16", PROFILE), x, 2)
     monkeypatch.setattr(tensorrt_network, "build", lambda *_: pytest.fail("built again"))
     np.testing.assert_array_equal(run(tensorrt_network.cached_or_built(model, "fp16", PROFILE), x, 2), first)
@@ -123,7 +123,7 @@ def test_progress_is_told(tmp_path):
     steps = []
     model = ranged(compact(), tmp_path)
     network = tensorrt_network.cached_or_built(model, "fp16", PROFILE, progress=lambda *counts: steps.append(counts))
-    x = pictures(1, 3, 32, 32)
+    x = images(1, 3, 32, 32)
     assert np.abs(run(network, x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
     assert steps
 
@@ -137,7 +137,7 @@ def test_exported_engines_run_and_foreign_ones_are_refused(distribution, tmp_pat
     engine_file.write(
         path, tensorrt_network.describe(model, "fp16", PROFILE, distribution, targets, None if targets else gpu), engine
     )
-    x = pictures(1, 3, 32, 32)
+    x = images(1, 3, 32, 32)
     assert np.abs(run(tensorrt_network.load(path), x, 2) - exact(model, x)).mean() * 255 < BOUNDS["fp16"]
     with pytest.raises(EngineError, match="cannot"):
         tensorrt_network.TensorRTNetwork(engine[: len(engine) // 2], distribution)
@@ -151,14 +151,14 @@ def test_an_exported_engine_is_a_model(distribution, tmp_path, monkeypatch):
     """As a user has it: the command writes the file, `fastsr.load` takes it."""
     ranged(compact(), tmp_path)
     monkeypatch.chdir(tmp_path)
-    picture = np.random.default_rng(0).integers(0, 256, (45, 61, 3), np.uint8)
-    expected = fastsr.load("m.onnx", "cpu", "fp32").upscale(picture)
+    image = np.random.default_rng(0).integers(0, 256, (45, 61, 3), np.uint8)
+    expected = fastsr.load("m.onnx", "cpu", "fp32").upscale(image)
     for precision in ("fp32", "fp16", "int8"):
         options = ["--precision", precision, "--max-size", "640x360", "--max-batch", "1", "-o", "m.engine"]
         assert main(["export", "m.onnx", "--tensorrt", *options]) == 0
         up = fastsr.load("m.engine")
         assert (up.engine, up.precision, up.scale) == ("tensorrt", precision, 2)
-        made = up.upscale(picture)
+        made = up.upscale(image)
         assert np.abs(made.astype(int) - expected).mean() < BOUNDS[precision] + 0.01
 
 

@@ -219,7 +219,7 @@ def test_memory_that_runs_out_while_a_model_is_read_is_named(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("engine", ["cpu", "onnxruntime"])
-def test_memory_that_runs_out_while_a_picture_is_made_is_named(engine, tmp_path):
+def test_memory_that_runs_out_while_an_image_is_made_is_named(engine, tmp_path):
     program = """
 import resource, sys
 import numpy as np, onnxruntime

@@ -90,7 +90,7 @@ class Context:
             return 100 * int(np.prod(self.shape))
         if name == "get_tensor_shape":
             n, c, h, w = self.shape
-            return (n, c, h, w) if arguments[0] == "picture" else self.library.result(n, c, h, w)
+            return (n, c, h, w) if arguments[0] == "image" else self.library.result(n, c, h, w)
         return True
 
 
@@ -133,16 +133,16 @@ class Library(types.SimpleNamespace):
             num_io_tensors = 2
 
             def get_tensor_name(self, i):
-                return ("result", "picture")[i]
+                return ("result", "image")[i]
 
             def get_tensor_mode(self, name):
-                return {"picture": "in", "result": "out"}[name]
+                return {"image": "in", "result": "out"}[name]
 
             def get_tensor_dtype(self, name):
                 return np.float16 if half else np.float32
 
             def get_tensor_profile_shape(self, name, index):
-                assert (name, index) == ("picture", 0)
+                assert (name, index) == ("image", 0)
                 return [(1, 3, 8, 8), (1, 3, 64, 64), (4, 3, 128, 256)]
 
             def create_execution_context(self, how):

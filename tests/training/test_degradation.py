@@ -65,7 +65,7 @@ def test_kernels_are_gaussians(shape):
     np.testing.assert_allclose(made[1].numpy(), kernel(*shape, 13), atol=1e-6)
 
 
-def test_each_picture_is_filtered_by_its_own_kernel():
+def test_each_image_is_filtered_by_its_own_kernel():
     images = np.random.default_rng(0).random((3, 3, 12, 17)).astype(np.float32)
     kernels = np.stack([kernel(2.0, 0.6, 0.5, 7), kernel(1.0, 1.0, 0, 7), kernel(0.5, 1.5, 2.5, 7)])
     made = convolve(torch.from_numpy(images), torch.from_numpy(kernels).float())
@@ -100,7 +100,7 @@ def test_gray_noise_is_the_same_in_all_channels(kind):
         assert bool((noise.amax(1) == noise.amin(1)).all()) == bool(gray)
 
 
-def test_noise_reaches_the_share_of_pictures_asked_for():
+def test_noise_reaches_the_share_of_images_asked_for():
     flat = torch.full((300, 3, 16, 16), 128 / 255)
     stage = dataclasses.replace(NOTHING, gaussian=0.2, poisson=0.1, gaussian_sigma=(5.0, 5.0), poisson_scale=(1.0, 1.0))
     noisy = degraded(flat, first=NOTHING, second=stage).std((1, 2, 3)) > 1e-6
@@ -155,7 +155,7 @@ def test_clean_share_is_bicubic(photo):
     assert same.float().mean() == pytest.approx(0.5, abs=0.14)  # three sigmas of 120 draws
 
 
-def test_equal_states_make_equal_pictures(photo):
+def test_equal_states_make_equal_images(photo):
     high = tensor(photo).expand(3, -1, -1, -1)
     made = degraded(high, first=EVERYTHING, second=EVERYTHING)
     assert torch.equal(made, degraded(high, first=EVERYTHING, second=EVERYTHING))

@@ -31,7 +31,7 @@ def train(network, kind, steps, rate=2e-3):
 
 
 @pytest.mark.parametrize("sides", [(32, 32), (33, 47), (96, 50)])
-def test_srgan_gives_one_logit_a_picture_of_any_size(sides):
+def test_srgan_gives_one_logit_an_image_of_any_size(sides):
     assert SrganDiscriminator(8)(torch.rand(2, 3, *sides)).shape == (2, 1)
 
 
@@ -62,7 +62,7 @@ def test_input_is_centred(kind):
 
 
 @pytest.mark.parametrize(("kind", "loss"), [("srgan", "standard"), ("unet", "relativistic")])
-def test_learns_to_tell_noise_from_smooth_pictures(kind, loss):
+def test_learns_to_tell_noise_from_smooth_images(kind, loss):
     network = build(kind, 8)
     train(network, loss, steps=25)
     with torch.no_grad():

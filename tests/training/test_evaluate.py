@@ -62,7 +62,7 @@ def test_consistency_is_the_psnr_of_the_result_made_small_again(photos):
     assert made["consistency"] > made["psnr"] + 5
 
 
-def test_lpips_gets_the_pictures_in_0_to_1(small):
+def test_lpips_gets_the_images_in_0_to_1(small):
     files = sorted(small.iterdir())
     seen = []
 
@@ -175,7 +175,7 @@ def test_jpeg_is_pillows_and_comes_last(photos):
     np.testing.assert_array_equal(Damage(blur=1, noise=6, jpeg=40).apply(image, 3), stored(rough))
 
 
-def test_every_model_gets_the_same_damaged_picture(small):
+def test_every_model_gets_the_same_damaged_image(small):
     given = []
 
     class Watched:
@@ -249,7 +249,7 @@ def test_bad_values_are_told_before_the_work(small, tmp_path):
         evaluate.evaluate(["bicubic"], [small], weights=tmp_path)
 
 
-def test_strips_show_the_four_pictures(small, model):
+def test_strips_show_the_four_images(small, model):
     up = fastsr.load(model)
     test = evaluate.pair(small / "1.png", 2, Damage(noise=4))
     made = np.asarray(evaluate.strip(up, test, "a caption that is far too long for its panel"))

@@ -259,7 +259,7 @@ def test_ranges_of_all_kinds_hold_text(photos, tmp_path):
 # ---- what the cards of the shipped models say -----------------------------------------------------------------------
 
 
-def test_drawn_pictures_are_the_same_for_a_seed():
+def test_drawn_images_are_the_same_for_a_seed():
     for seed in (synthetic_images.MEASURED, synthetic_images.CALIBRATED):
         first, again = synthetic_images.pages(seed), synthetic_images.pages(seed)
         assert all(a.tobytes() == b.tobytes() for k in first for a, b in zip(first[k], again[k], strict=True))

@@ -57,7 +57,7 @@ def test_steps_are_those_pillow_writes(photo):
         assert made[1][i].tolist() == tables[1], value
 
 
-def test_each_picture_has_its_own_quality(photo):
+def test_each_image_has_its_own_quality(photo):
     image = tensor(photo)
     values = (20, 60, 97)
     batch = jpeg(image.expand(3, -1, -1, -1), quality(*values))

@@ -96,7 +96,7 @@ def test_content_is_the_weighted_distance_of_features(network, distance, power):
     assert content(made, made).item() == 0
 
 
-def test_content_teaches_the_made_picture_only(network):
+def test_content_teaches_the_made_image_only(network):
     made, target = (torch.rand(1, 3, 35, 35).requires_grad_() for _ in range(2))
     loss_functions.Content(network, {"conv2": 1.0}, "mse")(made, target).backward()
     assert made.grad.abs().max() > 0

@@ -19,7 +19,7 @@ USUAL = (1, 272, 480)
 MOST = (4, 1088, 1920)
 LARGEST_TENSOR = 1 << 31  # values; not every TensorRT counts further
 
-Shape = tuple[int, int, int]  # pictures, height, width
+Shape = tuple[int, int, int]  # images, height, width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Profile:
     def __post_init__(self) -> None:
         """Raise EngineError unless 1 <= least <= usual <= most in each of the three."""
         for low, middle, high, what in zip(
-            self.least, self.usual, self.most, ("pictures", "rows", "columns"), strict=True
+            self.least, self.usual, self.most, ("images", "rows", "columns"), strict=True
         ):
             if not 1 <= low <= middle <= high:
                 raise EngineError(f"{low} to {high} {what}, tuned for {middle}, is no range; put them in order")
@@ -75,7 +75,7 @@ def default_profile(graph: Graph, batch: int = MOST[0], height: int = MOST[1], w
 
 
 def for_windows(graph: Graph, profile: Profile) -> Profile:
-    """`profile` down to the least picture that there can be."""
+    """`profile` down to the least image that there can be."""
     if graph.fixed_size is not None:
         return profile
     return dataclasses.replace(profile, least=(profile.least[0], graph.alignment, graph.alignment))

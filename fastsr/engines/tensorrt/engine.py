@@ -52,7 +52,7 @@ class TensorRTPrepared:
 
 
 def profile_of(graph: Graph, tile: int | None) -> Profile:
-    """What an engine for `graph` shall take: windows from the least picture to the default's most, or to `tile`."""
+    """What an engine for `graph` shall take: windows from the least image to the default's most, or to `tile`."""
     return for_windows(
         graph, default_profile(graph) if tile is None else default_profile(graph, height=tile, width=tile)
     )

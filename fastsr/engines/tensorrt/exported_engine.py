@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 KEY = "generator"  # of the description
 MAX_RADIUS = 1 << 20
-SIDE = 32  # of the picture that a loaded engine is tried on
+SIDE = 32  # of the image that a loaded engine is tried on
 
 
 def described(graph: Graph, headless: HeadlessGraph) -> Description:
@@ -55,7 +55,7 @@ def load(path: Path, device: str, precision: str, engine: str, tile: int | None)
 
     Raises:
         EngineError: the file is not whole, was built for something else than what is asked for or is there, or makes
-            no picture; names the file.
+            no image; names the file.
 
     """
     description, content = engine_file.read(path)
@@ -159,9 +159,9 @@ def _check_shapes(path: Path, network: TensorRTNetwork, headless: HeadlessGraph)
 
 
 def _try(path: Path, engine: Engine, graph: Graph) -> None:
-    """Raise EngineError where the engine makes no picture; it has no fp32 form to be compared with."""
+    """Raise EngineError where the engine makes no image; it has no fp32 form to be compared with."""
     y, x = np.mgrid[0:SIDE, 0:SIDE] / SIDE
-    picture = np.stack([(x + y) / 2] * graph.channels, axis=-1).astype(np.float32)
-    made = engine.run(picture)
+    image = np.stack([(x + y) / 2] * graph.channels, axis=-1).astype(np.float32)
+    made = engine.run(image)
     if not np.isfinite(made).all() or not made.any():
-        raise EngineError(f"{path}: makes no picture but black or NaN here; export it anew, or at fp32")
+        raise EngineError(f"{path}: makes no image but black or NaN here; export it anew, or at fp32")

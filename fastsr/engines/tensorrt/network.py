@@ -169,7 +169,7 @@ class TensorRTNetwork:
     def _set_shape(self, batch: int, height: int, width: int) -> None:
         """Tell the context a shape; it is unprepared from then on."""
         for value, low, high, what in zip(
-            (batch, height, width), self.least, self.limits, ("pictures", "rows", "columns"), strict=True
+            (batch, height, width), self.least, self.limits, ("images", "rows", "columns"), strict=True
         ):
             if not low <= value <= high:
                 raise EngineError(f"this engine takes {low} to {high} {what} at once, not {value}; build one that does")
@@ -177,7 +177,7 @@ class TensorRTNetwork:
             raise EngineError("this network was closed; make another")
         self._shape = None
         if not self._context.set_input_shape(self._input, (batch, self._channels, height, width)):
-            raise self._failure(f"cannot take {batch} pictures of {width}x{height}")
+            raise self._failure(f"cannot take {batch} images of {width}x{height}")
 
     def prepare(self, batch: int, height: int, width: int) -> None:
         """Make ready for batches of this shape; costs next to nothing when it is the last one asked for.

@@ -60,9 +60,9 @@ def _depth_to_space(node: Node, x: Inputs) -> Tensor:
     block = node.attributes["blocksize"]
     if node.attributes.get("mode", "DCR") == "CRD":
         return F.pixel_shuffle(x[0], block)
-    picture: Tensor = x[0]
-    n, c, h, w = picture.shape
-    deep = picture.reshape(n, block, block, c // block**2, h, w).permute(0, 3, 4, 1, 5, 2)
+    image: Tensor = x[0]
+    n, c, h, w = image.shape
+    deep = image.reshape(n, block, block, c // block**2, h, w).permute(0, 3, 4, 1, 5, 2)
     return deep.reshape(n, c // block**2, h * block, w * block)
 
 

@@ -86,7 +86,7 @@ def test_repeated_work_is_captured_once(networks):
     engine = engine_of(networks["compact-x2"], device)
     frame = frame_of(0, 40, 40)
     expected = engine.run(frame)
-    assert device.captured == 0  # a single picture is not worth it
+    assert device.captured == 0  # a single image is not worth it
     results = list(engine.stream([frame] * 12))
     assert all(np.array_equal(r, expected) for r in results)
     assert device.captured == frame_engine.SLOTS

@@ -206,7 +206,7 @@ CHANNELS = (1, 3, 4, 8, 12, 24, 33)
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_any_calls_are_refused_or_make_a_picture(data):
+def test_any_calls_are_refused_or_make_an_image(data):
     """Steps drawn at random, most of them right but for one argument; `test_sanitizers.py` runs this too."""
     precision = data.draw(st.sampled_from([p for p in PRECISIONS if p in _core.precisions()]))
     made = _core.ConvProgram(precision)
@@ -264,10 +264,10 @@ def test_any_calls_are_refused_or_make_a_picture(data):
         with pytest.raises(ValueError, match="no end"):
             made.run(frame)
         return
-    picture = made.run(frame, data.draw(st.sampled_from((0, 1, 5))))
+    image = made.run(frame, data.draw(st.sampled_from((0, 1, 5))))
     scale = held[last][1] * factor // fold
-    assert picture.shape == (frame.shape[0] * scale, frame.shape[1] * scale, frame.shape[2])
-    assert (picture == made.run(frame)).all()  # nothing in it was anything else's memory
+    assert image.shape == (frame.shape[0] * scale, frame.shape[1] * scale, frame.shape[2])
+    assert (image == made.run(frame)).all()  # nothing in it was anything else's memory
 
 
 def test_folds_and_bases_that_do_not_fit_are_refused():

@@ -272,7 +272,7 @@ def test_fp32_is_one_result_whatever_vectors_the_channels_fill(channels, tmp_pat
 
 
 @pytest.mark.parametrize("name", sorted(catalog.models()))
-def test_shipped_models_make_one_picture_on_every_instruction_set(name, monkeypatch):
+def test_shipped_models_make_one_image_on_every_instruction_set(name, monkeypatch):
     with Image.open(SAMPLE) as photo:
         pixels = np.asarray(photo.convert("RGB").crop((60, 60, 95, 87)))
     network = onnx_reader.read(catalog.find(name))

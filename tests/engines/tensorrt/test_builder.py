@@ -48,8 +48,8 @@ def built(rtx, network, precision, sms, profile=PROFILE):
         match = LAYER.match(line)
         if match:
             layers.append(match.groupdict() | {"onnx": re.findall(r"\[ONNX Layer: ([^\]]*)\]", line)})
-    pictures = {m[1]: m[0] for m in re.finditer(r"Name: (\w+), IOMode: \w+, DataType: (\w+), Dimensions: .*", listing)}
-    return engine, layers, pictures
+    images = {m[1]: m[0] for m in re.finditer(r"Name: (\w+), IOMode: \w+, DataType: (\w+), Dimensions: .*", listing)}
+    return engine, layers, images
 
 
 def operands(layer):
@@ -61,14 +61,14 @@ def convolutions(layers):
     return [layer for layer in layers if layer["kind"] == "correlation" or "Corr" in layer["name"]]
 
 
-def check(network, precision, engine, layers, pictures):
+def check(network, precision, engine, layers, images):
     assert len(engine) > 10_000
     io = "Float" if precision == "fp32" else "Half"
-    assert list(pictures) == [network.input, network.output]
-    for line in pictures.values():
+    assert list(images) == [network.input, network.output]
+    for line in images.values():
         assert f"DataType: {io}, Dimensions: [-1,{network.channels},-1,-1]" in line
     (least, usual, most) = ([n, network.channels, h, w] for n, h, w in (PROFILE.least, PROFILE.usual, PROFILE.most))
-    shapes = re.search(r"MinShape: (\[.*?\]), OptShape: (\[.*?\]), MaxShape: (\[.*?\])", pictures[network.input])
+    shapes = re.search(r"MinShape: (\[.*?\]), OptShape: (\[.*?\]), MaxShape: (\[.*?\])", images[network.input])
     assert [json.loads(s) for s in shapes.groups()] == [least, usual, most]
     found = convolutions(layers)
     assert len(found) == sum(node.op == "Conv" for node in network.nodes)
@@ -76,7 +76,7 @@ def check(network, precision, engine, layers, pictures):
     if precision in ("int8", "fp8"):
         heads = [operands(layer) for layer in found if not any("dequantized" in name for name in layer["onnx"])]
         reads = [node.inputs[0] for node in network.nodes if node.op == "Conv"]
-        left = [name for name in reads if name == network.input or name not in network.ranges]  # the picture, for one
+        left = [name for name in reads if name == network.input or name not in network.ranges]  # the image, for one
         assert heads == [("Half", "Half")] * len(left)
         kinds = [kind for kind in kinds if kind != ("Half", "Half")]
     assert set(kinds) == {(TYPES[precision], TYPES[precision])}
@@ -216,7 +216,7 @@ def test_targets_it_has_not_are_named(rtx, tmp_path):
 @pytest.mark.parametrize(
     ("shapes", "message"),
     [
-        (((2, 16, 16), (1, 16, 16), (4, 64, 64)), "2 to 4 pictures, tuned for 1, is no range"),
+        (((2, 16, 16), (1, 16, 16), (4, 64, 64)), "2 to 4 images, tuned for 1, is no range"),
         (((1, 16, 16), (1, 65, 16), (4, 64, 64)), "16 to 64 rows, tuned for 65, is no range"),
         (((1, 16, 0), (1, 16, 16), (4, 64, 64)), "0 to 64 columns"),
     ],

@@ -69,11 +69,11 @@ def test_an_exported_engine_is_a_model(make, runs, tmp_path, rtx):
     exact = fastsr.load(network.path, "cpu", "fp32", "onnxruntime")
     random = np.random.default_rng(0)
     for shape in ((37, 50, 3), (300, 280, 3), (2, 2, 1), (9, 11, 4)):
-        picture = random.integers(0, 256, shape, np.uint8)
-        np.testing.assert_array_equal(up.upscale(picture), exact.upscale(picture))
-    np.testing.assert_array_equal(next(up.stream([picture])), exact.upscale(picture))
+        image = random.integers(0, 256, shape, np.uint8)
+        np.testing.assert_array_equal(up.upscale(image), exact.upscale(image))
+    np.testing.assert_array_equal(next(up.stream([image])), exact.upscale(image))
     tiled = fastsr.load(path, tile=4 * (network.radius + 1))
-    np.testing.assert_array_equal(tiled.upscale(picture), exact.upscale(picture))
+    np.testing.assert_array_equal(tiled.upscale(image), exact.upscale(image))
     assert fastsr.load(path, "cuda", "fp16", "tensorrt").fingerprint == up.fingerprint
     other = engine_of(network, tmp_path / "other.engine", model="another")
     assert fastsr.load(other).fingerprint != up.fingerprint
@@ -181,13 +181,13 @@ def test_an_engine_that_makes_other_shapes_than_its_file_says_is_refused(runs, t
         fastsr.load(path)
 
 
-def test_an_engine_that_makes_no_picture_is_refused(runs, tmp_path):
+def test_an_engine_that_makes_no_image_is_refused(runs, tmp_path):
     network = onnx_reader.read(compact().save(tmp_path / "m.onnx"))
     broken = compact()
     for weight in (w for w in broken.weights if len(w.dims) == 4):
         weight.raw_data = np.full(tuple(weight.dims), np.nan, np.float32).tobytes()
     runs(onnx_reader.read(broken.save(tmp_path / "broken.onnx")))
-    with pytest.raises(EngineError, match=r"m\.engine: makes no picture but black or NaN"):
+    with pytest.raises(EngineError, match=r"m\.engine: makes no image but black or NaN"):
         fastsr.load(engine_of(network, tmp_path / "m.engine"))
 
 

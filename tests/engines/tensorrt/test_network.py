@@ -43,7 +43,7 @@ def test_preparing_sets_the_shape_gives_memory_and_runs_once(distribution, devic
         "set_tensor_address",
         "execute_async_v3",
     ]
-    assert context.calls[0] == ("set_input_shape", ("picture", (2, 3, 16, 32)))
+    assert context.calls[0] == ("set_input_shape", ("image", (2, 3, 16, 32)))
     needed = 100 * 2 * 3 * 16 * 32
     (address,) = device.held  # what it ran on is free again
     assert device.held[address] == needed
@@ -60,8 +60,8 @@ def test_it_tells_what_a_shape_needs_and_allocates_nothing(distribution, device)
     assert device.held == held
     distribution.trt.context.calls.clear()
     network.prepare(1, 16, 16)  # asking has changed the context's shape
-    assert distribution.trt.context.calls[0] == ("set_input_shape", ("picture", (1, 3, 16, 16)))
-    with pytest.raises(EngineError, match="takes 1 to 4 pictures"):
+    assert distribution.trt.context.calls[0] == ("set_input_shape", ("image", (1, 3, 16, 16)))
+    with pytest.raises(EngineError, match="takes 1 to 4 images"):
         network.need(5, 16, 16)
 
 
@@ -122,7 +122,7 @@ def test_enqueue_neither_allocates_nor_waits(rtx, device):
     context.calls.clear()
     network.enqueue(0xA000, 0xB000, 5)
     assert context.calls == [
-        ("set_tensor_address", ("picture", 0xA000)),
+        ("set_tensor_address", ("image", 0xA000)),
         ("set_tensor_address", ("result", 0xB000)),
         ("execute_async_v3", (5,)),
     ]
@@ -132,7 +132,7 @@ def test_enqueue_neither_allocates_nor_waits(rtx, device):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((5, 16, 16), "takes 1 to 4 pictures at once, not 5"),
+        ((5, 16, 16), "takes 1 to 4 images at once, not 5"),
         ((1, 129, 16), "takes 8 to 128 rows at once, not 129"),
         ((1, 16, 7), "takes 8 to 256 columns at once, not 7"),
     ],
