@@ -32,12 +32,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     teach.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file (see prepare)")
     teach.add_argument("--recipe", required=True, help="whose [degradation] damages the photographs")
-    teach.add_argument("--count", type=int, help="pairs that there shall be in the end (default: one a photograph)")
+    teach.add_argument(
+        "--count", type=int, help="total number of pairs, those already made included (default: one a photograph)"
+    )
     teach.add_argument("--seed", type=int, default=0)
     teach.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     teach.add_argument("-o", "--out", type=Path, required=True, help="folder of the pairs; what it holds stays")
 
-    due = commands.add_parser("due", help="go on with whatever of training/runs.toml is due")
+    due = commands.add_parser("due", help="go on with what is due of training/runs.toml")
     due.add_argument("photographs", nargs="+", type=Path, metavar="FOLDER")
     due.add_argument("--weights", type=Path, required=True, help="folder of VGG19, AlexNet and LPIPS weights")
     due.add_argument("--folder", type=Path, required=True, help="where runs, packed photographs and pairs are kept")

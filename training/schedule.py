@@ -1,4 +1,4 @@
-"""Goes on with whatever training is due (`make train`): a list of steps, each of which can be killed at any time."""
+"""The training that is due (`make train`): a list of steps, done in order, each of which can be killed at any time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WITHOUT, VALIDATION = (Path(__file__).parent / name for name in ("set-aside.txt"
 
 @dataclasses.dataclass(frozen=True)
 class Teaching:
-    """Pairs that a teacher shall have made with a recipe's damage."""
+    """How many pairs a teacher makes, with a recipe's degradation."""
 
     teach: str
     recipe: str
@@ -26,7 +26,7 @@ class Teaching:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How far a recipe shall be trained."""
+    """How far a recipe is trained."""
 
     train: str
     flop: float

@@ -1,4 +1,4 @@
-"""Folders that results are written into."""
+"""Folders that results are written to."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastsr.errors import FastsrError
 
 
 def check_folder(folder: Path) -> None:
-    """Raise FastsrError unless a folder is there or can be made, and written into."""
+    """Raise FastsrError unless a folder exists or can be made, and can be written to."""
     folder = folder.absolute()
     there = next(path for path in (folder, *folder.parents) if mode(path))
     if not is_folder(there):
@@ -23,7 +23,7 @@ def check_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def made_folder(folder: Path) -> Iterator[None]:
-    """Make a folder; take away what was made of it when what follows fails."""
+    """Make a folder; remove it, and the parents made with it, when what follows fails."""
     new = [path for path in (folder, *folder.parents) if not mode(path)]
     try:
         try:

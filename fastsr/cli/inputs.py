@@ -168,7 +168,7 @@ class _Search:
             here = Path(folder)
             below[:] = [name for name in below if name[0] != "." and os.path.realpath(here / name) != str(self._output)]
             paths = [here / name for name in names if name[0] != "."]
-            # a link to nothing is an input that fails; a pipe would wait for ever
+            # a link to nothing is an input that fails; a pipe would wait forever
             found += [path for path in paths if _is_image(path) and (is_file(path) or not mode(path))]
         return sorted(found)
 

@@ -64,7 +64,7 @@ class Animation:
 
     Attributes:
         durations: of each frame, in milliseconds.
-        plays: how often it plays; 0 = for ever.
+        plays: how often it plays; 0 = forever.
         loop: the count as Pillow read it: its meaning differs from format to format.
         background: RGBA.
 

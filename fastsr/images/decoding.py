@@ -35,7 +35,7 @@ _MOST_PIXELS = 1 << 26  # taken for a file that could not even be opened
 def read_encoded(data: bytes, name: str, allow_huge: bool) -> DecodedImage:
     """Decode the bytes of an image file."""
     if not data:
-        raise ImageError(f"{name}: the file is empty; get it anew")
+        raise ImageError(f"{name}: the file is empty; get it again")
     if data.startswith(b"%!PS"):
         raise ImageError(f"{name}: {_DRAWING.format('EPS')}")
     with _decoding(name) as opened, pixel_limit.lifted() if allow_huge else pixel_limit.strict():
@@ -53,7 +53,7 @@ def read_pillow(image: Image.Image, allow_huge: bool) -> DecodedImage:
 
 @contextmanager
 def _decoding(name: str) -> Iterator[list[Image.Image]]:
-    """Turn whatever Pillow raises on bad data, or for want of memory, into ImageError; takes the image once opened."""
+    """Turn whatever Pillow raises on bad data, or when memory runs out, into ImageError; takes the image once opened."""
     opened: list[Image.Image] = []
     try:
         yield opened
@@ -74,7 +74,7 @@ def _decoding(name: str) -> Iterator[list[Image.Image]]:
         # decoders do not always tell that they got no memory
         if _memory_is_short(opened):
             fault += f", or {NO_MEMORY}"
-        raise ImageError(f"{fault}; get the file anew") from error
+        raise ImageError(f"{fault}; get the file again") from error
 
 
 def _memory_is_short(opened: Sequence[Image.Image]) -> bool:
@@ -97,7 +97,7 @@ def _open(data: bytes, page: int = 0) -> ImageFile.ImageFile:
 def _read_opened(
     image: Image.Image, name: str, allow_huge: bool, reopen: Callable[[int], ImageFile.ImageFile] | None = None
 ) -> DecodedImage:
-    """Read an opened image; `reopen` opens its file anew at a page, None if there is no file."""
+    """Read an opened image; `reopen` opens its file again at a page, None if there is no file."""
     if image.format in _REFUSED_FORMATS:
         raise ImageError(f"{name}: {_DRAWING.format(image.format)}")
     check_sides(*image.size, name)

@@ -72,7 +72,7 @@ def decode_deep(open_page: Callable[[], ImageFile.ImageFile]) -> tuple[Array, Im
     """Decode 16-bit colour that Pillow alone would give as 8-bit.
 
     Args:
-        open_page: opens the file anew, at the page wanted; called once or twice.
+        open_page: opens the file again, at the wanted page; called once or twice.
 
     Returns:
         The samples, H x W x C uint16 (C = 2 gray + alpha, 3 RGB, 4 RGBA), upright after EXIF orientation; and

@@ -1,4 +1,4 @@
-"""`read`: decode whatever a user hands in."""
+"""`read`: decode an image of any kind that a user hands in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read(image: Any, *, allow_huge: bool = False) -> DecodedImage:
         allow_huge: read files whose frames together are over Pillow's limit of pixels too.
 
     Raises:
-        ImageError: it cannot be read, for want of memory too; the message names it and the remedy.
+        ImageError: it cannot be read, or memory runs out; the message names it and the remedy.
 
     """
     try:
@@ -73,7 +73,7 @@ def _bytes_of(file: Any, name: str) -> bytes:
     try:
         data = file.read()
     except (OSError, ValueError) as error:
-        raise ImageError(f"{name}: cannot be read ({error}); open it anew, for reading bytes") from error
+        raise ImageError(f"{name}: cannot be read ({error}); open it again, for reading bytes") from error
     if not isinstance(data, bytes):
         raise ImageError(f'{name}: gives {type(data).__name__}, not bytes; open it in mode "rb"')
     return data

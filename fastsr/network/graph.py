@@ -18,7 +18,7 @@ MAX_SCALE = 64
 MAX_ALIGNMENT = 1024
 MAX_FIXED_SIDE = 1 << 14  # pixels; a file that fixes more has every image filled up to it
 RANGES = "ranges"  # metadata key of the calibrated ranges: JSON, tensor -> [low, high]
-_ANEW = "calibrate it anew: python -m training quantize MODEL --data FOLDER"
+_CALIBRATE_AGAIN = "calibrate it again: python -m training quantize MODEL --data FOLDER"
 _FLOAT32 = np.finfo(np.float32)
 
 
@@ -75,12 +75,14 @@ class Graph:
             ranges = {name: (float(low), float(high)) for name, (low, high) in stored.items()}
         except (AttributeError, TypeError, ValueError, OverflowError, RecursionError):
             raise ModelError(
-                f"{self.path}: its metadata key {RANGES!r} is not {{tensor: [low, high]}}; {_ANEW}"
+                f"{self.path}: its metadata key {RANGES!r} is not {{tensor: [low, high]}}; {_CALIBRATE_AGAIN}"
             ) from None
         tensors = {self.input, *(name for node in self.nodes for name in node.outputs)}
         for name, (low, high) in ranges.items():
             if name not in tensors:
-                raise ModelError(f"{self.path}: has a range for {name!r}, which is none of its tensors; {_ANEW}")
+                raise ModelError(
+                    f"{self.path}: has a range for {name!r}, which is none of its tensors; {_CALIBRATE_AGAIN}"
+                )
             if not (low <= 0 <= high and _FLOAT32.tiny <= (high - low) / 255 <= _FLOAT32.max):
-                raise ModelError(f"{self.path}: {low:g} to {high:g} is no range for {name!r}; {_ANEW}")
+                raise ModelError(f"{self.path}: {low:g} to {high:g} is no range for {name!r}; {_CALIBRATE_AGAIN}")
         return ranges

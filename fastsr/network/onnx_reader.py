@@ -197,7 +197,7 @@ def _array(path: Path, tensor: Message) -> npt.NDArray[Any]:
     except Exception as error:  # of NumPy and of onnx, by the kind of tensor
         raise ModelError(
             f"{path}: not a valid ONNX model: the tensor {tensor.name!r} does not hold {list(tensor.dims)} values of "
-            f"its type ({error}); export it anew"
+            f"its type ({error}); export it again"
         ) from None
 
 

@@ -1,7 +1,7 @@
 """Generators between two that share an architecture: each weight on the straight line from one to the other.
 
 Network interpolation (Wang et al. 2018, ESRGAN; Wang et al. 2019, Deep Network Interpolation): between a generator
-trained for PSNR and the adversarial one fine-tuned from it, it trades fidelity for detail without training anew.
+trained for PSNR and the adversarial one fine-tuned from it, it trades fidelity for detail without further training.
 """
 
 from __future__ import annotations

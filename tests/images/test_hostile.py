@@ -80,7 +80,7 @@ def gif(width: int, height: int, frames: int = 1, side: int = 1) -> bytes:
 
 
 def apng(width: int, height: int) -> bytes:
-    """A decoded for viewers that know no animation, which seeking loads, and frames of one pixel."""
+    """A default image for viewers that know no animation, which seeking loads, and frames of one pixel."""
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     shown = [png_chunk(b"IHDR", head), png_chunk(b"acTL", struct.pack(">II", 2, 0))]
     shown.append(png_chunk(b"IDAT", zlib.compress(bytes(height * (1 + width)), 9)))

@@ -69,9 +69,9 @@ def test_every_form_is_valid_onnx(name, precision, tmp_path):
         assert {kinds[n] for n in (*node.input, *node.output)} == {body}
     stored = {t.name for t in model.graph.initializer}
     assert stored == stored & {n for node in model.graph.node for n in node.input}  # nothing is kept that nobody reads
-    quantised = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}.get(precision)
+    quantized = {"int8": TensorProto.INT8, "fp8": TensorProto.FLOAT8E4M3FN}.get(precision)
     for node in operators(model, "QuantizeLinear"):
-        assert kinds[node.output[0]] == quantised
+        assert kinds[node.output[0]] == quantized
     props = {p.key: p.value for p in model.metadata_props}
     assert props.get("precision") == (None if precision == "fp32" else precision)
     assert props["ranges"] == network.metadata["ranges"]
@@ -246,7 +246,7 @@ def test_dead_channels_stay_dead(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp8"])
-def test_only_convolutions_inside_with_a_range_are_quantised(precision, tmp_path):
+def test_only_convolutions_inside_with_a_range_are_quantized(precision, tmp_path):
     every = strong_typing.strongly_typed(read(srresnet(), tmp_path), precision)
     convolutions = operators(every, "Conv")
     assert convolutions[0].input[0] == "input"  # pixels are finer than s8 and fp8

@@ -191,8 +191,8 @@ def test_scatter_rounds_half_to_even_clamps_and_stores_nan_as_zero():
 
 @pytest.mark.parametrize("dtype", PIXELS)
 def test_every_level_survives_gather_and_scatter(dtype):
-    levels = np.linspace(0, 1, 4096, dtype=np.float32) if dtype == np.float32 else np.arange(np.iinfo(dtype).max + 1)
-    frame = levels.astype(dtype).reshape(1, -1, 1)
+    values = np.linspace(0, 1, 4096, dtype=np.float32) if dtype == np.float32 else np.arange(np.iinfo(dtype).max + 1)
+    frame = values.astype(dtype).reshape(1, -1, 1)
     out = np.empty_like(frame)
     size = frame.shape[1]
     ops.tile_scatter(ops.tile_gather(frame, [(0, 0)], (1, size)), [(0, 0, 0, 0, 1, size)], out)

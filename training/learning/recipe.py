@@ -208,7 +208,7 @@ def from_dict(table: dict[str, Any]) -> Recipe:
 
 
 def changed(recipe: Recipe, settings: list[str]) -> Recipe:
-    """`recipe` with keys set anew, each as TOML: `data.batch=4`, `loss.pixel="mse"`. Raises RecipeError."""
+    """`recipe` with keys replaced, each given as TOML: `data.batch=4`, `loss.pixel="mse"`. Raises RecipeError."""
     table = dataclasses.asdict(recipe)
     for setting in settings:
         try:

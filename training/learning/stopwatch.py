@@ -26,5 +26,5 @@ class Stopwatch:
         return {name: seconds / total for name, seconds in self.seconds.items() if seconds > 0.001 * total}
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Start again from zero."""
         self.seconds.clear()

@@ -106,11 +106,11 @@ def _cost(
 ) -> tuple[dict[str, float], int]:
     """What a precision of the native engine loses against fp32: PSNR by kind of image, dB; 8-bit steps in flat colours.
 
-    Photographs: on the set where it loses most. The others are drawn (see `precisions.Losses`).
+    Photographs: on the set where it loses most. The others are drawn (see `precision_cost.PrecisionCost`).
     """
     upscaler = fastsr.load(network.path, engine="cpu", precision=precision)
     if upscaler.precision != precision:
-        raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it anew")
+        raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it again")
     made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
     losses = precision_cost.PrecisionCost(
         network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED
