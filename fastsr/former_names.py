@@ -62,7 +62,7 @@ MOVED: dict[str, tuple[str, ...]] = {
         _VIDEO + "codecs.containers",
         _VIDEO + "codecs.pixel_formats",
         _VIDEO + "codecs.encoder",
-        "fastsr.video_names",
+        "fastsr.video_formats",
     ),
     "fastsr.video.colors": (_VIDEO + "codecs.color_conversion", _VIDEO + "codecs.pixel_formats"),
     "fastsr.video.encoders": (_VIDEO + "codecs.encoder",),
@@ -88,7 +88,7 @@ MOVED: dict[str, tuple[str, ...]] = {
     "fastsr.video.source": (_VIDEO + "sources.video_source", _VIDEO + "sources.stream_info"),
     "fastsr.video.timeline": (_VIDEO + "sources.timestamps", _VIDEO + "outputs.packet_timestamps"),
     "fastsr.video.upright": (_VIDEO + "sources.orientation",),
-    "fastsr.video.upscale": (_VIDEO + "upscale_video", _VIDEO + "request", "fastsr.video_names"),
+    "fastsr.video.upscale": (_VIDEO + "upscale_video", _VIDEO + "request", "fastsr.video_formats"),
     "fastsr.video.work": (_VIDEO + "pipeline.job", _VIDEO + "pipeline.progress", _VIDEO + "sources.frame_source"),
     "fastsr.video.work_folder": (_VIDEO + "outputs.work_folder",),
 }

@@ -14,10 +14,10 @@ import numpy.typing as npt
 from fastsr.engines import selection
 from fastsr.engines.protocol import Device, EngineName, Precision, Progress
 from fastsr.engines.registry import current_name
-from fastsr.enlargers import Generator, Interpolation
 from fastsr.errors import FastsrError, ModelError
 from fastsr.network import catalog, file_kinds, onnx_reader
 from fastsr.output_size import Size, default_model
+from fastsr.pixel_upscalers import Generator, Interpolation
 from fastsr.upscaler import File, ScalarT, TensorT, Upscaler, opened, upscaled
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ import numpy.typing as npt
 from fastsr import images
 from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
 from fastsr.engines.protocol import Pixels, Progress
-from fastsr.enlargers import Enlarger, Generator, counted
 from fastsr.errors import FastsrError
 from fastsr.former_names import names_of
 from fastsr.images import DecodedImage, Frame, resample
 from fastsr.images.alpha import bleed
 from fastsr.output_size import Size, output_size
+from fastsr.pixel_upscalers import Generator, PixelUpscaler, counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -52,13 +52,13 @@ class Upscaler:
     One can be pickled, as process pools do: the other process loads the same model the same way, once.
     """
 
-    def __init__(self, name: str, enlarger: Enlarger, loaded_as: Reloadable | None = None) -> None:
+    def __init__(self, name: str, pixel_upscaler: PixelUpscaler, loaded_as: Reloadable | None = None) -> None:
         self.name = name
         """Model name."""
-        self.scale = enlarger.scale
+        self.scale = pixel_upscaler.scale
         """Factor along each axis when neither scale nor size is given."""
-        self._enlarger, self._loaded_as = enlarger, loaded_as
-        self._generator = enlarger if isinstance(enlarger, Generator) else None
+        self._pixel_upscaler, self._loaded_as = pixel_upscaler, loaded_as
+        self._generator = pixel_upscaler if isinstance(pixel_upscaler, Generator) else None
 
     @property
     def engine(self) -> str:
@@ -206,7 +206,7 @@ class Upscaler:
 
     def _frame(self, frame: Frame, size: tuple[int, int], report: Iterator[Progress | None]) -> Frame:
         def enlarge(pixels: Pixels) -> Pixels:
-            return self._enlarger.enlarge(pixels, size, next(report))
+            return self._pixel_upscaler.enlarge(pixels, size, next(report))
 
         black = None if frame.black is None else enlarge(frame.black)
         if frame.alpha is None:

@@ -34,7 +34,7 @@ from fastsr.loading import checked_realism
 from fastsr.network import catalog
 from fastsr.output_size import output_size
 from fastsr.progress_bar import progress_bar
-from fastsr.video_names import CONTAINERS, PIPE
+from fastsr.video_formats import CONTAINERS, PIPE
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 

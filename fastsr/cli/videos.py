@@ -22,7 +22,7 @@ from fastsr.cli.inputs import is_file, is_folder, mode, names_file
 from fastsr.cli.models import Models, StopError
 from fastsr.cli.sizes import size_argument
 from fastsr.errors import FastsrError, VideoError
-from fastsr.video_names import CODECS, CONTAINERS, PIPE, is_image_sequence
+from fastsr.video_formats import CODECS, CONTAINERS, PIPE, is_image_sequence
 
 if TYPE_CHECKING:
     from fastsr.video.codecs.encoder_request import EncoderRequest

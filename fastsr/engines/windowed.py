@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import ops
-from fastsr.engines.memory_errors import out_of_memory
+from fastsr.engines.memory_shortage import out_of_memory
 from fastsr.engines.protocol import Pixels, Progress
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph

@@ -8,8 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from fastsr.network import onnx_messages
-from fastsr.network.enlargement import enlargement
 from fastsr.network.graph import Graph, Node
+from fastsr.network.resize_kind import resize_kind
 
 MAX_RUN = 64  # neighbouring samples of a row that the store takes from a pixel: factor * channels at most
 
@@ -62,7 +62,7 @@ def without_output_head(
 
 def _residual(graph: Graph, node: Node) -> str:
     """How `node` enlarges the input by the graph's scale, as the store knows it; empty for anything else."""
-    kind, factor = enlargement(node, graph.weights)
+    kind, factor = resize_kind(node, graph.weights)
     return kind if factor == graph.scale and node.inputs[0] == graph.input else ""
 
 

@@ -39,7 +39,7 @@ from fastsr.video.sources.pipe_input import pipe_input
 from fastsr.video.sources.stream_info import StreamInfo
 from fastsr.video.sources.time_range import TimeRange
 from fastsr.video.sources.video_source import VideoSource
-from fastsr.video_names import PIPE, is_image_sequence
+from fastsr.video_formats import PIPE, is_image_sequence
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import _core
-from fastsr.engines.memory_errors import out_of_memory
+from fastsr.engines.memory_shortage import out_of_memory
 from fastsr.engines.native.lowering import Unsupported, lower, unsupported
 from fastsr.engines.native.program import Conv, Epilogue, Program, Remap
 from fastsr.engines.protocol import Pixels, Progress

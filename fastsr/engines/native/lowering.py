@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from fastsr.engines.native.program import Array, Conv, Epilogue, Program, Remap, RowReduction, Tensor
 from fastsr.network import quantization
-from fastsr.network.enlargement import enlargement
 from fastsr.network.graph import Graph, Node
 from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_output_head
+from fastsr.network.resize_kind import resize_kind
 
 MAX_KERNEL = 9
 MAX_CHANNELS = 2048
@@ -290,7 +290,7 @@ class _Lowering:
         return index.reshape(factor, factor, -1)
 
     def _repeat(self, node: Node, channels: int) -> npt.NDArray[np.int32]:
-        kind, factor = enlargement(node, self.graph.weights)
+        kind, factor = resize_kind(node, self.graph.weights)
         if kind != "nearest":
             raise Unsupported(f"{node.outputs[0]}: a Resize that does not repeat pixels")
         if factor % 1 or not 1 <= factor <= MAX_FACTOR:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from fastsr.video.codecs.hdr_metadata import HdrMetadata
-from fastsr.video_names import CODECS
+from fastsr.video_formats import CODECS
 
 # as x264 and x265 name them
 _X26X_PRESETS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastsr.errors import VideoError
-from fastsr.video_names import CONTAINERS
+from fastsr.video_formats import CONTAINERS
 
 
 def container_of(path: Path) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from fastsr.video.codecs.encoder import EncoderConfig
 from fastsr.video.outputs.packet_timestamps import IncreasingTimestamps
 from fastsr.video.sources.input_spec import main_video_stream
 from fastsr.video.sources.timestamps import ContinuousTimestamps, may_be_discontinuous
-from fastsr.video_names import CONTAINERS
+from fastsr.video_formats import CONTAINERS
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,7 +21,7 @@ from fastsr.video.frame import Frame, ResumePoint
 from fastsr.video.sources.numbered_files import checked_pattern, existing_files
 from fastsr.video.sources.stream_info import StreamInfo
 from fastsr.video.sources.time_range import FrameSelector, TimeRange
-from fastsr.video_names import is_image_sequence
+from fastsr.video_formats import is_image_sequence
 
 DEFAULT_RATE = Fraction(25)  # frames a second where none is given
 

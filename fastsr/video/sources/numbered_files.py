@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from fastsr.errors import VideoError
-from fastsr.video_names import NUMBER
+from fastsr.video_formats import NUMBER
 
 _LONGEST_WIDTH = 2  # digits of a number of digits
 

@@ -10,10 +10,10 @@ import fastsr
 from fastsr.engines.gpu import frame_engine
 from fastsr.engines.gpu.frame_engine import FrameEngine
 from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
-from fastsr.enlargers import Generator
 from fastsr.errors import EngineError
 from fastsr.network import onnx_reader
 from fastsr.network.output_head import without_output_head
+from fastsr.pixel_upscalers import Generator
 from fastsr.upscaler import Upscaler
 
 

@@ -317,7 +317,7 @@ def test_memory_does_not_grow_with_the_height(engines):
     assert int(done.stdout) < 4 << 10  # kilobytes
 
 
-def test_layers_of_tiles_wait_for_one_row_each(engines):
+def test_import_layers_of_tiles_wait_for_one_row_each(engines):
     """Their rings then hold 103 rows together; 150 if each layer waited for four rows of the one before."""
     row = 4 * 32 * 516  # bytes: a row's margins come to some 16 columns
     assert engines["deep-x2", "fp32"]._program.unit_bytes(500) < 120 * row

@@ -17,7 +17,7 @@ from fastsr.video.codecs.color_conversion import Colors, RgbToYuv
 from fastsr.video.codecs.encoder import THREADS, EncoderConfig
 from fastsr.video.codecs.encoder_request import EncoderRequest
 from fastsr.video.sources.stream_info import StreamInfo
-from fastsr.video_names import CODECS
+from fastsr.video_formats import CODECS
 
 ROOT = Path(__file__).parents[3]
 # x264's AVX-512 code went wrong where the width in macroblocks is no multiple of 8, x265 where it is one block wide

@@ -39,7 +39,7 @@ def test_every_package_says_what_lives_in_it():
         assert len(doc) >= 3, f"{init.relative_to(ROOT)}: what lives here, and what may not"
 
 
-@pytest.mark.parametrize("folder", ["engines", "upscaler.py", "enlargers.py", "loading.py"])
+@pytest.mark.parametrize("folder", ["engines", "upscaler.py", "pixel_upscalers.py", "loading.py"])
 def test_what_an_engine_can_do_is_a_protocol(folder):
     """Not a lookup by name, which type checkers cannot follow."""
     place = ROOT / "fastsr" / folder

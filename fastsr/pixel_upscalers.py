@@ -16,7 +16,7 @@ from fastsr.images import DecodedImage, Frame, resample
 from fastsr.network.graph import Graph
 
 
-class Enlarger(Protocol):
+class PixelUpscaler(Protocol):
     """Turns pixels into pixels of a wanted size (width, height) and of the same dtype."""
 
     scale: int

@@ -11,7 +11,7 @@ from fastsr.network.graph import Node
 _CHANGING = frozenset(("antialias", "axes", "exclude_outside", "keep_aspect_ratio_policy"))
 
 
-def enlargement(node: Node, weights: dict[str, npt.NDArray[Any]]) -> tuple[str, float]:
+def resize_kind(node: Node, weights: dict[str, npt.NDArray[Any]]) -> tuple[str, float]:
     """The kind of a Resize and its factor along both axes: "nearest" (pixels repeated), "bilinear" or "bicubic".
 
     The kind is empty for anything else, another operator included.
