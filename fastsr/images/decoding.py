@@ -53,7 +53,7 @@ def read_pillow(image: Image.Image, allow_huge: bool) -> DecodedImage:
 
 @contextmanager
 def _decoding(name: str) -> Iterator[list[Image.Image]]:
-    """Turn what Pillow raises on bad data, or when memory runs out, into ImageError; takes the image once opened."""
+    """Turn whatever Pillow raises on bad data or without memory into ImageError; takes the image once opened."""
     opened: list[Image.Image] = []
     try:
         yield opened

@@ -171,11 +171,11 @@ class _Typing:
                 raise ModelError(
                     f"{self._graph.path}: {node.op_type} has no {self._precision} form; use fp32, or export it without"
                 )
-            from_image = any(name in seen for name in node.input) and node.op_type not in ("Shape", "Size")
-            if from_image:
+            of_image = any(name in seen for name in node.input) and node.op_type not in ("Shape", "Size")
+            if of_image:
                 seen.update(node.output)
             # Scales that dequantize stored weights give them the convolution's type; other constants keep theirs.
-            if from_image or node.op_type == "DequantizeLinear":
+            if of_image or node.op_type == "DequantizeLinear":
                 self._retype(node, self._kind(node, heavy))
             else:
                 self._keep(node)

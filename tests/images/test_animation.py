@@ -183,7 +183,7 @@ def test_deep_pages(tmp_path):
         np.testing.assert_array_equal(frame.color, expected.color)
 
 
-def test_only_the_image_of_a_phone_photo(tmp_path):
+def test_only_the_main_image_of_a_phone_photo(tmp_path):
     """MPO files hold a second image, e.g. a preview; it is no frame."""
     first, second = Image.fromarray(smooth(16, 16)), Image.new("RGB", (4, 4))
     file = encoded(first, "MPO", save_all=True, append_images=[second])

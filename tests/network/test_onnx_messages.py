@@ -41,6 +41,6 @@ def test_attributes_that_are_messages():
         assert onnx_messages.attribute(made) == helper.get_attribute_value(made)
 
 
-def test_an_image_is_as_onnx_describes_one():
+def test_an_image_value_is_as_onnx_describes_one():
     expected = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 48, None, None])
     assert onnx_messages.image_value("y", onnx_messages.FLOAT, 48) == expected

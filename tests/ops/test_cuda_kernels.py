@@ -73,7 +73,7 @@ def shuffle(x, factor, layout, offset=0, bias=None, slope=None, dtype=None, walk
     height=st.integers(1, 30),
     width=st.integers(1, 300),
 )
-def test_gather_equals_reference(data, dtype, batch_dtype, layout, channels, height, width):
+def test_gather_equals_the_cpu(data, dtype, batch_dtype, layout, channels, height, width):
     rng = np.random.default_rng(height * 1000 + width)
     frame = at_offset(frame_of(rng, (height, width, channels), dtype), data.draw(st.integers(0, 16)))
     tile = (data.draw(st.integers(1, 20)), data.draw(st.integers(1, 300) | st.sampled_from([64, 128, 256])))
@@ -136,7 +136,7 @@ def columns_apart(data, height, width, tile):
     shape=st.sampled_from([(3, 1), (3, 2), (3, 4), (3, 3), (1, 1), (1, 5), (2, 2), (4, 3)]),
     residual=st.sampled_from(ops.RESIDUALS),
 )
-def test_scatter_equals_reference(data, dtype, batch_dtype, layout, shape, residual):
+def test_scatter_equals_the_cpu(data, dtype, batch_dtype, layout, shape, residual):
     channels, factor = shape
     height, width = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 150))
     rng = np.random.default_rng(height * 1000 + width)
@@ -177,7 +177,7 @@ def test_scatter_of_rows_too_deep_for_shared_memory():
     factor=st.sampled_from([1, 2, 2, 3, 4, 4, 5]),
     size=st.tuples(st.integers(1, 6), st.integers(1, 140) | st.sampled_from([16, 64])),
 )
-def test_pixel_shuffle_equals_reference(data, dtype, layout, channels, factor, size):
+def test_pixel_shuffle_equals_the_cpu(data, dtype, layout, channels, factor, size):
     deep = channels * factor**2
     shape = (2, deep, *size) if layout == "NCHW" else (2, *size, deep)
     bits = np.random.default_rng(size[1]).integers(0, 256, (*shape, np.dtype(dtype).itemsize), dtype=np.uint8)
@@ -207,7 +207,7 @@ def test_pixel_shuffle_of_unusual_shapes(layout, shape, factor):
 @pytest.mark.parametrize("factor", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize("given_", ["bias", "slope", "both"])
-def test_bias_and_prelu_equal_reference(layout, factor, dtype, given_):
+def test_bias_and_prelu_equal_the_cpu(layout, factor, dtype, given_):
     rng = np.random.default_rng(factor)
     deep = 3 * factor**2
     shape = (2, deep, 5, 37) if layout == "NCHW" else (2, 5, 37, deep)

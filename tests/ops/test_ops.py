@@ -33,7 +33,7 @@ def frame_of(rng, shape, dtype):
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16, np.uint16, np.float32, np.int64, np.float64])
 @pytest.mark.parametrize("factor", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 3), (33, 70)])
-def test_pixel_shuffle_equals_reference(layout, dtype, factor, size):
+def test_pixel_shuffle_equals_the_reference(layout, dtype, factor, size):
     rng = np.random.default_rng(0)
     deep = 3 * factor**2
     shape = (2, deep, *size) if layout == "NCHW" else (2, *size, deep)
@@ -46,7 +46,7 @@ def test_pixel_shuffle_equals_reference(layout, dtype, factor, size):
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize(("bias", "slope"), [(True, False), (False, True), (True, True)])
-def test_bias_and_prelu_equal_reference(layout, dtype, bias, slope):
+def test_bias_and_prelu_equal_the_reference(layout, dtype, bias, slope):
     rng = np.random.default_rng(0)
     shape = (2, 12, 5, 9) if layout == "NCHW" else (2, 5, 9, 12)
     x = rng.standard_normal(shape).astype(dtype)
@@ -127,7 +127,7 @@ def test_pixel_shuffle_refuses_layout_and_wide_elements():
     height=st.integers(1, 40),
     width=st.integers(1, 90),
 )
-def test_gather_equals_reference(data, dtype, batch_dtype, layout, channels, height, width):
+def test_gather_equals_the_reference(data, dtype, batch_dtype, layout, channels, height, width):
     rng = np.random.default_rng(height * 1000 + width)
     frame = frame_of(rng, (height, width, channels), dtype)
     tile = (data.draw(st.integers(1, 30)), data.draw(st.integers(1, 80)))
@@ -158,7 +158,7 @@ def test_gather_mirrors_over_any_distance():
     residual=st.sampled_from(ops.RESIDUALS),
     layout=st.sampled_from(["NCHW", "NHWC"]),
 )
-def test_scatter_equals_reference(data, dtype, batch_dtype, channels, factor, residual, layout):
+def test_scatter_equals_the_reference(data, dtype, batch_dtype, channels, factor, residual, layout):
     height, width = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 100))
     rng = np.random.default_rng(height * 1000 + width)
     low = frame_of(rng, (height, width, channels), dtype)
@@ -190,7 +190,7 @@ def test_scatter_rounds_half_to_even_clamps_and_stores_nan_as_zero():
 
 
 @pytest.mark.parametrize("dtype", PIXELS)
-def test_every_level_survives_gather_and_scatter(dtype):
+def test_every_value_survives_gather_and_scatter(dtype):
     values = np.linspace(0, 1, 4096, dtype=np.float32) if dtype == np.float32 else np.arange(np.iinfo(dtype).max + 1)
     frame = values.astype(dtype).reshape(1, -1, 1)
     out = np.empty_like(frame)

@@ -154,7 +154,7 @@ def _node(draw, model):
         del nodes[draw.randrange(len(nodes))]
 
 
-def _image(draw, model):
+def _input_or_output(draw, model):
     value = draw.choice((model.graph.input[0], model.graph.output[0])).type.tensor_type
     if draw.random() < 0.3:
         value.elem_type = draw.choice((TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8, 0))
@@ -176,4 +176,4 @@ def _setting(draw, model):
         onnx.helper.set_model_props(model, {"ranges": ranges, "precision": draw.choice(("int8", "fp16", "odd"))})
 
 
-_CHANGES = (_tensor, _reshaped, *[_attribute] * 3, *[_node] * 3, _image, _setting)
+_CHANGES = (_tensor, _reshaped, *[_attribute] * 3, *[_node] * 3, _input_or_output, _setting)

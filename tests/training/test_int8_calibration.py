@@ -57,7 +57,7 @@ def test_even_values_keep_their_range():
 
 
 @pytest.mark.parametrize("values", [laplace(), np.abs(laplace()), -np.abs(laplace()), laplace() + 3])
-def test_zero_is_on_the_grid(values):
+def test_zero_is_represented_exactly(values):
     low, high = best_range(*histogram(values))
     step = (high - low) / 255
     assert low <= 0 <= high
@@ -259,7 +259,7 @@ def test_ranges_of_all_kinds_hold_text(photos, tmp_path):
 # ---- what the cards of the shipped models say -----------------------------------------------------------------------
 
 
-def test_drawn_images_are_the_same_for_a_seed():
+def test_synthetic_images_are_the_same_for_a_seed():
     for seed in (synthetic_images.MEASURED, synthetic_images.CALIBRATED):
         first, again = synthetic_images.pages(seed), synthetic_images.pages(seed)
         assert all(a.tobytes() == b.tobytes() for k in first for a, b in zip(first[k], again[k], strict=True))
@@ -281,7 +281,7 @@ def test_drawn_images_are_the_same_for_a_seed():
 
 @pytest.mark.parametrize("name", catalog.models())
 def test_cards_say_what_int8_and_bf16_cost(name):
-    """Text, ramps and flat colours measured anew; and what they leave of "auto" for video."""
+    """Text, ramps and flat colours measured again; and what they leave of "auto" for video."""
     card, network = catalog.models()[name], onnx_reader.read(catalog.find(name))
     losses = PrecisionCost(network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED)
     for precision in ("int8", "bf16"):

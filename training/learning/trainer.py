@@ -344,7 +344,7 @@ class Trainer:
         self.rewarmed = about.get("rewarmed", 0)
 
     def _go_on_from(self, exported: Path) -> None:
-        """Take weights and history of this run from an export; optimizers and discriminator start from nothing."""
+        """Take weights and history from an export of this recipe; optimizers and discriminator start from nothing."""
         about = initial_weights.describe(exported)
         if about["recipe"]["name"] != self.recipe.name:
             raise checkpoint.CheckpointError(
