@@ -39,8 +39,14 @@ def describe() -> dict[str, Any]:
 
 
 def kind() -> str:
-    """The kind of processor: the best instruction set that the native engine has here, whatever FASTSR_ISA says."""
-    return _core.available_isas()[-1]
+    """The kind of processor: the best instruction set that the native engine has here, and who made it."""
+    return kind_of(_core.available_isas()[-1], _processor())
+
+
+def kind_of(isa: str, processor: str) -> str:
+    """As `kind`, from what `describe` says: instructions of one name differ in speed from maker to maker."""
+    maker = next((maker for maker in ("AMD", "Intel") if maker in processor), "other")
+    return f"{isa}-{maker.lower()}"
 
 
 def _processor() -> str:

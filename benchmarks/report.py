@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks import machine, plot
 from benchmarks import memory as measured_memory
 from benchmarks import ops as measured_ops
-from benchmarks import plot
 from benchmarks import upscalers as measured_upscalers
 from benchmarks import video as measured_video
 
@@ -72,8 +72,8 @@ def models() -> str:
 
 def shown_kind() -> str:
     """The kind of processor that README's table and plot show: the one on which other upscalers were measured too."""
-    kind: str = _read("upscalers.json")["machine"]["isa"]
-    return kind
+    described = _read("upscalers.json")["machine"]
+    return machine.kind_of(described["isa"], described["processor"])
 
 
 def _titled(model: str, scale: int) -> str:
@@ -120,14 +120,14 @@ def engines() -> dict[str, dict[str, Any]]:
 
 def cpu_engines() -> str:
     """A section for each kind of processor."""
-    return "\n\n".join(engines_table(kind, content) for kind, content in engines().items())
+    return "\n\n".join(engines_table(content) for content in engines().values())
 
 
-def engines_table(kind: str, content: dict[str, Any]) -> str:
+def engines_table(content: dict[str, Any]) -> str:
     """A row per model and precision: milliseconds, the share of the peak rate, how many times faster than each peer."""
     results = content["results"]
     peers = {k: v for k, v in PEERS.items() if any(k in result["rows"] for result in results)}
-    lines = [f"### {kind}: {content['machine']['processor']}", ""]
+    lines = [f"### {content['machine']['isa']}: {content['machine']['processor']}", ""]
     lines.append(f"| {SIZE} | fastsr, ms | of peak rate | " + " | ".join(f"vs {p}" for p in peers.values()) + " |")
     lines.append("|---|---|---|" + "---|" * len(peers))
     for result in results:

@@ -8,9 +8,9 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fastsr.former_names import Finder
-
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+
     from fastsr import ops
     from fastsr.errors import EngineError, FastsrError, ImageError, ModelError, VideoError
     from fastsr.loading import load, upscale
@@ -45,7 +45,19 @@ _MODULES = {
 }
 
 
-sys.meta_path.append(Finder())
+class _FormerModules:
+    """Finds modules of earlier versions; last in `sys.meta_path`, it is asked only for what is not there."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> "ModuleSpec | None":
+        if not name.startswith("fastsr."):
+            return None
+        from fastsr import former_names  # loaded only when it is needed
+
+        return former_names.spec(name)
+
+
+sys.meta_path.append(_FormerModules)
 
 
 def __getattr__(name: str) -> Any:

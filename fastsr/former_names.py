@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
-import importlib.abc
 import importlib.machinery
 import types
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+else:
+    Loader = object  # importlib.abc takes longer to import than all of fastsr
 
 _NETWORK = "fastsr.network."
 _ENGINES = "fastsr.engines."
@@ -139,16 +143,14 @@ def names_of(former: str) -> Callable[[str], Any]:
     return attribute
 
 
-class Finder:
-    """Finds former modules; last in `sys.meta_path`, it is asked only for what is not there."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        """See `importlib.abc.MetaPathFinder.find_spec`."""
-        return importlib.machinery.ModuleSpec(name, _Loader()) if name in MOVED else None
+def spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """How to import a former module; None for any other name."""
+    return importlib.machinery.ModuleSpec(name, _Loader()) if name in MOVED else None
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader(Loader):
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Let the import system make an empty module."""
+
     def exec_module(self, module: types.ModuleType) -> None:
         module.__getattr__ = names_of(module.__name__)  # type: ignore[method-assign]

@@ -7,6 +7,7 @@ from support.fake_gpu import FakeDevice, FakeNetwork, FakeOps
 from support.small_models import compact
 
 import fastsr
+from fastsr import loading, upscaler
 from fastsr.engines.gpu import frame_engine
 from fastsr.engines.gpu.frame_engine import FrameEngine
 from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
@@ -102,3 +103,29 @@ def test_interpolation_streams_too():
     frame = np.random.default_rng(1).integers(0, 256, (9, 8, 3), np.uint8)
     up = fastsr.load("bicubic")
     np.testing.assert_array_equal(next(up.stream([frame])), up.upscale(frame))
+
+
+def test_upscale_leaves_a_tensor_on_its_gpu(monkeypatch):
+    """`fastsr.upscale` takes the way of `Upscaler.upscale`: the model by the tensor's size, no copy to the host."""
+    torch = pytest.importorskip("torch")
+    asked = []
+
+    class OnGpu(Doubling):
+        name, precision = "fake", "fp32"
+
+        def run(self, pixels, progress=None):
+            raise AssertionError("copied to the host")
+
+    class Network:
+        channels, scale = 3, 2
+
+    def loaded(request):
+        asked.append(request.model)
+        return Upscaler("m", Generator(Network(), OnGpu()))
+
+    monkeypatch.setattr(upscaler, "is_tensor_on_gpu", lambda image: isinstance(image, torch.Tensor))
+    monkeypatch.setattr(loading, "_kept", loaded)
+    tensor = torch.randint(0, 256, (3, 5, 4), dtype=torch.uint8)
+    made = fastsr.upscale(tensor, 2)
+    assert asked == ["fast-x2"]
+    assert torch.equal(made, tensor.repeat_interleave(2, -1).repeat_interleave(2, -2))
