@@ -15,6 +15,7 @@ from fastsr.engines import selection
 from fastsr.engines.protocol import Device, EngineName, Precision, Progress
 from fastsr.engines.registry import current_name
 from fastsr.errors import FastsrError, ModelError
+from fastsr.importing import lookup
 from fastsr.network import catalog, file_kinds, onnx_reader
 from fastsr.output_size import Size, default_model
 from fastsr.pixel_upscalers import Generator, Interpolation
@@ -64,8 +65,10 @@ def load(
     """Load a generator once for many calls.
 
     Args:
-        model: a shipped model (see `fastsr.models()`), the path of an ONNX file (NCHW float in 0..1) or of an
-            engine that `fastsr export --tensorrt` wrote, or "nearest", "bilinear", "bicubic" or "lanczos".
+        model: a shipped model (see `fastsr.models()`) or an imported one (see `fastsr models`); the path of an ONNX
+            file (NCHW float in 0..1), of a file that is imported on first use (ncnn's `.param` or `.bin`, an archive
+            with them) or of an engine that `fastsr export --tensorrt` wrote; or "nearest", "bilinear", "bicubic" or
+            "lanczos".
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", "fp16", "int8", or "auto": on a CPU fp32, on a GPU fp16. Reduced ones are faster
             where a machine has instructions for them, and less exact; `fastsr.models()` says what they cost.
@@ -111,7 +114,7 @@ def _load_request(
         if realism is not None:
             raise ModelError(f"{name!r} is a filter without weights; {catalog.realism_offered()}")
     else:
-        path = catalog.find(name)
+        path = lookup.find(name)
         changed = path.stat().st_mtime_ns
         if name not in catalog.models():
             name = str(path.absolute())

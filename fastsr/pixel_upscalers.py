@@ -19,7 +19,7 @@ from fastsr.network.graph import Graph
 class PixelUpscaler(Protocol):
     """Turns pixels into pixels of a wanted size (width, height) and of the same dtype."""
 
-    scale: int
+    scale: int  # when nothing else is asked for
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
         """H x W x 1|3 pixels to size[1] x size[0] x 1|3."""
@@ -31,7 +31,7 @@ class Generator:
 
     def __init__(self, network: Graph, engine: Engine, exact: Callable[[], Engine] | None = None) -> None:
         """`exact` makes the engine for pixels of more than 8 bits, once they come, where that is another one."""
-        self.network, self.engine, self.scale = network, engine, network.scale
+        self.network, self.engine, self.scale = network, engine, network.default_scale
         self._exact, self._making = None if exact is None else functools.cache(exact), threading.Lock()
 
     def _engine_for(self, dtype: np.dtype[Any]) -> Engine:
@@ -71,12 +71,12 @@ class Generator:
     def on_device(self, image: DeviceImage) -> Any:
         """An image on a GPU, enlarged there."""
         assert isinstance(self.engine, DeviceEngine)
-        return image.upscaled(self.engine, self.scale)
+        return image.upscaled(self.engine, self.network.scale)
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
         height, width = pixels.shape[:2]
         engine = self._engine_for(pixels.dtype)
-        if size == (width * self.scale, height * self.scale):
+        if size == (width * self.network.scale, height * self.network.scale):
             return self._run(engine, pixels, progress)
         made = self._run(engine, resample.to_float(pixels), progress)
         return resample.resize_to(made, size, pixels.dtype)

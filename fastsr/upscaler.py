@@ -181,7 +181,8 @@ class Upscaler:
         if isinstance(image, DeviceImage) or self._generator is None:
             return False
         height, width, _ = image.frames[0].color.shape
-        own = output_size(width, height, scale, size, self.scale) == (width * self.scale, height * self.scale)
+        factor = self._generator.network.scale
+        own = output_size(width, height, scale, size, self.scale) == (width * factor, height * factor)
         return own and self._generator.is_plain(image)
 
     def enlarge(
@@ -237,7 +238,8 @@ def upscaled(
     """
     if isinstance(image, DeviceImage):
         generator = upscaler._generator
-        if generator is not None and size is None and scale in (None, upscaler.scale) and generator.takes(image):
+        asked = upscaler.scale if scale is None else scale
+        if generator is not None and size is None and asked == generator.network.scale and generator.takes(image):
             return generator.on_device(image)
         image = images.read(image.tensor)
     return image.restore(upscaler.enlarge(image, scale, size, progress))

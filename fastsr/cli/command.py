@@ -1,4 +1,4 @@
-"""The command `fastsr`: upscale files and folders, list the models, measure, export."""
+"""The command `fastsr`: upscale files and folders, list and import models, measure, export."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import fastsr
 from fastsr import images
-from fastsr.cli import export, videos
+from fastsr.cli import export, model_list, videos
 from fastsr.cli.console import libraries_silenced, printable, say, settle_streams, write
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Task, is_file, mode, names_file, plan
@@ -31,7 +31,6 @@ from fastsr.engines.protocol import DEVICES, PRECISIONS
 from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError, ImageError
 from fastsr.loading import checked_realism
-from fastsr.network import catalog
 from fastsr.output_size import output_size
 from fastsr.progress_bar import progress_bar
 from fastsr.video_formats import CONTAINERS, PIPE
@@ -72,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
 
     videos.add_arguments(up)
 
-    commands.add_parser("models", help="list the models")
+    model_list.add_parsers(commands)
     videos.add_bench(commands, _add_model)
     export.add_parser(commands)
     return parser
@@ -80,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     """The options that say which model enlarges how much, and on what."""
-    parser.add_argument("--model", help="model name or .onnx file (default: the shipped one that fits the scale)")
+    parser.add_argument("--model", help="model name or file (default: the shipped one that fits the scale)")
     parser.add_argument(
         "--realism", type=float, metavar="0..1", help="of adversarial models: 0 faithful, 1 most detail"
     )
@@ -102,8 +101,10 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         arguments = _parser().parse_args(argv)
         if arguments.command == "models":
-            return 0 if say(models_table()) else 1
+            return 0 if say(model_list.models(arguments)) else 1
         with _one_interrupt():
+            if arguments.command == "import":
+                return 0 if say(model_list.import_models(arguments)) else 1
             if arguments.command == "export":
                 return 0 if say(export.export(arguments)) else 1
             if arguments.command == "bench":
@@ -159,17 +160,6 @@ def _one_interrupt() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         else:  # stays, for the process is ending, and Python would let a late press kill it
             atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
-
-
-def models_table() -> str:
-    """The shipped models and the interpolations, one a line."""
-    rows = [("model", "scale", "PSNR (Y)", "what it is")]
-    for model in catalog.models().values():
-        scores = ", ".join(f"{name} {values['psnr']:.2f}" for name, values in model.scores.items())
-        rows.append((model.name, f"x{model.scale}", scores, model.summary))
-    rows += [(name, "any", "", "interpolation") for name in catalog.INTERPOLATIONS]
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    return "\n".join("  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[3]]) for row in rows)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fastsr import files
 from fastsr.cli.sizes import size_of_option
 from fastsr.errors import FastsrError, ModelError
+from fastsr.importing import lookup
 from fastsr.network import catalog
 from fastsr.progress_bar import progress_bar
 
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> None:
         description="Write a model as ONNX, or build a TensorRT engine ahead of time: with --target-sm on any "
         "machine, for any card that TensorRT-RTX lists.",
     )
-    parser.add_argument("model", metavar="MODEL", help="model name or .onnx file")
+    parser.add_argument("model", metavar="MODEL", help="model name or file")
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--onnx", action="store_true", help="as ONNX")
     kind.add_argument("--tensorrt", action="store_true", help="as a TensorRT engine")
@@ -50,7 +51,7 @@ def export(arguments: argparse.Namespace) -> str:
             raise FastsrError(f"{option} is for engines; leave it out, or use --tensorrt")
     if arguments.model in catalog.INTERPOLATIONS:
         raise ModelError(f"{arguments.model!r} is a filter without weights; export a model: fastsr models lists them")
-    path = catalog.find(arguments.model)
+    path = lookup.find(arguments.model)
     from fastsr.network import onnx_reader
 
     network = onnx_reader.read(path, as_stored=arguments.onnx and arguments.precision is None)

@@ -1,4 +1,4 @@
-"""Models of other projects, read from the files that carry them.
+"""Models of other projects: read from the files that carry them, converted to ONNX, kept in the user's folder.
 
-Nothing here runs them or executes their code.
+A converted model is run here once, beside its source, to compare them. Code that a file carries is never executed.
 """

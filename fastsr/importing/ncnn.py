@@ -183,31 +183,61 @@ def _convolution(layer: Layer) -> Sizes:
     return [(kernel, True), *([(outputs, False)] if bias else [])]
 
 
+def _inner_product(layer: Layer) -> Sizes:
+    outputs, weights, bias = layer.whole(0), layer.whole(2), layer.whole(1)
+    if outputs < 1 or weights < 1 or weights % outputs:
+        raise ModelError(f"layer {layer.name}: {weights} weights do not make {outputs} outputs")
+    return [(weights, True), *([(outputs, False)] if bias else [])]
+
+
 def _prelu(layer: Layer) -> Sizes:
     if layer.whole(0) < 1:
         raise ModelError(f"layer {layer.name}: has no slopes")
     return [(layer.whole(0), False)]
 
 
+def _scale(layer: Layer) -> Sizes:
+    count = layer.whole(0)
+    if count == SECOND_INPUT:
+        return []
+    if count < 1:
+        raise ModelError(f"layer {layer.name}: has no factors")
+    return [(count, False), *([(count, False)] if layer.whole(1) else [])]
+
+
 def _nothing(layer: Layer) -> Sizes:
     return []
 
 
+SECOND_INPUT = -233  # a Scale's count of factors where they come as its second input
+_WITHOUT_WEIGHTS = (
+    *("Input", "Split", "Noop", "Dropout", "Concat", "Crop", "Padding", "Eltwise", "BinaryOp", "Pooling"),
+    *("Interp", "PixelShuffle", "ReLU", "Clip", "Sigmoid", "TanH", "Swish", "Mish"),
+)
 _SIZES: dict[str, Callable[[Layer], Sizes]] = {
     "Convolution": _convolution,
+    "ConvolutionDepthWise": _convolution,
+    "Deconvolution": _convolution,
+    "DeconvolutionDepthWise": _convolution,
+    "InnerProduct": _inner_product,
     "PReLU": _prelu,
-    **dict.fromkeys(("Input", "Split", "Concat", "Eltwise", "BinaryOp", "Interp", "PixelShuffle"), _nothing),
+    "Scale": _scale,
+    **dict.fromkeys(_WITHOUT_WEIGHTS, _nothing),
 }
 
 
 def activation(layer: Layer) -> tuple[str, float]:
-    """What a Convolution does to its sums: ("none", 0), ("relu", 0), ("leaky", slope). Raises ModelError for others."""
+    """What a Convolution does to its sums: ("none", 0), ("relu", 0), ("leaky", slope), ("sigmoid", 0).
+
+    Raises ModelError for others.
+    """
     kind = layer.whole(9)
-    if kind == 0:
-        return "none", 0.0
-    if kind == 1:
-        return "relu", 0.0
     values: Any = layer.parameters.get(10, ())
+    if kind in _ACTIVATIONS:
+        return _ACTIVATIONS[kind], 0.0
     if kind == 2 and isinstance(values, tuple) and len(values) == 1:
         return "leaky", float(values[0])
     raise ModelError(f"layer {layer.name}: activation {kind} with {values} is not read here")
+
+
+_ACTIVATIONS = {0: "none", 1: "relu", 4: "sigmoid"}

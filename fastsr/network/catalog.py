@@ -8,6 +8,7 @@ import functools
 import os
 import stat
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,14 @@ def fault(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else "is not a plain file; name an .onnx file"
 
 
-def find(model: str | os.PathLike[str]) -> Path:
-    """Path of a shipped model's ONNX file, or of the user's own. Raises ModelError, with near names, when unknown."""
+def find(model: str | os.PathLike[str], others: Iterable[str] = ()) -> Path:
+    """Path of a shipped model's ONNX file, or of the user's own. Raises ModelError, with near names, when unknown.
+
+    Args:
+        model: its name or path.
+        others: names of models that are found elsewhere; messages offer them.
+
+    """
     text = os.fspath(model)
     if text in models():
         return models()[text].path
@@ -147,6 +154,6 @@ def find(model: str | os.PathLike[str]) -> Path:
     if path.suffix.lower() in SUFFIXES:
         raise ModelError(f"{path}: {reason}; shipped models are: {', '.join(models())}")
     names = [*models(), *INTERPOLATIONS]
-    near = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(text, [*names, *others], n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ModelError(f"unknown model {text!r}: {hint}Known: {', '.join(names)}; or the path of an .onnx file")

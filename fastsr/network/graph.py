@@ -17,6 +17,7 @@ STANDARD = ("", "ai.onnx")  # domains of operators that need no name
 MAX_SCALE = 64
 MAX_ALIGNMENT = 1024
 MAX_FIXED_SIDE = 1 << 14  # pixels; a file that fixes more has every image filled up to it
+DEFAULT_SCALE = "default_scale"  # metadata key of the factor to enlarge by where none is asked for
 RANGES = "ranges"  # metadata key of the calibrated ranges: JSON, tensor -> [low, high]
 _CALIBRATE_AGAIN = "calibrate it again: python -m training quantize MODEL --data FOLDER"
 _FLOAT32 = np.finfo(np.float32)
@@ -58,6 +59,12 @@ class Graph:
     def name(self) -> str:
         """The name in the file's metadata, else the file's own."""
         return self.metadata.get("name", self.path.stem)
+
+    @property
+    def default_scale(self) -> int:
+        """The factor to enlarge by where none is asked for: the metadata's, where it is no more than `scale`."""
+        text = self.metadata.get(DEFAULT_SCALE, "")
+        return int(text) if text.isdecimal() and len(text) < 9 and 1 <= int(text) <= self.scale else self.scale
 
     @property
     def operators(self) -> frozenset[str]:

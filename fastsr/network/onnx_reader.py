@@ -27,8 +27,13 @@ def read(path: str | Path, as_stored: bool = False) -> Graph:
     Raises ModelError, naming the file, when it is missing, not ONNX, no generator, or keeps data outside its folder.
     """
     path = Path(path)
+    return parsed(path, _content(path), as_stored)
+
+
+def parsed(path: Path, content: bytes, as_stored: bool = False) -> Graph:
+    """`read` for a file's content; `path` goes before messages."""
     try:
-        return _read(path, _content(path), as_stored)
+        return _read(path, content, as_stored)
     except MemoryError:
         raise ModelError(f"{path}: memory ran out while it was read; free some, or take a smaller model") from None
     except RecursionError:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from support import ncnn_networks
 from support.pages import PAGES, ROOT, blocks, prose
 from support.small_models import SAMPLE
 
@@ -62,6 +63,7 @@ def samples(tmp_path_factory):
     frame = b"FRAME\n" + bytes(48 * 32 * 3 // 2)
     (here / "decoded.y4m").write_bytes(b"YUV4MPEG2 W48 H32 F25:1 C420\n" + 3 * frame)
     shutil.copy(catalog.find("fast-x4"), here / "fast-x4.onnx")
+    ncnn_networks.write(ncnn_networks.compact(), here, "model")
     (here / "bin").mkdir()
     for name, script in SCRIPTS.items():
         (here / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
@@ -74,6 +76,7 @@ def here(samples, tmp_path, monkeypatch):
     """A copy of them to work in."""
     shutil.copytree(samples, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FASTSR_MODELS", str(tmp_path / "imported"))
     return tmp_path
 
 

@@ -20,6 +20,7 @@ from fastsr.engines.native import engine
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.engines.precision_probe import probe
 from fastsr.engines.protocol import Engine
+from fastsr.importing import lookup
 from fastsr.network import catalog, graph, onnx_reader, quantization
 from fastsr.network.graph import Graph
 from training.data import synthetic_images
@@ -195,7 +196,7 @@ def quantize(
     stay float where int8 would cost more than `budget` (dB; see `affordable`); with `low` that cannot be told. Of the
     ranges at SHARES those are taken with which the fewest do.
     """
-    path = catalog.find(model)
+    path = lookup.find(model)
     network = onnx_reader.read(path)
     images = find_images(folders)
     found = calibrate(path, images, count, low)

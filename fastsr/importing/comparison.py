@@ -1,0 +1,110 @@
+"""A converted model compared with its source, on random images of odd sizes, before it is kept."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fastsr.errors import ModelError
+from fastsr.importing.ncnn_to_onnx import Converted
+from fastsr.importing.source import NcnnSource
+from fastsr.network.graph import Graph
+
+SIZES = ((9, 13), (15, 7))  # height and width, in steps of what a network's sides must be multiples of
+TOLERANCE = 1e-4  # of values around 0..1; floats are summed in another order
+
+Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]  # 1 x C x H x W to 1 x C x sH x sW
+
+
+def compared(graph: Graph, reference: Run, what: str) -> str:
+    """How far a converted model is off from what it was made of, for its card.
+
+    Raises ModelError where that is more than TOLERANCE.
+    """
+    run, random = _runner(graph), np.random.default_rng(0)
+    worst = 0.0
+    for sides in SIZES:
+        shape = (1, graph.channels, *(side * graph.alignment for side in sides))
+        image = random.random(shape, np.float32)
+        made, expected = run(image), reference(image)
+        if made.shape != expected.shape:
+            raise ModelError(f"{graph.path}: makes {made.shape} where {what} makes {expected.shape}; it is not kept")
+        worst = max(worst, float(np.abs(made - expected).max()))
+    if not worst <= TOLERANCE:
+        raise ModelError(
+            f"{graph.path}: once converted it is {worst:.2g} off from {what}, where {TOLERANCE:g} is allowed; it is "
+            "not kept; please report it"
+        )
+    return f"compared with {what}: at most {worst:.1g} off"
+
+
+def _runner(graph: Graph) -> Run:
+    """ONNX Runtime where it is installed, else onnx's own evaluator, which is slow but always there."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        from onnx.reference import ReferenceEvaluator
+
+        evaluator: Any = ReferenceEvaluator(graph.serialized)
+    else:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        evaluator = onnxruntime.InferenceSession(graph.serialized, options, providers=["CPUExecutionProvider"])
+
+    def run(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        try:
+            return np.asarray(evaluator.run(None, {graph.input: image})[0], np.float32)
+        except Exception as error:  # the runtimes' exceptions share no base
+            raise ModelError(f"{graph.path}: the converted model does not run ({error}); please report it") from None
+
+    return run
+
+
+def compared_with_ncnn(graph: Graph, source: NcnnSource, converted: Converted, plus_nearest: bool) -> str:
+    """`compared` with the package `ncnn`, where it is installed."""
+    if importlib.util.find_spec("ncnn") is None:
+        return "not compared with its source: the package ncnn is not installed"
+    with tempfile.TemporaryDirectory() as folder:
+        network = _ncnn_network(source, Path(folder))
+
+    def reference(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        import ncnn
+
+        border = ((0, 0), *[(converted.border, converted.border)] * 2)
+        with network.create_extractor() as extractor:
+            padded = np.ascontiguousarray(np.pad(image[0], border, "edge"))
+            extractor.input(converted.source_input, ncnn.Mat(padded))
+            made = np.array(extractor.extract(converted.source_output)[1], np.float32)
+        if plus_nearest:
+            made += image[0].repeat(graph.scale, 1).repeat(graph.scale, 2)
+        return made[None]
+
+    return compared(graph, reference, f"ncnn {importlib.metadata.version('ncnn')}")
+
+
+def _ncnn_network(source: NcnnSource, folder: Path) -> Any:
+    import ncnn
+
+    network = ncnn.Net()
+    options = network.opt
+    options.use_vulkan_compute = False
+    for name in dir(options):  # plain arithmetic in float32
+        if _is_reduced(name):
+            setattr(options, name, False)
+    for suffix, content in ((".param", source.param), (".bin", source.weights)):
+        (folder / f"model{suffix}").write_bytes(content)
+    if network.load_param(str(folder / "model.param")) or network.load_model(str(folder / "model.bin")):
+        raise ModelError(f"{source.origin}: ncnn does not read it; the file is damaged")
+    return network
+
+
+def _is_reduced(option: str) -> bool:
+    """Whether an option of ncnn lets it compute with less precision."""
+    return option.startswith("use_") and any(kind in option for kind in ("fp16", "bf16", "int8", "winograd"))

@@ -1,0 +1,157 @@
+"""A file of another project's model turned into one that is kept: converted, checked, compared, stored."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+
+from fastsr.errors import ModelError
+from fastsr.importing import comparison, ncnn, ncnn_to_onnx, packages, source, store
+from fastsr.importing.packages import PackagedModel
+from fastsr.importing.source import NcnnSource
+from fastsr.importing.store import Card
+from fastsr.network import onnx_reader
+from fastsr.network.graph import DEFAULT_SCALE, Graph
+
+ONNX = ".onnx"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+    """A model that can be imported: what it would be called, what it is made of, and how."""
+
+    name: str
+    origin: str  # for messages
+    sha256: str
+    convert: Callable[[Card], tuple[Card, onnx.ModelProto, Graph]]
+
+
+def import_file(text: str, name: str | None = None) -> list[Card]:
+    """Import the models of a file, `.onnx` included; those that are kept already are not converted again.
+
+    Args:
+        text: path of the file; for one model of an archive `models.zip:NAME`.
+        name: what to call it; by default after the file.
+
+    Raises ModelError for files that are not what their names say, for networks that cannot be converted, where the
+    conversion is off from its source, for a name that is taken, and for one name for several models.
+
+    """
+    if name is not None:
+        store.check_name(name)
+    found = _candidates(text)
+    if name is not None and len(found) > 1:
+        names = ", ".join(candidate.name for candidate in found)
+        raise ModelError(f"{text}: holds {len(found)} models; for --name choose one of them, as {text}:NAME: {names}")
+    return [_imported(candidate, name) for candidate in found]
+
+
+def import_packaged(model: PackagedModel) -> Card:
+    """Import a model of an installed package. Raises ModelError where it is not installed, and as `import_file`."""
+    (found,) = source.ncnn_sources(str(packages.location(model)))
+    return _imported(_ncnn_candidate(found, model), model.name)
+
+
+def kept(text: str) -> Card:
+    """The only model of a file, or the one that is chosen in it; imported unless it is kept already.
+
+    Raises ModelError as `import_file`, and for an archive of several models of which none is chosen.
+    """
+    found = _candidates(text)
+    if len(found) > 1:
+        names = source.shown([candidate.name for candidate in found])
+        raise ModelError(
+            f"{text}: holds {len(found)} models; choose one as {text}:NAME, or import them all: fastsr import {text}; "
+            f"it has: {names}"
+        )
+    return _imported(found[0], None)
+
+
+def _candidates(text: str) -> list[_Candidate]:
+    path, _ = source.split(text)
+    suffix = path.suffix.lower()
+    if suffix in (*source.NCNN, *source.ARCHIVES):
+        return [_ncnn_candidate(found, packages.at(found.inside)) for found in source.ncnn_sources(text)]
+    if suffix == ONNX:
+        return [_onnx_candidate(path)]
+    known = ", ".join((*source.SUFFIXES, ONNX))
+    raise ModelError(f"{path}: is no file that models are imported from; those end in {known}")
+
+
+def _ncnn_candidate(found: NcnnSource, known: PackagedModel | None) -> _Candidate:
+    def convert(card: Card) -> tuple[Card, onnx.ModelProto, Graph]:
+        plus_nearest = known is not None and known.plus_nearest
+        layers = ncnn.read(found.param, found.weights, found.origin)
+        made = ncnn_to_onnx.converted(layers, found.origin, plus_nearest=plus_nearest)
+        graph = _read(found.origin, made.model)
+        compared = comparison.compared_with_ncnn(graph, found, made, plus_nearest)
+        card = dataclasses.replace(card, scale=made.default_scale, source=found.file, compared=compared)
+        if known is None:
+            return dataclasses.replace(card, architecture="ncnn"), made.model, graph
+        card = dataclasses.replace(card, architecture=known.architecture, licence=known.licence, authors=known.authors)
+        return card, made.model, graph
+
+    name = found.name if known is None else known.name
+    return _Candidate(name, found.origin, found.sha256, convert)
+
+
+def _onnx_candidate(path: Path) -> _Candidate:
+    content = source.read(path)
+
+    def convert(card: Card) -> tuple[Card, onnx.ModelProto, Graph]:
+        graph = onnx_reader.read(path)
+        model = onnx.load_model_from_string(graph.serialized)
+        card_of_file = dataclasses.replace(
+            card,
+            scale=graph.default_scale,
+            architecture="ONNX",
+            source=path.name,
+            licence=graph.metadata.get("licence", graph.metadata.get("license", "")),
+            compared="not compared: its operators are the source's",
+        )
+        return card_of_file, model, graph
+
+    return _Candidate(path.stem, str(path), hashlib.sha256(content).hexdigest(), convert)
+
+
+def _imported(candidate: _Candidate, name: str | None) -> Card:
+    """The card of a model that is kept, converted unless it was before."""
+    if name is None:
+        same = store.same_source(candidate.sha256)
+        if same is not None:
+            return same
+        name = _free_name(candidate)
+    there = store.card(name)
+    if there is not None and there.sha256 == candidate.sha256:
+        return there
+    if there is not None:
+        raise ModelError(
+            f"{candidate.origin}: another model is called {name!r} (made of {there.source}); choose another with "
+            f"--name, or remove that one: fastsr models --remove {name}"
+        )
+    card, model, graph = candidate.convert(Card(name, 1, "", "", candidate.sha256))
+    metadata = {**graph.metadata, "name": name, DEFAULT_SCALE: str(card.scale)}
+    if card.licence:
+        metadata["licence"] = card.licence
+    onnx.helper.set_model_props(model, metadata)
+    store.add(card, model.SerializeToString())
+    return card
+
+
+def _free_name(candidate: _Candidate) -> str:
+    """A name after the file; with a part of the checksum where another model is called so."""
+    plain = source.plain_name(candidate.name)
+    try:
+        store.check_name(plain)
+    except ModelError:
+        return f"{plain}-{candidate.sha256[:8]}"
+    return plain if store.card(plain) is None else f"{plain}-{candidate.sha256[:8]}"
+
+
+def _read(origin: str, model: onnx.ModelProto) -> Graph:
+    """A converted model as fastsr reads it. Raises ModelError where it is no generator."""
+    return onnx_reader.parsed(Path(origin), model.SerializeToString())
