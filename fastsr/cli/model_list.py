@@ -34,7 +34,7 @@ def add_parsers(commands: Any) -> None:
         "import",
         help="import models of other projects",
         description="Convert models of other projects, compare them with their sources and keep them: ncnn (.param "
-        "with .bin, or a .whl or .zip that holds such pairs) and .onnx.",
+        "with .bin, or a .whl or .zip that holds such pairs), PyTorch (.pth, .pt, .ckpt, .safetensors) and .onnx.",
     )
     imported.add_argument("file", metavar="FILE", help="the file; of an archive FILE.zip:NAME takes one model")
     imported.add_argument("--name", help="what to call it (default: after the file)")

@@ -23,15 +23,15 @@ TOLERANCE = 1e-4  # of values around 0..1; floats are summed in another order
 Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]  # 1 x C x H x W to 1 x C x sH x sW
 
 
-def compared(graph: Graph, reference: Run, what: str) -> str:
-    """How far a converted model is off from what it was made of, for its card.
+def compared(graph: Graph, reference: Run, what: str, smallest: int = 0) -> str:
+    """How far a converted model is off from what it was made of, for its card. Sides are more than `smallest`.
 
     Raises ModelError where that is more than TOLERANCE.
     """
     run, random = _runner(graph), np.random.default_rng(0)
     worst = 0.0
     for sides in SIZES:
-        shape = (1, graph.channels, *(side * graph.alignment for side in sides))
+        shape = (1, graph.channels, *(smallest + side * graph.alignment for side in sides))
         image = random.random(shape, np.float32)
         made, expected = run(image), reference(image)
         if made.shape != expected.shape:

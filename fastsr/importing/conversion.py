@@ -78,6 +78,8 @@ def _candidates(text: str) -> list[_Candidate]:
         return [_ncnn_candidate(found, packages.at(found.inside)) for found in source.ncnn_sources(text)]
     if suffix == ONNX:
         return [_onnx_candidate(path)]
+    if suffix in source.CHECKPOINTS:
+        return [_checkpoint_candidate(path)]
     known = ", ".join((*source.SUFFIXES, ONNX))
     raise ModelError(f"{path}: is no file that models are imported from; those end in {known}")
 
@@ -97,6 +99,40 @@ def _ncnn_candidate(found: NcnnSource, known: PackagedModel | None) -> _Candidat
 
     name = found.name if known is None else known.name
     return _Candidate(name, found.origin, found.sha256, convert)
+
+
+def _checkpoint_candidate(path: Path) -> _Candidate:
+    content = source.read(path)
+
+    def convert(card: Card) -> tuple[Card, onnx.ModelProto, Graph]:
+        from fastsr.importing import checkpoint
+
+        network = checkpoint.read(path)
+        from fastsr.importing import torch_to_onnx  # needs PyTorch, of which `read` says how to install it
+
+        what, fault = f"PyTorch {checkpoint.version()}", None
+        for model, graph in torch_to_onnx.candidates(network, path):
+            smallest = -(-network.minimum // graph.alignment) * graph.alignment
+            try:
+                if graph.scale != network.scale:
+                    raise ModelError(f"{path}: enlarges {graph.scale} times once converted, not {network.scale} times")
+                told = comparison.compared(graph, lambda image: torch_to_onnx.run(network, image), what, smallest)
+            except ModelError as error:
+                fault = error
+                continue
+            made = dataclasses.replace(
+                card,
+                scale=graph.scale,
+                architecture=network.architecture,
+                source=path.name,
+                licence=network.licence,
+                authors=network.authors,
+                compared=told,
+            )
+            return made, model, graph
+        raise fault or ModelError(f"{path}: could not be converted; please report it")
+
+    return _Candidate(path.stem, str(path), hashlib.sha256(content).hexdigest(), convert)
 
 
 def _onnx_candidate(path: Path) -> _Candidate:

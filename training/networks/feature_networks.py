@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from fastsr.importing import torchvision_operators
+
 VGG19_FILES = ("vgg19_features_fp16.safetensors", "vgg19*.safetensors")
 ALEXNET_FILES = ("lpips_alex.safetensors", "alexnet*.safetensors")
 
@@ -114,6 +116,7 @@ def _weights(folder: Path | None, files: Sequence[str], published: str) -> Weigh
             f"{folder}: holds no {' or '.join(files)}; put it there, or give no folder and install torchvision"
         )
     try:
+        torchvision_operators.settle()
         models = importlib.import_module("torchvision.models")
     except ImportError:
         raise FeaturesError(

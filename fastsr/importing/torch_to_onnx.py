@@ -1,0 +1,111 @@
+"""A PyTorch network as ONNX: exported, simplified, for images of any size."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import torch
+from torch import nn
+
+from fastsr.errors import ModelError
+from fastsr.importing import simplification
+from fastsr.importing.checkpoint import Checkpoint
+from fastsr.network import onnx_reader
+from fastsr.network.graph import Graph
+
+OPSET = 17
+AS_IT_IS = torch.onnx.TrainingMode.PRESERVE  # see `_settle`
+EXPORTED_AT = (10, 14)  # height and width, in multiples of what the network takes
+MAY_VARY = (11, 15)
+
+
+def candidates(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[onnx.ModelProto, Graph]]:
+    """The network as ONNX, in the forms that may be right, the best first; which is, a comparison must tell.
+
+    First what was exported for one size and no longer holds it, for engines know all of its operators; else what the
+    exporter makes for any size. Raises ModelError, naming the file, where the network cannot be exported.
+    """
+    _settle(checkpoint.model)
+    step = max(checkpoint.multiple, 1)
+    height, width = (max(side * step, checkpoint.minimum + step * side) for side in EXPORTED_AT)
+    with contextlib.suppress(ModelError):
+        fixed = _exported(checkpoint, path, height, width, None)
+        model = simplification.for_any_size(simplification.simplified(fixed))
+        graph = onnx_reader.parsed(path, model.SerializeToString())
+        if graph.radius is not None:
+            yield model, graph
+    axes = {"input": {0: "N", 2: "H", 3: "W"}, "output": {0: "N", 2: "Y", 3: "X"}}
+    odd = [side * step + checkpoint.minimum + (step > 1) for side in MAY_VARY]
+    model = simplification.simplified(_exported(checkpoint, path, odd[0], odd[1], axes))
+    yield model, onnx_reader.parsed(path, model.SerializeToString())
+
+
+def run(checkpoint: Checkpoint, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What PyTorch makes of 1 x C x H x W."""
+    with torch.inference_mode():
+        return np.asarray(_image(checkpoint.model(torch.from_numpy(image))).numpy(), np.float32)
+
+
+def _image(made: Any) -> torch.Tensor:
+    if not isinstance(made, torch.Tensor):
+        raise ModelError(f"its network makes a {type(made).__name__}, not an image")
+    return made
+
+
+def _settle(model: nn.Module) -> None:
+    """Bring modules that compute in roundabout ways while they evaluate into the form that is exported plainly."""
+    for module in model.modules():
+        kind = type(module).__name__
+        if kind == "PLKConv2d":  # evaluated, it writes into a part of its input; in training it splits and joins
+            module.training = True
+        for name, child in module.named_children():
+            if type(child).__name__ == "Conv3XC":  # folds its kernels anew at every call
+                setattr(module, name, _folded(child))
+
+
+def _folded(block: Any) -> nn.Module:
+    """SPAN's block of convolutions as the one that it computes."""
+    block.update_params()
+    return nn.Sequential(block.eval_conv, nn.LeakyReLU(0.05)) if block.has_relu else block.eval_conv
+
+
+def _exported(checkpoint: Checkpoint, path: Path, height: int, width: int, axes: Any) -> onnx.ModelProto:
+    image = torch.rand(1, checkpoint.channels, height, width, generator=torch.Generator().manual_seed(0))
+    names: dict[str, Any] = {"input_names": ["input"], "output_names": ["output"], "dynamic_axes": axes}
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    try:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            torch.no_grad(),
+        ):
+            warnings.simplefilter("ignore")
+            logger.setLevel(logging.ERROR)
+            written = Path(folder) / "exported.onnx"
+            # not by torch.export, which needs a package more
+            torch.onnx.export(
+                checkpoint.model, (image,), written, opset_version=OPSET, dynamo=False, training=AS_IT_IS, **names
+            )
+            return onnx.load(written)
+    except MemoryError:
+        raise
+    except Exception as error:  # of the exporter and of the network, by what they do
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(
+            f"{path}: its network ({checkpoint.architecture}) cannot be exported as ONNX ({reason[:300]}); it runs in "
+            "PyTorch alone"
+        ) from None
+    finally:
+        logger.setLevel(level)
