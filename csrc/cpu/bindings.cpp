@@ -105,9 +105,14 @@ class Program {
                   cpu::EpilogueSpec{std::move(slopes), add, low, high}, factor);
   }
 
+  void concat(int target, const std::vector<int>& parts) { builder_.concat(target, parts); }
+
+  void slice(int target, int source, int first) { builder_.slice(target, source, first); }
+
   void remap(int source, int target, int factor, std::vector<int32_t> table, Floats slopes, int add, float low,
-             float high) {
-    builder_.remap(source, target, factor, std::move(table), cpu::EpilogueSpec{std::move(slopes), add, low, high});
+             float high, const Floats& gains, const Floats& offsets) {
+    builder_.remap(source, target, factor, std::move(table), cpu::EpilogueSpec{std::move(slopes), add, low, high},
+                   gains, offsets);
   }
 
   void reduce_rows(int source, int target, int terms, const py::array& bias, Floats scales) {
@@ -190,10 +195,13 @@ PYBIND11_MODULE(_core, module) {
       .def(py::init<const std::string&>(), py::arg("precision"))
       .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),
            py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero_point") = 0)
+      .def("concat", &fastsr::Program::concat, py::arg("target"), py::arg("parts"))
+      .def("slice", &fastsr::Program::slice, py::arg("target"), py::arg("source"), py::arg("first"))
       .def("conv", &fastsr::Program::conv, py::arg("source"), py::arg("target"), py::arg("kernel"), py::arg("bias"),
            py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"))
       .def("remap", &fastsr::Program::remap, py::arg("source"), py::arg("target"), py::arg("factor"), py::arg("table"),
-           py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"))
+           py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("gains") = Floats{},
+           py::arg("offsets") = Floats{})
       .def("reduce_rows", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
            py::arg("bias"), py::arg("scales"))
       .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)

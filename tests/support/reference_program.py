@@ -56,6 +56,8 @@ def _remap(step, tensors):
     x, f = tensors[step.source], len(step.table)
     moved = x[:, :, step.table].transpose(0, 2, 1, 3, 4)
     moved = moved.reshape(x.shape[0] * f, x.shape[1] * f, -1)
+    moved = moved if step.gains is None else moved * step.gains
+    moved = moved if step.offsets is None else moved + step.offsets
     return _added(_activated(moved, step.epilogue), step.epilogue, tensors)
 
 
@@ -97,10 +99,24 @@ def _bicubic(x, scale):
     return x
 
 
+class _Tensors(dict):
+    """What steps have made, by number; views are looked up in it."""
+
+    def __init__(self, program, first):
+        super().__init__({0: first})
+        self.tensors = program.tensors
+
+    def __missing__(self, number):
+        t = self.tensors[number]
+        if t.parts:
+            return np.concatenate([self[part] for part in t.parts], axis=2)
+        return self[t.source][:, :, t.first : t.first + t.channels]
+
+
 def run_program(program, frame):
     """H x W x C float32 pixels through a program."""
     low = to_network(frame)
-    tensors = {0: _folded(low, program.fold)}
+    tensors = _Tensors(program, _folded(low, program.fold))
     for step in program.steps:
         if isinstance(step, Conv):
             tensors[step.target] = _conv(step, program, tensors)

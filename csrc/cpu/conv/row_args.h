@@ -27,11 +27,11 @@ struct OutputStrides {
 
 struct ConvRow {
   const PackedConv* conv;
-  const uint8_t* rows[kMaxKernel];  // first input sample under the kernel, one pointer per kernel row
-  int64_t input_stride;             // bytes from pixel to pixel (from tile to tile of a transformed row)
-  int64_t plane;                    // bytes from plane to plane of a transformed row
-  int64_t count;                    // pixels to make
-  const OutputPointers* outputs;    // one per vector
+  const uint8_t* const* rows;     // first input sample under the kernel, one pointer per kernel row
+  int64_t input_stride;           // bytes from pixel to pixel (from tile to tile of a transformed row)
+  int64_t plane;                  // bytes from plane to plane of a transformed row
+  int64_t count;                  // pixels to make
+  const OutputPointers* outputs;  // one per vector
   OutputStrides strides;
   StorageFormat format;  // of packed outputs
   QuantizationParams quantization;
@@ -39,7 +39,8 @@ struct ConvRow {
 
 // The input transform of a row for winograd_f4_row.h.
 struct InputTransformRow {
-  const float* source;  // the pixel left of the first tile
+  const float* source;   // the pixel left of the first tile
+  int64_t input_stride;  // floats from pixel to pixel
   int64_t tiles, padded_channels;
   float* target;
   int64_t plane;  // floats from plane to plane
@@ -49,6 +50,7 @@ struct InputTransformRow {
 struct WinogradRows {
   const PackedConv* conv;
   const float* rows[kWinogradPlanes];  // the input's, from the pixel left of the first tile on
+  int64_t input_stride;                // floats from pixel to pixel
   int64_t padded_channels, count;      // channels of the input, columns to make
   int64_t before;                      // columns of the first tile that are not made: they lie left of the frame
   int from, to;                        // rows of the four that are made: from..to - 1
@@ -75,7 +77,8 @@ struct RemapRow {
   const float* source;
   float* target;
   int64_t count, phase, factor, channels;
-  int64_t source_padded, target_padded;
+  int64_t source_stride, target_stride;  // floats from pixel to pixel
+  int64_t target_padded;
   const int32_t* table;
 };
 
@@ -85,18 +88,20 @@ struct ReduceRows {
   const float* rows[kMaxKernel + 1];  // s32 where `scales` is set
   int terms;
   int64_t count, channels, source_padded, target_padded;
+  int64_t target_stride;  // floats from pixel to pixel
   const float* init;
   const float* scales;  // one per channel of the source, or null
   float* target;
 };
 
-// An epilogue of its own, on a row of floats.
+// An epilogue of its own, on a row of floats, behind value * gain + offset.
 struct EpilogueRow {
-  float* floats;
-  const float* add;  // or null
+  OutputPointers row;
+  OutputStrides strides;
+  const float* gains;    // of each padded channel; or null
+  const float* offsets;  // or null
   const EpilogueParams* epilogue;
   int64_t count, padded_channels;
-  uint8_t* packed;  // or null
   StorageFormat format;
   QuantizationParams quantization;
 };
@@ -117,8 +122,9 @@ struct BicubicRow {
 
 // One row of C * factor * factor channels, in the order (dy, dx, c), to row dy of the frame, clamped and rounded.
 struct StoreRow {
-  const float* source;  // first channel of the first pixel
-  int64_t padded_channels, count, channels, factor, dy;
+  const float* source;   // first channel of the first pixel
+  int64_t input_stride;  // floats from pixel to pixel
+  int64_t count, channels, factor, dy;
   const void* low;    // frame pixels that are added, repeated; or null
   const float* base;  // samples that are added, as many as are stored; or null
   void* pixels;

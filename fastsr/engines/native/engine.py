@@ -96,6 +96,12 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
     made = _core.ConvProgram(precision)
     for t in program.tensors:
         made.tensor(t.channels, t.factor, t.floats, t.packed, *t.quantization)
+    concatenations = [i for i, t in enumerate(program.tensors) if t.parts]
+    for i in sorted(concatenations, key=lambda i: -len(program.tensors[i].parts)):  # the others are runs of these
+        made.concat(i, program.tensors[i].parts)
+    for i, t in enumerate(program.tensors):
+        if t.source >= 0:
+            made.slice(i, t.source, t.first)
     for step in program.steps:
         if isinstance(step, Conv):
             scales = _NONE if step.scales is None else step.scales
@@ -103,7 +109,8 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
         elif isinstance(step, Remap):
             slopes, add, low, high = _epilogue(step.epilogue)
             table = step.table.reshape(-1)
-            made.remap(step.source, step.target, len(step.table), table, slopes, add, low, high)
+            gains, offsets = (_NONE if values is None else values for values in (step.gains, step.offsets))
+            made.remap(step.source, step.target, len(step.table), table, slopes, add, low, high, gains, offsets)
         else:
             scales = _NONE if step.scales is None else step.scales
             made.reduce_rows(step.source, step.target, step.terms, step.bias, scales)

@@ -61,7 +61,7 @@ class _Lowering:
     def __init__(self, headless: HeadlessGraph, precision: str, fold: int = 1) -> None:
         self.headless, self.graph, self.precision, self.fold = headless, headless.body, precision, fold
         self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
-        self.ranges = self.graph.ranges if precision == "int8" else {}
+        self.ranges = _shared_ranges(self.nodes, self.graph.ranges) if precision == "int8" else {}
         # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
         self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
         name = self.graph.input
@@ -72,6 +72,7 @@ class _Lowering:
         self.numbers = {name: 0}
         self.tensors = [Tensor(name, self.graph.channels * fold**2, 1)]
         self.steps: list[Conv | Remap | RowReduction] = []
+        self.rings: dict[int, list[int]] = {}  # of each tensor in a concatenation: the longest one's parts
         self.readers: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in node.inputs:
@@ -85,6 +86,7 @@ class _Lowering:
         output = self.numbers.get(self.graph.output, 0)
         if output == 0:
             raise Unsupported("its output is its input")
+        output = self._apart(output)
         made = self.tensors[output]
         factor = self.headless.factor
         if made.channels != self.graph.channels * factor**2 or self.graph.channels * factor > MAX_RUN:
@@ -93,6 +95,7 @@ class _Lowering:
             raise Unsupported("its output is no multiple of its input")
         made.floats = True
         self._order_output(output)
+        self._hold_views()
         return Program(self.tensors, self.steps, output, factor, self.headless.residual, self.fold)
 
     def _wanted(self, node: Node) -> bool:
@@ -114,29 +117,168 @@ class _Lowering:
         """Add the steps of an operator; returns the names of the tensors that are made then."""
         if node.op == "Conv":
             return self._conv(node)
-        source = self._number(node, node.inputs[0])
+        source = self._number(node, next((name for name in node.inputs if name in self.numbers), node.inputs[0]))
         if node.op == "Identity":
             self.numbers[node.outputs[0]] = source
             return {node.outputs[0]}
-        epilogue = Epilogue()
-        table = _straight(self.tensors[source].channels)
-        if node.op == "DepthToSpace":
-            table = self._shuffle(node, self.tensors[source].channels)
-        elif node.op == "Resize":
-            table = self._repeat(node, self.tensors[source].channels)
+        if node.op == "Concat":
+            return self._concat(node)
+        if node.op == "Split":
+            return self._split(node, source)
+        if node.op in ("DepthToSpace", "Resize"):
+            move = self._shuffle if node.op == "DepthToSpace" else self._repeat
+            table = move(node, self.tensors[source].channels)
+            target = self._tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
+            self._remap(source, target, table, Epilogue())
+            return {node.outputs[0]}
+        return self._elementwise(node, source)
+
+    def _elementwise(self, node: Node, source: int) -> set[str]:
+        """A step of what changes each value on its own, and of what can be done behind it."""
+        channels, factor = self.tensors[source].channels, self.tensors[source].factor
+        epilogue, name, made = Epilogue(), node.outputs[0], {node.outputs[0]}
+        gains = offsets = None
+        if (affine := self._affine(node, channels)) is not None:
+            gains, offsets = affine
         elif node.op == "Add":
-            epilogue.add = self._addend(
-                node, node.inputs[1], self.tensors[source].channels, self.tensors[source].factor
-            )
+            epilogue.add = self._addend(node, node.inputs[1], channels, factor)
         else:
-            self._activation(node, table.shape[2], epilogue)
-        target = self._tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
-        self._remap(source, target, table, epilogue)
+            self._activation(node, channels, epilogue)
+        while (following := self._only_reader(name)) is not None:
+            if not self._into_epilogue(following, name, epilogue, channels, factor):
+                break
+            name = following.outputs[0]
+            made.add(name)
+        target = self._tensor(name, channels, factor)
+        self._remap(source, target, _straight(channels), epilogue, gains, offsets)
+        return made
+
+    def _affine(self, node: Node, channels: int) -> tuple[Array, Array] | None:
+        """The gains and offsets of an operator with one stored operand, per channel; None for another operator."""
+        stored = [i for i, name in enumerate(node.inputs) if name in self.graph.weights]
+        if node.op not in ("Add", "Sub", "Mul", "Div") or len(stored) != 1:
+            return None
+        value = self._stored(node, stored[0])
+        if value.size != 1 and (value.size != channels or value.shape[-3:] != (channels, 1, 1)):
+            raise Unsupported(f"{node.outputs[0]}: {node.op} of a constant of shape {value.shape}")
+        value = np.broadcast_to(value.reshape(-1), (channels,))
+        one, zero, first = np.ones(channels, np.float32), np.zeros(channels, np.float32), stored[0] == 0
+        if node.op == "Add":
+            return one, value
+        if node.op == "Sub":
+            return (-one, value) if first else (one, -value)
+        if node.op == "Div" and (first or not value.all()):
+            raise Unsupported(f"{node.outputs[0]}: Div by an image or by zero")
+        return (value if node.op == "Mul" else (1 / value.astype(np.float64)).astype(np.float32)), zero
+
+    # ---- ranges of one ring ----
+
+    def _concat(self, node: Node) -> set[str]:
+        """Tensors side by side: from here on ranges of one ring, if they are not of another one already."""
+        if node.attributes.get("axis") not in (1, -3):
+            raise Unsupported(f"{node.outputs[0]}: Concat of other than channels")
+        joined = [self._number(node, name) for name in node.inputs]
+        parts = [part for number in joined for part in self.tensors[number].parts or (number,)]
+        factors = {self.tensors[part].factor for part in parts}
+        channels = sum(self.tensors[part].channels for part in parts)
+        if len(factors) != 1 or channels > MAX_CHANNELS:
+            raise Unsupported(f"{node.outputs[0]}: Concat of different sizes, or to {channels} channels")
+        # A tensor lies in one ring, and once.
+        parts = [
+            self._copied(part) if part == 0 or self.tensors[part].source >= 0 or part in parts[:i] else part
+            for i, part in enumerate(parts)
+        ]
+        rings = {id(ring): ring for part in parts if (ring := self.rings.get(part)) is not None}
+        (ring,) = rings.values() if len(rings) == 1 else ([],)
+        if len(rings) > 1 or not (_is_run(ring, parts) or _is_run(parts, ring)):
+            parts = [self._copied(part) if part in self.rings else part for part in parts]
+            ring = []
+        if len(ring) <= len(parts):
+            self.rings.update(dict.fromkeys(parts, parts))
+        made = self._tensor(node.outputs[0], channels, factors.pop())
+        self.tensors[made].parts = tuple(parts)
         return {node.outputs[0]}
 
-    def _remap(self, source: int, target: int, table: npt.NDArray[np.int32], epilogue: Epilogue) -> None:
+    def _split(self, node: Node, source: int) -> set[str]:
+        """Runs of a tensor's channels, as ranges of its ring."""
+        if node.attributes.get("axis", 0) not in (1, -3):
+            raise Unsupported(f"{node.outputs[0]}: Split of other than channels")
+        source = self._copied(source) if source == 0 else source
+        channels, sizes = self.tensors[source].channels, node.attributes.get("split")
+        if len(node.inputs) > 1 and node.inputs[1]:
+            stored = self.graph.weights.get(node.inputs[1])
+            sizes = None if stored is None else [int(size) for size in stored.reshape(-1)]
+        elif sizes is None:
+            most = -(-channels // len(node.outputs))
+            sizes = [min(most, channels - i * most) for i in range(len(node.outputs))]
+        if sizes is None or len(sizes) != len(node.outputs) or sum(sizes) != channels or min(sizes) < 1:
+            raise Unsupported(f"{node.outputs[0]}: Split of {channels} channels into {sizes}")
+        first = 0
+        for name, size in zip(node.outputs, sizes, strict=True):
+            made = self._tensor(name, size, self.tensors[source].factor)
+            self.tensors[made].source, self.tensors[made].first = source, first
+            first += size
+        return set(node.outputs)
+
+    def _copied(self, source: int) -> int:
+        copied = self.tensors[source]
+        made = self._tensor(f"{copied.name}/copy{len(self.tensors)}", copied.channels, copied.factor)
+        self._remap(source, made, _straight(copied.channels), Epilogue())
+        return made
+
+    def _apart(self, number: int) -> int:
+        """A tensor that is neither a view nor the input, whose pixels lie closer together than others': or a copy."""
+        return self._copied(number) if number == 0 or self.tensors[number].is_view else number
+
+    def _hold_views(self) -> None:
+        """Have every ring that views lie in hold what any of them is read as."""
+        for view in reversed(self.tensors):
+            if view.source >= 0:
+                view.floats |= not view.packed
+                _hold(self.tensors[view.source], [view])
+        for ring in {id(ring): ring for ring in self.rings.values()}.values():
+            views = [t for t in self.tensors if t.parts and self.rings[t.parts[0]] is ring]
+            whole = max(views, key=lambda view: len(view.parts))
+            _hold(whole, views)
+            whole.floats |= not whole.packed
+            for view in views:
+                view.quantization = whole.quantization
+                if not view.floats and not view.packed:  # read as part of longer ones alone
+                    view.floats, view.packed = whole.floats, whole.packed
+            for part in ring:
+                _hold(self.tensors[part], [whole])
+
+    # ---- steps ----
+
+    def _remap(
+        self,
+        source: int,
+        target: int,
+        table: npt.NDArray[np.int32],
+        epilogue: Epilogue,
+        gains: Array | None = None,
+        offsets: Array | None = None,
+    ) -> None:
         self.tensors[source].floats = self.tensors[target].floats = True
-        self.steps.append(Remap(source, target, table, epilogue))
+        gains = None if gains is None or (gains == 1).all() else gains
+        offsets = None if offsets is None or not offsets.any() else offsets
+        self.steps.append(Remap(source, target, table, epilogue, gains, offsets))
+
+    def _into_epilogue(self, following: Node, name: str, epilogue: Epilogue, channels: int, factor: int) -> bool:
+        """Add an operator to what follows a step that makes `name`, if it is one that can be and comes in order."""
+        clamped = np.isfinite([epilogue.low, epilogue.high]).any()
+        if following.op == "Clip" and not clamped:
+            self._activation(following, 0, epilogue)
+        elif following.op in _SLOPES and epilogue.slopes is None and epilogue.add < 0 and not clamped:
+            self._activation(following, channels, epilogue)
+        elif following.op == "Add" and epilogue.add < 0 and not clamped:
+            other = following.inputs[1 - following.inputs.index(name)]
+            if other not in self.numbers:  # made later, or stored: then the addition is a step of its own
+                return False
+            epilogue.add = self._addend(following, other, channels, factor)
+        else:
+            return False
+        return True
 
     def _conv(self, node: Node) -> set[str]:
         """Add a convolution and what is done while its sums are in registers: activation, shuffle, addition, clamp."""
@@ -149,22 +291,21 @@ class _Lowering:
         order: npt.NDArray[Any] = np.arange(len(kernel))
         name = node.outputs[0]
         while (following := self._only_reader(name)) is not None:
-            clamped = np.isfinite([epilogue.low, epilogue.high]).any()
+            channels, plain = len(kernel) // factor**2, epilogue.slopes is None
+            alone = epilogue.add < 0 and not np.isfinite([epilogue.low, epilogue.high]).any()
             if following.op == "DepthToSpace" and factor == 1 and epilogue.add < 0:
                 table = self._shuffle(following, len(kernel))
                 factor, order = len(table), table.reshape(-1)
                 epilogue.slopes = None if epilogue.slopes is None else epilogue.slopes[order]
-            elif following.op == "Clip" and not clamped:
-                self._activation(following, 0, epilogue)
-            elif following.op in _SLOPES and epilogue.slopes is None and epilogue.add < 0 and not clamped:
-                self._activation(following, len(kernel) // factor**2, epilogue)
-                assert epilogue.slopes is not None
-                epilogue.slopes = np.tile(epilogue.slopes, factor**2)
-            elif following.op == "Add" and epilogue.add < 0 and not clamped:
-                other = following.inputs[1 - following.inputs.index(name)]
-                if other not in self.numbers:  # made later: then the addition is a step of its own
+            elif alone and (affine := self._affine(following, channels)) is not None:
+                gains, offsets = (np.tile(values, factor**2)[np.argsort(order)] for values in affine)
+                # An activation keeps positive factors, so they may come before it as well.
+                if not plain and ((gains <= 0).any() or offsets.any()):
                     break
-                epilogue.add = self._addend(following, other, len(kernel) // factor**2, resolution * factor)
+                kernel, bias = kernel * gains[:, None, None, None], bias * gains + offsets
+            elif self._into_epilogue(following, name, epilogue, channels, resolution * factor):
+                if plain and epilogue.slopes is not None:
+                    epilogue.slopes = np.tile(epilogue.slopes, factor**2)
             else:
                 break
             name = following.outputs[0]
@@ -317,9 +458,7 @@ class _Lowering:
         added = self.tensors[number]
         if (added.channels, added.factor) != (channels, factor):
             raise Unsupported(f"{node.outputs[0]}: an Add of different shapes")
-        if number == 0:  # the input's pixels lie closer together than those of other tensors
-            number = self._tensor(f"{node.outputs[0]}/input", channels, factor)
-            self._remap(0, number, _straight(channels), Epilogue())
+        number = self._apart(number)
         self.tensors[number].floats = True
         return number
 
@@ -330,6 +469,34 @@ class _Lowering:
 
 
 _SLOPES = ("PRelu", "Relu", "LeakyRelu")
+
+
+def _is_run(part: list[int], whole: list[int]) -> bool:
+    """Whether a list is found in another, in one piece."""
+    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
+
+
+def _hold(held: Tensor, read: list[Tensor]) -> None:
+    """Have a tensor held in every way in which one of others is."""
+    held.floats |= any(t.floats for t in read)
+    for t in read:
+        if t.packed:
+            held.packed, held.quantization = True, t.quantization
+
+
+def _shared_ranges(nodes: list[Node], ranges: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    """Ranges in which tensors that may lie in one ring, and are thus quantized alike, have the widest of theirs."""
+    groups: dict[str, set[str]] = {}
+    for node in nodes:
+        if node.op in ("Concat", "Split", "Identity"):
+            names = [*(node.inputs if node.op == "Concat" else node.inputs[:1]), *node.outputs]
+            joined = set().union(*(groups.get(name, {name}) for name in names))
+            groups.update(dict.fromkeys(joined, joined))
+    made = {}
+    for name in ranges:
+        near = [ranges[other] for other in groups.get(name, {name}) if other in ranges]
+        made[name] = (min(low for low, _ in near), max(high for _, high in near))
+    return made
 
 
 def _straight(channels: int) -> npt.NDArray[np.int32]:

@@ -13,7 +13,11 @@ Array = npt.NDArray[Any]
 
 @dataclasses.dataclass
 class Tensor:
-    """Channels at a multiple of the input's resolution, held as floats, packed (quantized values or bf16), or both."""
+    """Channels at a multiple of the input's resolution, held as floats, packed (quantized values or bf16), or both.
+
+    A step makes it, unless it is a view: others side by side (`parts`), or some channels of another one (`source`).
+    Views take no memory and no work: their parts are ranges of one ring.
+    """
 
     name: str
     channels: int
@@ -21,6 +25,14 @@ class Tensor:
     floats: bool = False
     packed: bool = False
     quantization: tuple[float, int] = (1.0, 0)  # scale and zero point of the quantized values
+    parts: tuple[int, ...] = ()  # each a tensor of one concatenation, and of runs of that one
+    source: int = -1
+    first: int = 0  # channel of the source
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is made of other tensors, by no step."""
+        return bool(self.parts) or self.source >= 0
 
 
 @dataclasses.dataclass
@@ -48,12 +60,17 @@ class Conv:
 
 @dataclasses.dataclass
 class Remap:
-    """target = epilogue(moved source): channel c at sub-pixel (dy, dx) is channel table[dy, dx, c] of its pixel."""
+    """target = epilogue(gains * moved source + offsets).
+
+    Channel c at sub-pixel (dy, dx) is moved from channel table[dy, dx, c] of its pixel.
+    """
 
     source: int
     target: int
     table: npt.NDArray[np.int32]  # factor x factor x channels
     epilogue: Epilogue
+    gains: npt.NDArray[np.float32] | None = None  # per channel
+    offsets: npt.NDArray[np.float32] | None = None
 
 
 @dataclasses.dataclass

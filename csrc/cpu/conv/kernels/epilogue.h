@@ -101,16 +101,25 @@ inline void epilogue_row(const EpilogueRow& row) {
   const EpilogueParams& epilogue = *row.epilogue;
   const float inverse = 1.f / row.quantization.scale;
   const int64_t width = row.format == StorageFormat::u8x4 ? 1 : 2;
+  const float *gains = row.gains, *offsets = row.offsets;
+  auto* floats = reinterpret_cast<char*>(row.row.floats);
+  const auto* add = reinterpret_cast<const char*>(row.row.add);
+  uint8_t* packed = row.row.packed;
   for (int64_t x = 0; x < row.count; ++x) {
     for (int64_t c = 0; c < row.padded_channels; c += kLanes) {
-      const int64_t i = x * row.padded_channels + c;
-      Floats v = load_vector<Floats>(row.floats + i);
+      const int64_t at = c * static_cast<int64_t>(sizeof(float));
+      Floats v = load_vector<Floats>(floats + at);
+      if (gains != nullptr) v *= load_vector<Floats>(gains + c);
+      if (offsets != nullptr) v += load_vector<Floats>(offsets + c);
       if (!epilogue.slopes.empty()) v = v < 0.f ? v * load_vector<Floats>(epilogue.slopes.data() + c) : v;
-      if (row.add != nullptr) v += load_vector<Floats>(row.add + i);
+      if (add != nullptr) v += load_vector<Floats>(add + at);
       if (epilogue.clipped) v = smaller(larger(v, splat(epilogue.low)), splat(epilogue.high));
-      store_vector(row.floats + i, v);
-      if (row.packed != nullptr) requantize(row.packed + i * width, v, row.format, row.quantization, inverse);
+      store_vector(floats + at, v);
+      if (packed != nullptr) requantize(packed + c * width, v, row.format, row.quantization, inverse);
     }
+    floats += row.strides.floats;
+    if (add != nullptr) add += row.strides.add;
+    if (packed != nullptr) packed += row.strides.packed;
   }
 }
 

@@ -44,7 +44,7 @@ void store_run(const StoreRow& row) {
   for (int64_t first = 0; first < row.count; first += kStoreBlock) {
     const int64_t count = std::min(kStoreBlock, row.count - first);
     for (int64_t x = 0; x < count; ++x) {
-      const float* samples = source + (first + x) * row.padded_channels;
+      const float* samples = source + (first + x) * row.input_stride;
       if (row.base != nullptr) {
         const float* base = row.base + (first + x) * length;
         for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i] + base[i];

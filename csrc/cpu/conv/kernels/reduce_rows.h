@@ -33,7 +33,7 @@ void reduce_few(const ReduceRows& row) {
         sum += load_vector<FewFloats>(term);
       }
     }
-    float* target = row.target + x * row.target_padded;
+    float* target = row.target + x * row.target_stride;
     store_vector(target, reinterpret_cast<FewInts>(sum) & kept);
     for (int64_t c = kFew; c < row.target_padded; ++c) target[c] = 0.f;
   }
@@ -55,7 +55,7 @@ inline void reduce_rows(const ReduceRows& row) {
     return row.scales == nullptr ? reduce_few<false>(row) : reduce_few<true>(row);
   }
   for (int64_t x = 0; x < row.count; ++x) {
-    float* target = row.target + x * row.target_padded;
+    float* target = row.target + x * row.target_stride;
     for (int64_t c = 0; c < row.channels; ++c) target[c] = reduce_one(row, x, c);
     for (int64_t c = row.channels; c < row.target_padded; ++c) target[c] = 0.f;
   }

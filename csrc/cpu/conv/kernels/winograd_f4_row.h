@@ -12,10 +12,10 @@ namespace fastsr::cpu::FASTSR_ISA_NAME {
 inline void input_transform_row(const InputTransformRow& row) {
   for (int64_t tile = 0; tile < row.tiles; ++tile) {
     for (int64_t c = 0; c < row.padded_channels; c += kLanes) {
-      const float* source = row.source + tile * kWinogradOutputs * row.padded_channels + c;
+      const float* source = row.source + tile * kWinogradOutputs * row.input_stride + c;
       Floats d[kWinogradPlanes], transformed[kWinogradPlanes];
       FASTSR_UNROLL
-      for (int i = 0; i < kWinogradPlanes; ++i) d[i] = load_vector<Floats>(source + i * row.padded_channels);
+      for (int i = 0; i < kWinogradPlanes; ++i) d[i] = load_vector<Floats>(source + i * row.input_stride);
       input_transform(d, transformed);
       float* target = row.target + tile * row.padded_channels + c;
       FASTSR_UNROLL

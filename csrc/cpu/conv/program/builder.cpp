@@ -66,8 +66,64 @@ int ProgramBuilder::tensor(int channels, int factor, bool floats, bool packed, c
     load.target = 0;
     program_.steps.push_back(std::move(load));
   }
-  checks_.described(channels, factor, floats, packed);
+  checks_.described(channels, factor, floats, packed, quantization);
   return static_cast<int>(program_.tensors.size()) - 1;
+}
+
+// ---- tensors in ranges of one ring ----------------------------------------------------------------------------------
+
+void ProgramBuilder::concat(int target, const std::vector<int>& parts) {
+  checks_.concat(target, parts);
+  std::vector<Tensor>& tensors = program_.tensors;
+  Tensor& view = tensors[target];
+  const int whole = tensors[parts.front()].whole;
+  view.parts = parts;
+  view.padded_channels = 0;
+  for (const int part : parts) {
+    const Tensor& t = tensors[part];
+    for (int c = 0; c < t.channels; ++c) view.places.push_back(view.padded_channels + c);
+    if (whole < 0) {
+      tensors[part].whole = target;
+      tensors[part].offset = view.padded_channels;
+    }
+    view.padded_channels += t.padded_channels;
+  }
+  if (whole >= 0) {
+    view.whole = whole;
+    view.offset = tensors[parts.front()].offset;
+  }
+  checks_.viewed(target, parts, whole < 0 ? target : whole);
+}
+
+void ProgramBuilder::slice(int target, int source, int first) {
+  checks_.slice(target, source, first);
+  const Tensor& from = program_.tensors[source];
+  Tensor& view = program_.tensors[target];
+  const int lanes = program_.kernels.lanes;
+  const auto place = [&](int c) { return from.places.empty() ? c : from.places[c]; };
+  view.parts = from.parts.empty() ? std::vector<int>{source} : from.parts;
+  view.whole = source;
+  view.offset = place(first) / lanes * lanes;
+  for (int c = 0; c < view.channels; ++c) view.places.push_back(place(first + c) - view.offset);
+  view.padded_channels = static_cast<int>(round_up(view.places.back() + 1, lanes));
+  checks_.viewed(target, view.parts, source);
+}
+
+// Notes that kernels read so many columns beside a unit's of a tensor.
+void ProgramBuilder::reach_into(int source, int64_t columns) {
+  for (int t = source; t >= 0; t = program_.tensors[t].whole) {
+    program_.tensors[t].margin = std::max(program_.tensors[t].margin, columns);
+  }
+}
+
+// A tensor, or the part of a view that is made last.
+const Tensor& ProgramBuilder::latest(int source) const {
+  const std::vector<int>& parts = program_.tensors[source].parts;
+  if (parts.empty()) return program_.tensors[source];
+  const auto made = std::find_if(program_.steps.rbegin(), program_.steps.rend(), [&](const Step& step) {
+    return std::find(parts.begin(), parts.end(), step.target) != parts.end();
+  });
+  return program_.tensors[made->target];
 }
 
 // ---- convolutions ---------------------------------------------------------------------------------------------------
@@ -82,6 +138,7 @@ void ProgramBuilder::conv(int source, int target, const Array& kernel, const Arr
   spec.in = static_cast<int>(kernel.shape[1]);
   spec.rows = static_cast<int>(kernel.shape[2]);
   spec.columns = static_cast<int>(kernel.shape[3]);
+  spec.places = program_.tensors[source].places;
   if (int8) {
     spec.quantized_kernel = static_cast<const int8_t*>(kernel.data);
     spec.quantized_bias = listed<int32_t>(bias);
@@ -101,10 +158,11 @@ void ProgramBuilder::conv(int source, int target, const Array& kernel, const Arr
   step.reach[1] = spec.columns / 2;
   // The input's pixels lie closer together than a vector's channels.
   const bool vectors = in_float(source, spec) && source != 0;
+  const bool adjoin = program_.tensors[source].whole < 0;  // the pixels of the source, for kernels that count on it
   if (vectors && spec.rows == 3 && spec.columns == 3 && spec.in >= kF4x4MinInputs && spec.out >= kF4x4MinOutputs) {
     winograd_f4x4_conv(std::move(step), spec);
-  } else if (vectors &&
-             ((spec.rows == 3 && spec.columns == 3) || (spec.rows == 1 && spec.columns % kWinogradTaps == 0))) {
+  } else if (vectors && ((spec.rows == 3 && spec.columns == 3) ||
+                         (spec.rows == 1 && spec.columns % kWinogradTaps == 0 && adjoin))) {
     winograd_f4_conv(std::move(step), spec);
   } else {
     direct_conv(std::move(step), spec);
@@ -119,7 +177,8 @@ bool ProgramBuilder::in_float(int source, const ConvSpec& spec) const {
 }
 
 void ProgramBuilder::winograd_f4x4_conv(Step step, const ConvSpec& spec) {
-  Tensor &source = program_.tensors[step.source], &target = program_.tensors[step.target];
+  const Tensor& source = program_.tensors[step.source];
+  Tensor& target = program_.tensors[step.target];
   const std::vector<float> kernel = filter_transform_2d(spec);
   ConvSpec transformed = spec;
   transformed.kernel = kernel.data();
@@ -128,13 +187,14 @@ void ProgramBuilder::winograd_f4x4_conv(Step step, const ConvSpec& spec) {
   step.conv = pack(transformed, program_.kernels, StorageFormat::f32, 0, source.padded_channels,
                    step.factor * step.factor, target.padded_channels, kWinogradPlanes2d);
   // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
-  source.margin = std::max<int64_t>(source.margin, kWinogradPlanes);
+  reach_into(step.source, kWinogradPlanes);
+  const Tensor& before = latest(step.source);
   for (const int axis : {0, 1}) {
     target.alignment[axis] = step.factor * kWinogradOutputs;
     // Tiles end one pixel before the source's, whose last is the last that they read: else each layer would wait for
     // four rows more, not one.
-    if (source.alignment[axis] % kWinogradOutputs == 0) {
-      target.shift[axis] = -step.factor * ((1 - source.shift[axis]) % kWinogradOutputs);
+    if (before.alignment[axis] % kWinogradOutputs == 0) {
+      target.shift[axis] = -step.factor * ((1 - before.shift[axis]) % kWinogradOutputs);
     }
   }
   program_.steps.push_back(std::move(step));
@@ -145,7 +205,8 @@ void ProgramBuilder::winograd_f4x4_conv(Step step, const ConvSpec& spec) {
 void ProgramBuilder::winograd_f4_conv(Step step, const ConvSpec& spec) {
   const bool one_row = spec.rows == 1;
   if (!one_row) step.source = transformed_of(step.source);
-  Tensor &source = program_.tensors[step.source], &target = program_.tensors[step.target];
+  const Tensor& source = program_.tensors[step.source];
+  Tensor& target = program_.tensors[step.target];
   const std::vector<float> kernel = filter_transform(spec);
   ConvSpec transformed = spec;
   transformed.kernel = kernel.data();
@@ -153,7 +214,7 @@ void ProgramBuilder::winograd_f4_conv(Step step, const ConvSpec& spec) {
   step.kind = one_row ? Kind::winograd_f4_1xn : Kind::winograd_f4_row;
   if (!one_row) step.reach[1] = 0;
   // The last tile may begin at the row's last pixel.
-  if (one_row) source.margin = std::max<int64_t>(source.margin, step.reach[1] + kWinogradOutputs - 1);
+  if (one_row) reach_into(step.source, step.reach[1] + kWinogradOutputs - 1);
   step.conv = pack(transformed, program_.kernels, StorageFormat::f32, 0, source.padded_channels,
                    step.factor * step.factor, target.padded_channels, kWinogradPlanes);
   target.alignment[0] = step.factor;
@@ -162,12 +223,18 @@ void ProgramBuilder::winograd_f4_conv(Step step, const ConvSpec& spec) {
 }
 
 void ProgramBuilder::direct_conv(Step step, const ConvSpec& spec) {
-  Tensor &source = program_.tensors[step.source], &target = program_.tensors[step.target];
+  const Tensor& source = program_.tensors[step.source];
+  Tensor& target = program_.tensors[step.target];
   step.kind = Kind::conv;
   step.reads = in_float(step.source, spec) ? StorageFormat::f32 : program_.format;
   step.conv = pack(spec, program_.kernels, step.reads, source.quantization.zero_point, source.padded_channels,
                    step.factor * step.factor, target.padded_channels);
-  source.margin = std::max<int64_t>(source.margin, step.reach[1]);
+  if (source.whole >= 0) {  // a pixel's channels do not adjoin the next one's
+    step.apart = spec.columns;
+    step.conv.kernel_rows *= step.apart;
+    step.conv.k_blocks /= step.apart;
+  }
+  reach_into(step.source, step.reach[1]);
   target.alignment[0] = target.alignment[1] = step.factor;
   program_.steps.push_back(std::move(step));
 }
@@ -181,7 +248,7 @@ int ProgramBuilder::transformed_of(int source) {
   made.alignment[1] = kWinogradOutputs;
   made.is_transformed = true;
   // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
-  tensors[source].margin = std::max<int64_t>(tensors[source].margin, kWinogradPlanes);
+  reach_into(source, kWinogradPlanes);
   tensors[source].transformed = static_cast<int>(tensors.size());
   Step step;
   step.kind = Kind::input_transform;
@@ -195,9 +262,13 @@ int ProgramBuilder::transformed_of(int source) {
 
 // ---- all others -----------------------------------------------------------------------------------------------------
 
-void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32_t> table,
-                           const EpilogueSpec& epilogue) {
-  checks_.remap(source, target, factor, table, epilogue.slopes.size(), epilogue.add);
+void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32_t> table, const EpilogueSpec& epilogue,
+                           const std::vector<float>& gains, const std::vector<float>& offsets) {
+  checks_.remap(source, target, factor, table, epilogue.slopes.size(), epilogue.add, gains.size(), offsets.size());
+  const std::vector<int>& places = program_.tensors[source].places;
+  if (!places.empty()) {
+    for (int32_t& c : table) c = places[c];
+  }
   Step step;
   step.kind = Kind::remap;
   step.source = source;
@@ -205,8 +276,11 @@ void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32
   step.add = epilogue.add;
   step.factor = factor;
   step.table = std::move(table);
-  step.epilogue = EpilogueParams{padded_runs(epilogue.slopes, 1, program_.tensors[target].padded_channels, 0.f),
-                                 epilogue.clipped(), epilogue.low, epilogue.high};
+  const int padded = program_.tensors[target].padded_channels;
+  step.gains = padded_runs(gains, 1, padded, 0.f);
+  step.offsets = padded_runs(offsets, 1, padded, 0.f);
+  step.epilogue =
+      EpilogueParams{padded_runs(epilogue.slopes, 1, padded, 0.f), epilogue.clipped(), epilogue.low, epilogue.high};
   program_.steps.push_back(std::move(step));
   checks_.made(target);
 }

@@ -24,12 +24,19 @@ class ProgramBuilder {
   // A tensor of `channels` at `factor` times the input's resolution; the first is the network's input. `floats` and
   // `packed` say how it is held. Returns its number.
   int tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization);
+  // Tensor `target` is these side by side: they are made in ranges of its ring. A tensor may lie in several
+  // concatenations if each is a run of the longest one, which comes first.
+  void concat(int target, const std::vector<int>& parts);
+  // Tensor `target` is channels first.. of `source`, in its ring.
+  void slice(int target, int source, int first);
   // `kernel` is out x in x rows x columns, float32 or int8; `bias` float32 or int32. `factor`: pixel shuffle of the
   // outputs, which come in the order (dy, dx, channel).
   void conv(int source, int target, const Array& kernel, const Array& bias, std::vector<float> scales,
             EpilogueSpec epilogue, int factor);
-  // target = source with channel table[dy][dx][c] at sub-pixel (dy, dx); factor 1 copies.
-  void remap(int source, int target, int factor, std::vector<int32_t> table, const EpilogueSpec& epilogue);
+  // target = source with channel table[dy][dx][c] at sub-pixel (dy, dx), times a gain, plus an offset, for each channel
+  // (empty for none); factor 1 copies.
+  void remap(int source, int target, int factor, std::vector<int32_t> table, const EpilogueSpec& epilogue,
+             const std::vector<float>& gains, const std::vector<float>& offsets);
   // target = bias + sums of the rows of `source`, which holds `terms` kernel rows of `channels` each. With scales
   // `source` holds s32 and once more as many channels, which are added to the middle row.
   void reduce_rows(int source, int target, int terms, const Array& bias, std::vector<float> scales);
@@ -45,6 +52,8 @@ class ProgramBuilder {
   void winograd_f4_conv(Step step, const ConvSpec& spec);
   void direct_conv(Step step, const ConvSpec& spec);
   int transformed_of(int source);
+  void reach_into(int source, int64_t columns);
+  const Tensor& latest(int source) const;
 
   ConvProgram program_;
   ProgramChecks checks_;

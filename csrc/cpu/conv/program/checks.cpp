@@ -1,5 +1,6 @@
 #include "cpu/conv/program/checks.h"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
 
@@ -24,8 +25,61 @@ void ProgramChecks::tensor(int channels, int factor, bool floats, bool packed,
           "quantization parameters out of bounds");
 }
 
-void ProgramChecks::described(int channels, int factor, bool floats, bool packed) {
-  tensors_.push_back({channels, factor, floats, packed && precision_ != "fp32", tensors_.empty(), false});
+void ProgramChecks::described(int channels, int factor, bool floats, bool packed,
+                              const QuantizationParams& quantization) {
+  tensors_.push_back({channels, factor, floats, packed && precision_ != "fp32", tensors_.empty(), false, quantization});
+}
+
+// Tensor `i`, before any step.
+const ProgramChecks::Tensor& ProgramChecks::described(int i) const {
+  require(!stored_ && !begun_ && i > 0 && i < static_cast<int>(tensors_.size()), "no such tensor to share a ring");
+  return tensors_[static_cast<size_t>(i)];
+}
+
+void ProgramChecks::same_ring(const Tensor& view, const Tensor& ring) const {
+  const auto& [scale, zero_point] = view.quantization;
+  const bool alike = scale == ring.quantization.scale && zero_point == ring.quantization.zero_point;
+  require(view.factor == ring.factor && (!view.floats || ring.floats) && (!view.packed || (ring.packed && alike)),
+          "tensors of one ring must be held alike");
+}
+
+// The input's pixels lie closer together than a vector's channels.
+void ProgramChecks::concat(int target, const std::vector<int>& parts) const {
+  const Tensor& to = described(target);
+  require(!to.shared && !parts.empty(), "a concatenation is made of other tensors");
+  const int whole = described(parts.front()).whole;
+  int64_t channels = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Tensor& part = described(parts[i]);
+    require(parts[i] != target && part.parts.empty() && std::count(parts.begin(), parts.end(), parts[i]) == 1,
+            "a concatenation is made of other tensors");
+    require(part.whole == whole, "a tensor lies in one concatenation and in what that one begins or ends with");
+    if (whole < 0) same_ring(to, part);
+    channels += part.channels;
+  }
+  require(channels == to.channels, "a concatenation has the channels of its parts");
+  if (whole < 0) return;
+  const std::vector<int>& all = tensors_[static_cast<size_t>(whole)].parts;
+  require(std::search(all.begin(), all.end(), parts.begin(), parts.end()) != all.end(),
+          "a tensor lies in one concatenation and in what that one begins or ends with");
+  same_ring(to, tensors_[static_cast<size_t>(whole)]);
+}
+
+void ProgramChecks::slice(int target, int source, int first) const {
+  const Tensor &to = described(target), &from = described(source);
+  require(!to.shared && target != source && first >= 0 && int64_t{first} + to.channels <= from.channels,
+          "a slice is some of another tensor's channels");
+  same_ring(to, from);
+}
+
+void ProgramChecks::viewed(int target, const std::vector<int>& parts, int whole) {
+  tensors_[static_cast<size_t>(target)].parts = parts;
+  tensors_[static_cast<size_t>(target)].shared = true;
+  if (whole != target) tensors_[static_cast<size_t>(target)].whole = whole;
+  for (const int part : parts) {
+    tensors_[static_cast<size_t>(part)].shared = true;
+    if (whole == target) tensors_[static_cast<size_t>(part)].whole = whole;
+  }
 }
 
 void ProgramChecks::made(int target, bool sums) {
@@ -35,13 +89,17 @@ void ProgramChecks::made(int target, bool sums) {
 
 const ProgramChecks::Tensor& ProgramChecks::source(int i) const {
   const bool there = !stored_ && i >= 0 && i < static_cast<int>(tensors_.size());
-  require(there && tensors_[static_cast<size_t>(i)].made, "no such tensor yet");
-  return tensors_[static_cast<size_t>(i)];
+  require(there, "no such tensor yet");
+  const Tensor& t = tensors_[static_cast<size_t>(i)];
+  for (const int part : t.parts) require(tensors_[static_cast<size_t>(part)].made, "no such tensor yet");
+  require(t.made || !t.parts.empty(), "no such tensor yet");
+  return t;
 }
 
 const ProgramChecks::Tensor& ProgramChecks::target(int i) const {
   const bool there = !stored_ && i > 0 && i < static_cast<int>(tensors_.size());
-  require(there && !tensors_[static_cast<size_t>(i)].made, "target is made already");
+  require(there && !tensors_[static_cast<size_t>(i)].made && tensors_[static_cast<size_t>(i)].parts.empty(),
+          "target is made already");
   return tensors_[static_cast<size_t>(i)];
 }
 
@@ -49,7 +107,7 @@ const ProgramChecks::Tensor& ProgramChecks::target(int i) const {
 void ProgramChecks::addend(int i, const Tensor& target) const {
   if (i < 0) return;
   const Tensor& t = source(i);
-  require(i > 0 && t.floats && !t.sums && t.channels == target.channels && t.factor == target.factor,
+  require(i > 0 && t.floats && !t.sums && t.parts.empty() && t.channels == target.channels && t.factor == target.factor,
           "what is added does not fit");
 }
 
@@ -74,13 +132,14 @@ void ProgramChecks::conv(int source, int target, const Array& kernel, const Arra
   require(scales == 0 || static_cast<int64_t>(scales) == k[0], "scales do not fit");
   require(slopes == 0 || static_cast<int64_t>(slopes) == k[0], "slopes do not fit");
   if (int8 && scales == 0) {
-    require(to.floats && !to.packed && slopes == 0 && add < 0 && !clipped && factor == 1, "raw sums are only stored");
+    require(to.floats && !to.packed && !to.shared && slopes == 0 && add < 0 && !clipped && factor == 1,
+            "raw sums are only stored");
   }
   addend(add, to);
 }
 
-void ProgramChecks::remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes,
-                          int add) const {
+void ProgramChecks::remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add,
+                          size_t gains, size_t offsets) const {
   const Tensor &from = this->source(source), &to = this->target(target);
   require(from.floats && !from.sums && to.floats && factor >= 1 && factor <= kMaxFactor &&
               to.factor == int64_t{from.factor} * factor,
@@ -88,13 +147,15 @@ void ProgramChecks::remap(int source, int target, int factor, const std::vector<
   require(static_cast<int64_t>(table.size()) == int64_t{factor} * factor * to.channels, "table does not fit");
   for (const int32_t c : table) require(c >= 0 && c < from.channels, "table out of bounds");
   require(slopes == 0 || static_cast<int64_t>(slopes) == to.channels, "slopes do not fit");
+  require(gains == 0 || static_cast<int64_t>(gains) == to.channels, "gains do not fit");
+  require(offsets == 0 || static_cast<int64_t>(offsets) == to.channels, "offsets do not fit");
   addend(add, to);
 }
 
 void ProgramChecks::reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const {
   const Tensor &from = this->source(source), &to = this->target(target);
   require(from.sums == (scales > 0), "scales belong to the sums of int8");
-  require(from.floats && to.floats && terms >= 1 && terms % 2 == 1 && terms <= kMaxKernel &&
+  require(from.floats && !from.shared && to.floats && terms >= 1 && terms % 2 == 1 && terms <= kMaxKernel &&
               from.channels == (from.sums ? terms + 1 : terms) * to.channels && to.factor == from.factor,
           "tensors do not fit");
   require(scales == 0 || static_cast<int64_t>(scales) == from.channels, "scales do not fit");
@@ -107,7 +168,8 @@ void ProgramChecks::store(int source, int factor, Base base, int fold) const {
   require(factor >= 1 && factor <= kMaxPlanes, "factor out of bounds");
   require(fold >= 1 && fold <= kMaxFactor && tensors_[0].channels % (fold * fold) == 0, "fold does not fit the input");
   const int64_t channels = tensors_[0].channels / (fold * fold);
-  require(from.channels == channels * factor * factor && channels * factor <= kMaxPlanes && from.floats && !from.sums,
+  require(from.channels == channels * factor * factor && channels * factor <= kMaxPlanes && from.floats && !from.sums &&
+              from.parts.empty(),
           "output does not fit");
   require(int64_t{from.factor} * factor % fold == 0, "the output must be a multiple of the input");
   require(base != Base::nearest || (from.factor == 1 && fold == 1),

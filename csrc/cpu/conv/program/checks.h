@@ -20,14 +20,19 @@ class ProgramChecks {
   explicit ProgramChecks(const std::string& precision) : precision_(precision) {}
 
   void tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization) const;
+  void concat(int target, const std::vector<int>& parts) const;
+  void slice(int target, int source, int first) const;
   // `kernel` is out x in x rows x columns; of scales and slopes the number counts.
   void conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes, int add,
             bool clipped, int factor) const;
-  void remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add) const;
+  void remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add,
+             size_t gains, size_t offsets) const;
   void reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const;
   void store(int source, int factor, Base base, int fold) const;
 
-  void described(int channels, int factor, bool floats, bool packed);
+  void described(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization);
+  // `target` is a view of `parts`, which are ranges of `whole` or it of them.
+  void viewed(int target, const std::vector<int>& parts, int whole);
   // `sums`: s32 is what the tensor holds.
   void made(int target, bool sums = false);
   void stored() { stored_ = true; }
@@ -36,10 +41,17 @@ class ProgramChecks {
   struct Tensor {
     int channels, factor;
     bool floats, packed, made, sums;
+    QuantizationParams quantization;
+    std::vector<int> parts{};  // of a view
+    int whole = -1;            // whose ring it shares
+    bool shared = false;       // whether another tensor lies in its ring, or it in another's
   };
 
+  const Tensor& described(int i) const;
   const Tensor& source(int i) const;
   const Tensor& target(int i) const;
+  // That whoever reads `view` finds all that it holds in `ring`.
+  void same_ring(const Tensor& view, const Tensor& ring) const;
   void addend(int i, const Tensor& target) const;
 
   std::string precision_;

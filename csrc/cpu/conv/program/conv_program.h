@@ -26,8 +26,14 @@ struct Tensor {
   int shift[2] = {0, 0};      // beginning at multiples of that plus this
   int transformed = -1;       // the tensor that holds it transformed for winograd_f4_row.h, or -1
   bool is_transformed = false;
-  int64_t margin = 0;    // columns beside a unit's that kernels reach into
-  int64_t capacity = 0;  // rows of the ring
+  int whole = -1;             // the tensor of whose ring it is a range, wherever that one is held as this one is
+  int offset = 0;             // the padded channel of the whole that it begins at
+  std::vector<int> parts{};   // of a view, which no step makes: the tensors that it consists of
+  std::vector<int> places{};  // padded channel of each of its channels; empty: one after the other
+  int64_t margin = 0;         // columns beside a unit's that kernels reach into
+  int64_t capacity = 0;       // rows of the ring
+
+  bool held(bool as_packed) const { return as_packed ? packed : floats; }
 };
 
 struct Step {
@@ -48,6 +54,8 @@ struct Step {
   int reach[2] = {0, 0};                     // rows, columns that a kernel reaches up and down
   StorageFormat reads = StorageFormat::f32;  // what a convolution reads
   PackedConv conv;
+  int apart = 1;  // columns of a direct convolution's kernel whose inputs do not adjoin: each is a kernel row
+  std::vector<float> gains, offsets;  // of a remap: value * gain + offset; empty for none
   EpilogueParams epilogue;
   std::vector<int32_t> table;       // of a remap
   int terms = 0;                    // of a row reduction,

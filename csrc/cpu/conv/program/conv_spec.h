@@ -17,6 +17,7 @@ struct EpilogueSpec {
 // `kernel` is out x in x rows x columns.
 struct ConvSpec {
   int out, in, rows, columns;
+  std::vector<int> places;                   // padded channel of each input; empty: one after the other
   const float* kernel = nullptr;             // float and bf16
   const int8_t* quantized_kernel = nullptr;  // int8
   std::vector<float> bias;                   // float and bf16

@@ -15,7 +15,11 @@ Interval joined(Interval a, Interval b) {
 
 void required_regions(const ConvProgram& program, int64_t first, int64_t last, int axis, std::vector<Interval>& need) {
   need.assign(program.tensors.size(), Interval{});
-  need[program.steps.back().source] = Interval{first, last};
+  const auto require = [&](int tensor, const Interval& read) {
+    need[tensor] = joined(need[tensor], read);
+    for (const int part : program.tensors[tensor].parts) need[part] = joined(need[part], read);
+  };
+  require(program.steps.back().source, Interval{first, last});
   for (auto step = program.steps.rbegin(); step != program.steps.rend(); ++step) {
     if (step->kind == Step::Kind::store || step->kind == Step::Kind::load) continue;
     Interval& made = need[step->target];
@@ -24,10 +28,14 @@ void required_regions(const ConvProgram& program, int64_t first, int64_t last, i
     const int64_t alignment = target.alignment[axis], shift = target.shift[axis];
     made = Interval{aligned_begin(made.first, alignment, shift),
                     aligned_begin(made.last, alignment, shift) + alignment - 1};
-    if (step->add >= 0) need[step->add] = joined(need[step->add], made);
     const Interval read{floor_div(made.first, step->factor) - step->reach[axis],
                         floor_div(made.last, step->factor) + step->reach[axis]};
-    need[step->source] = joined(need[step->source], read);
+    if (step->add >= 0) require(step->add, made);
+    require(step->source, read);
+  }
+  // Whose ring others are ranges of holds what any of them holds.
+  for (size_t i = 0; i < need.size(); ++i) {
+    for (int t = program.tensors[i].whole; t >= 0; t = program.tensors[t].whole) need[t] = joined(need[t], need[i]);
   }
 }
 

@@ -25,7 +25,7 @@ inline int64_t aligned_begin(int64_t v, int64_t alignment, int64_t shift) {
 }
 
 // What of every tensor rows (axis 0) or columns (axis 1) first..last of the tensor that the store step reads depend on,
-// in a frame without edges.
+// in a frame without edges. Of a tensor that others are ranges of: what of any of them.
 void required_regions(const ConvProgram& program, int64_t first, int64_t last, int axis, std::vector<Interval>& need);
 
 }  // namespace fastsr::cpu

@@ -21,6 +21,25 @@ int64_t ring_row(const Tensor& t, const Interval& columns, int64_t sample) {
   return row_bytes(tiles * kWinogradPlanes * t.padded_channels * sample);
 }
 
+// The tensor whose ring holds tensor `i`, as floats or packed, and the padded channel at which it begins there.
+struct Home {
+  int tensor, offset;
+};
+
+Home home(const ConvProgram& program, int i, bool packed) {
+  int offset = 0;
+  for (int whole = program.tensors[i].whole; whole >= 0 && program.tensors[whole].held(packed);
+       whole = program.tensors[i].whole) {
+    offset += program.tensors[i].offset;
+    i = whole;
+  }
+  return Home{i, offset};
+}
+
+bool has_ring(const ConvProgram& program, int i, bool packed) {
+  return program.tensors[i].held(packed) && home(program, i, packed).tensor == i;
+}
+
 }  // namespace
 
 // While row y of the output is made, a tensor reaches down to the last row that y depends on, and its readers start
@@ -32,8 +51,12 @@ void size_rings(ConvProgram& program) {
     required_regions(program, y, y, 0, now);
     required_regions(program, y - 1, y - 1, 0, before);
     const auto keep = [&](int tensor, int64_t from) {
-      int64_t& capacity = program.tensors[tensor].capacity;
-      capacity = std::max(capacity, now[tensor].last - from + 1);
+      const auto keep_one = [&](int t) {
+        int64_t& capacity = program.tensors[t].capacity;
+        capacity = std::max(capacity, now[t].last - from + 1);
+      };
+      keep_one(tensor);
+      for (const int part : program.tensors[tensor].parts) keep_one(part);
     };
     for (const Step& step : program.steps) {
       if (step.kind == Step::Kind::load) continue;
@@ -52,6 +75,13 @@ void size_rings(ConvProgram& program) {
       program.latency = std::max(program.latency, ahead + 2 * program.body_factor);
     }
   }
+  // Ranges of one ring are written and read at different times, but each is a ring of its own rows: the longest
+  // decides.
+  for (const Tensor& t : program.tensors) {
+    for (int whole = t.whole; whole >= 0; whole = program.tensors[whole].whole) {
+      program.tensors[whole].capacity = std::max(program.tensors[whole].capacity, t.capacity);
+    }
+  }
 }
 
 int64_t unit_bytes(const ConvProgram& program, int64_t width, int64_t frame_width) {
@@ -62,8 +92,9 @@ int64_t unit_bytes(const ConvProgram& program, int64_t width, int64_t frame_widt
     const Tensor& t = program.tensors[i];
     if (need[i].empty()) continue;
     need[i].last = std::min(need[i].last, need[i].first + frame_width * t.factor - 1);
-    if (t.floats) bytes += (t.capacity + 1) * ring_row(t, need[i], 4);
-    if (t.packed) bytes += (t.capacity + 1) * ring_row(t, need[i], program.packed_item(t));
+    const int tensor = static_cast<int>(i);
+    if (has_ring(program, tensor, false)) bytes += (t.capacity + 1) * ring_row(t, need[i], 4);
+    if (has_ring(program, tensor, true)) bytes += (t.capacity + 1) * ring_row(t, need[i], program.packed_item(t));
   }
   return bytes;
 }
@@ -82,8 +113,9 @@ size_t lay_out(const ConvProgram& program, const std::vector<Interval>& columns,
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     const Tensor& t = program.tensors[i];
     if (columns[i].empty()) continue;
-    if (t.floats) lay(t, columns[i], rings.floats[i], 4);
-    if (t.packed) lay(t, columns[i], rings.packed[i], program.packed_item(t));
+    const int tensor = static_cast<int>(i);
+    if (has_ring(program, tensor, false)) lay(t, columns[i], rings.floats[i], 4);
+    if (has_ring(program, tensor, true)) lay(t, columns[i], rings.packed[i], program.packed_item(t));
   }
   return bytes;
 }
@@ -108,6 +140,18 @@ void place(const ConvProgram& program, const std::vector<Interval>& columns, uin
     settle(t, columns[i], rings.floats[i], 0);
     const bool bytes = program.format == StorageFormat::u8x4;
     settle(t, columns[i], rings.packed[i], bytes ? static_cast<uint8_t>(t.quantization.zero_point) : 0);
+  }
+  for (const bool as_packed : {false, true}) {
+    std::vector<Ring>& held = as_packed ? rings.packed : rings.floats;
+    for (size_t i = 0; i < program.tensors.size(); ++i) {
+      const Tensor& t = program.tensors[i];
+      const Home at = home(program, static_cast<int>(i), as_packed);
+      if (!t.held(as_packed) || columns[i].empty() || at.tensor == static_cast<int>(i)) continue;
+      const int64_t offset = at.offset * (as_packed ? program.packed_item(t) : int64_t{sizeof(float)});
+      held[i] = held[static_cast<size_t>(at.tensor)];
+      held[i].data += offset;
+      held[i].outside += offset;
+    }
   }
 }
 

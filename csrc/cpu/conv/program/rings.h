@@ -20,7 +20,8 @@ struct Ring {
   uint8_t* at(int64_t y, int64_t x) const { return data + (y % capacity) * row + (x - first) * pixel; }
 };
 
-// The rings of a unit, by tensor; those of tensors that are not held so are empty.
+// The rings of a unit, by tensor; those of tensors that are not held so are empty. A range of another tensor's ring has
+// that one's pixels and rows, and begins at its own first channel.
 struct Rings {
   std::vector<Ring> floats, packed;
 };

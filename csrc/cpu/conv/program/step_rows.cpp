@@ -31,6 +31,8 @@ class Part {
   uint8_t* packed(int tensor, int64_t row, int64_t column) const {
     return unit_.rings.packed[tensor].row ? unit_.rings.packed[tensor].at(row, column) : nullptr;
   }
+  // Floats from pixel to pixel of a tensor that is held as such.
+  int64_t stride(int tensor) const { return unit_.rings.floats[tensor].pixel / static_cast<int64_t>(sizeof(float)); }
   const Tensor& source() const { return program_.tensors[step_.source]; }
   const Tensor& target() const { return program_.tensors[step_.target]; }
 
@@ -124,8 +126,8 @@ OutputStrides Part::strides() const {
 void Part::input_transform() const {
   const int64_t tiles = round_up(columns_.length(), kWinogradOutputs) / kWinogradOutputs;
   const int padded = target().padded_channels;
-  kernels_.input_transform(InputTransformRow{floats(step_.source, y_, columns_.first - 1), tiles, padded,
-                                             floats(step_.target, y_, columns_.first), tiles * padded});
+  kernels_.input_transform(InputTransformRow{floats(step_.source, y_, columns_.first - 1), stride(step_.source), tiles,
+                                             padded, floats(step_.target, y_, columns_.first), tiles * padded});
 }
 
 // Columns of row y, before the shuffle.
@@ -142,13 +144,15 @@ void Part::conv() const {
   row.strides = strides();
   row.format = program_.format;
   row.quantization = target().quantization;
+  const uint8_t* rows[kMaxKernel * kMaxKernel];
+  row.rows = rows;
   for (int k = 0; k < step_.conv.kernel_rows; ++k) {
-    const int64_t from = y_ - step_.reach[0] + k;
+    const int64_t from = y_ - step_.reach[0] + k / step_.apart;
     const bool inside = from >= 0 && from < unit_.frame.shape.height * source().factor;
-    const int64_t x = first - step_.reach[1] - input.first;
+    const int64_t x = first - step_.reach[1] + k % step_.apart - input.first;
     // A transformed row has a pixel's worth of channels for each tile, plane behind plane.
     const int64_t offset = (source().is_transformed ? x / kWinogradOutputs : x) * input.pixel;
-    row.rows[k] = (inside ? input.at(from, input.first) : input.outside) + offset;
+    rows[k] = (inside ? input.at(from, input.first) : input.outside) + offset;
   }
   if (source().is_transformed) {
     const Interval held = unit_.columns[step_.source];
@@ -173,6 +177,7 @@ void Part::winograd_f4x4_3x3() const {
   WinogradRows band{};
   band.conv = &step_.conv;
   band.padded_channels = source().padded_channels;
+  band.input_stride = stride(step_.source);
   band.count = columns_.length() / step_.factor;
   band.before = first - begin;
   band.from = static_cast<int>(std::max<int64_t>(0, -top));
@@ -198,17 +203,28 @@ void Part::winograd_f4x4_3x3() const {
 
 void Part::epilogue() const {
   const int t = step_.target;
-  kernels_.epilogue(EpilogueRow{floats(t, y_, columns_.first), floats(step_.add, y_, columns_.first), &step_.epilogue,
-                                columns_.length(), target().padded_channels, packed(t, y_, columns_.first),
-                                program_.format, target().quantization});
+  const Rings& rings = unit_.rings;
+  const int64_t added = step_.add >= 0 ? rings.floats[step_.add].pixel : 0;
+  EpilogueRow row{};
+  row.row = OutputPointers{floats(t, y_, columns_.first), packed(t, y_, columns_.first),
+                           floats(step_.add, y_, columns_.first)};
+  row.strides = OutputStrides{rings.floats[t].pixel, rings.packed[t].pixel, added};
+  row.gains = step_.gains.empty() ? nullptr : step_.gains.data();
+  row.offsets = step_.offsets.empty() ? nullptr : step_.offsets.data();
+  row.epilogue = &step_.epilogue;
+  row.count = columns_.length();
+  row.padded_channels = target().padded_channels;
+  row.format = program_.format;
+  row.quantization = target().quantization;
+  kernels_.epilogue(row);
 }
 
 void Part::remap() const {
   const int64_t factor = step_.factor, from = columns_.first / factor;
   const int32_t* table = step_.table.data() + y_ % factor * factor * target().channels;
   kernels_.remap(RemapRow{floats(step_.source, y_ / factor, from), floats(step_.target, y_, columns_.first),
-                          columns_.length(), columns_.first % factor, factor, target().channels,
-                          source().padded_channels, target().padded_channels, table});
+                          columns_.length(), columns_.first % factor, factor, target().channels, stride(step_.source),
+                          stride(step_.target), target().padded_channels, table});
   epilogue();
 }
 
@@ -219,6 +235,7 @@ void Part::reduce_rows() const {
                  target().channels,
                  source().padded_channels,
                  target().padded_channels,
+                 stride(step_.target),
                  step_.init.data(),
                  step_.scales.empty() ? nullptr : step_.scales.data(),
                  floats(step_.target, y_, columns_.first)};
@@ -279,7 +296,7 @@ void Part::store() const {
     }
     uint8_t* out = static_cast<uint8_t*>(frame.out) + (row * width + first * step_.factor) * pixel;
     kernels_.store(
-        StoreRow{samples, source().padded_channels, count, channels, step_.factor, dy, low, added, out, frame.type});
+        StoreRow{samples, stride(step_.source), count, channels, step_.factor, dy, low, added, out, frame.type});
   }
 }
 

@@ -91,7 +91,8 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, StorageFormat 
             for (int in = 0; in < spec.in; ++in) {
               const int64_t from = plane * kernel_size +
                                    ((static_cast<int64_t>(out) * spec.in + in) * spec.rows + ky) * spec.columns + kx;
-              const int64_t k = static_cast<int64_t>(kx) * padded_in + in;
+              const int place = spec.places.empty() ? in : spec.places[in];
+              const int64_t k = static_cast<int64_t>(kx) * padded_in + place;
               const int64_t to = (((row * conv.k_blocks + k / deep) * taken + v) * lanes + lane) * deep + k % deep;
               switch (format) {
                 case StorageFormat::f32: std::memcpy(weights + 4 * to, spec.kernel + from, 4); break;
