@@ -110,9 +110,9 @@ class Program {
   void slice(int target, int source, int first) { builder_.slice(target, source, first); }
 
   void remap(int source, int target, int factor, std::vector<int32_t> table, Floats slopes, int add, float low,
-             float high, const Floats& gains, const Floats& offsets) {
+             float high, Floats gains, Floats offsets, const std::string& function, int times) {
     builder_.remap(source, target, factor, std::move(table), cpu::EpilogueSpec{std::move(slopes), add, low, high},
-                   gains, offsets);
+                   {std::move(gains), std::move(offsets), cpu::function_named(function), times});
   }
 
   void reduce_rows(int source, int target, int terms, const py::array& bias, Floats scales) {
@@ -200,8 +200,8 @@ PYBIND11_MODULE(_core, module) {
       .def("conv", &fastsr::Program::conv, py::arg("source"), py::arg("target"), py::arg("kernel"), py::arg("bias"),
            py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"))
       .def("remap", &fastsr::Program::remap, py::arg("source"), py::arg("target"), py::arg("factor"), py::arg("table"),
-           py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("gains") = Floats{},
-           py::arg("offsets") = Floats{})
+           py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("gains") = fastsr::Floats{},
+           py::arg("offsets") = fastsr::Floats{}, py::arg("function") = "none", py::arg("times") = -1)
       .def("reduce_rows", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
            py::arg("bias"), py::arg("scales"))
       .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)

@@ -5,6 +5,8 @@ from support.reference_kernels import to_network
 
 from fastsr.engines.native.program import Conv, Remap
 
+FUNCTIONS = {"none": lambda x: x, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh}
+
 
 def _shifted(x, kernel):
     """Every kernel tap with the image moved under it, zero outside."""
@@ -58,7 +60,9 @@ def _remap(step, tensors):
     moved = moved.reshape(x.shape[0] * f, x.shape[1] * f, -1)
     moved = moved if step.gains is None else moved * step.gains
     moved = moved if step.offsets is None else moved + step.offsets
-    return _added(_activated(moved, step.epilogue), step.epilogue, tensors)
+    moved = FUNCTIONS[step.function](moved.astype(np.float64)).astype(np.float32)
+    moved = _activated(moved, step.epilogue)
+    return _added(moved if step.times < 0 else moved * tensors[step.times], step.epilogue, tensors)
 
 
 def _reduce_rows(step, tensors):

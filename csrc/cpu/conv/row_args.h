@@ -13,6 +13,8 @@ namespace fastsr::cpu {
 
 constexpr int kCubicTaps = 4;  // of cubic convolution, along one axis
 
+enum class Function { none, sigmoid, tanh };
+
 // Where one vector of output channels goes, at the row's first pixel.
 struct OutputPointers {
   float* floats;     // or null
@@ -94,10 +96,14 @@ struct ReduceRows {
   float* target;
 };
 
-// An epilogue of its own, on a row of floats, behind value * gain + offset.
+// An epilogue of its own, on a row of floats, behind function(value * gain + offset); times another tensor before
+// anything is added.
 struct EpilogueRow {
   OutputPointers row;
   OutputStrides strides;
+  const float* times;    // or null
+  int64_t times_stride;  // bytes from pixel to pixel
+  Function function;
   const float* gains;    // of each padded channel; or null
   const float* offsets;  // or null
   const EpilogueParams* epilogue;

@@ -110,7 +110,20 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
             slopes, add, low, high = _epilogue(step.epilogue)
             table = step.table.reshape(-1)
             gains, offsets = (_NONE if values is None else values for values in (step.gains, step.offsets))
-            made.remap(step.source, step.target, len(step.table), table, slopes, add, low, high, gains, offsets)
+            made.remap(
+                step.source,
+                step.target,
+                len(step.table),
+                table,
+                slopes,
+                add,
+                low,
+                high,
+                gains,
+                offsets,
+                step.function,
+                step.times,
+            )
         else:
             scales = _NONE if step.scales is None else step.scales
             made.reduce_rows(step.source, step.target, step.terms, step.bias, scales)

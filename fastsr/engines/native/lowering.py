@@ -137,20 +137,39 @@ class _Lowering:
         """A step of what changes each value on its own, and of what can be done behind it."""
         channels, factor = self.tensors[source].channels, self.tensors[source].factor
         epilogue, name, made = Epilogue(), node.outputs[0], {node.outputs[0]}
-        gains = offsets = None
+        step = Remap(source, -1, _straight(channels), epilogue)
         if (affine := self._affine(node, channels)) is not None:
             gains, offsets = affine
-        elif node.op == "Add":
-            epilogue.add = self._addend(node, node.inputs[1], channels, factor)
+            step.gains = None if (gains == 1).all() else gains
+            step.offsets = offsets if offsets.any() else None
+        elif node.op in ("Add", "Mul", "Sub"):
+            operand = self._operand(node, node.inputs[1], channels, factor)
+            if node.op == "Mul":
+                step.times = operand
+            else:
+                epilogue.add = operand
+            if node.op == "Sub":  # -b + a
+                step.source, epilogue.add = operand, self._operand(node, node.inputs[0], channels, factor)
+                step.gains = np.full(channels, -1, np.float32)
+        elif node.op in _FUNCTIONS:
+            step.function = _FUNCTIONS[node.op]
         else:
             self._activation(node, channels, epilogue)
         while (following := self._only_reader(name)) is not None:
-            if not self._into_epilogue(following, name, epilogue, channels, factor):
+            clamped = np.isfinite([epilogue.low, epilogue.high]).any()
+            if following.op == "Mul" and step.times < 0 and epilogue.add < 0 and not clamped:
+                other = following.inputs[1 - following.inputs.index(name)]
+                if other not in self.numbers:  # made later, or stored
+                    break
+                step.times = self._operand(following, other, channels, factor)
+            elif (following.op in _SLOPES and step.times >= 0) or not self._into_epilogue(
+                following, name, epilogue, channels, factor
+            ):
                 break
             name = following.outputs[0]
             made.add(name)
-        target = self._tensor(name, channels, factor)
-        self._remap(source, target, _straight(channels), epilogue, gains, offsets)
+        step.target = self._tensor(name, channels, factor)
+        self._add_remap(step)
         return made
 
     def _affine(self, node: Node, channels: int) -> tuple[Array, Array] | None:
@@ -250,19 +269,12 @@ class _Lowering:
 
     # ---- steps ----
 
-    def _remap(
-        self,
-        source: int,
-        target: int,
-        table: npt.NDArray[np.int32],
-        epilogue: Epilogue,
-        gains: Array | None = None,
-        offsets: Array | None = None,
-    ) -> None:
-        self.tensors[source].floats = self.tensors[target].floats = True
-        gains = None if gains is None or (gains == 1).all() else gains
-        offsets = None if offsets is None or not offsets.any() else offsets
-        self.steps.append(Remap(source, target, table, epilogue, gains, offsets))
+    def _remap(self, source: int, target: int, table: npt.NDArray[np.int32], epilogue: Epilogue) -> None:
+        self._add_remap(Remap(source, target, table, epilogue))
+
+    def _add_remap(self, step: Remap) -> None:
+        self.tensors[step.source].floats = self.tensors[step.target].floats = True
+        self.steps.append(step)
 
     def _into_epilogue(self, following: Node, name: str, epilogue: Epilogue, channels: int, factor: int) -> bool:
         """Add an operator to what follows a step that makes `name`, if it is one that can be and comes in order."""
@@ -275,7 +287,7 @@ class _Lowering:
             other = following.inputs[1 - following.inputs.index(name)]
             if other not in self.numbers:  # made later, or stored: then the addition is a step of its own
                 return False
-            epilogue.add = self._addend(following, other, channels, factor)
+            epilogue.add = self._operand(following, other, channels, factor)
         else:
             return False
         return True
@@ -452,12 +464,12 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: {node.op} of a constant")
         return self.numbers[name]
 
-    def _addend(self, node: Node, name: str, channels: int, factor: int) -> int:
-        """The number of a tensor that is added to one of so many channels at such a resolution."""
+    def _operand(self, node: Node, name: str, channels: int, factor: int) -> int:
+        """The number of a tensor that is added to one of so many channels at such a resolution, or multiplied by it."""
         number = self._number(node, name)
         added = self.tensors[number]
         if (added.channels, added.factor) != (channels, factor):
-            raise Unsupported(f"{node.outputs[0]}: an Add of different shapes")
+            raise Unsupported(f"{node.outputs[0]}: {node.op} of different shapes")
         number = self._apart(number)
         self.tensors[number].floats = True
         return number
@@ -469,6 +481,7 @@ class _Lowering:
 
 
 _SLOPES = ("PRelu", "Relu", "LeakyRelu")
+_FUNCTIONS = {"Sigmoid": "sigmoid", "Tanh": "tanh"}
 
 
 def _is_run(part: list[int], whole: list[int]) -> bool:

@@ -60,9 +60,10 @@ class Conv:
 
 @dataclasses.dataclass
 class Remap:
-    """target = epilogue(gains * moved source + offsets).
+    """target = epilogue(function(gains * moved source + offsets) * times).
 
-    Channel c at sub-pixel (dy, dx) is moved from channel table[dy, dx, c] of its pixel.
+    Channel c at sub-pixel (dy, dx) is moved from channel table[dy, dx, c] of its pixel. The epilogue's activation comes
+    before the product.
     """
 
     source: int
@@ -71,6 +72,8 @@ class Remap:
     epilogue: Epilogue
     gains: npt.NDArray[np.float32] | None = None  # per channel
     offsets: npt.NDArray[np.float32] | None = None
+    function: str = "none"  # "none", "sigmoid" or "tanh"
+    times: int = -1  # tensor that is multiplied
 
 
 @dataclasses.dataclass

@@ -1,6 +1,7 @@
 // The epilogue: what happens to sums before they are stored.
 #pragma once
 
+#include "cpu/conv/kernels/functions.h"
 #include "cpu/conv/kernels/requantize.h"
 #include "cpu/conv/kernels/simd.h"
 #include "cpu/conv/row_args.h"
@@ -97,13 +98,15 @@ FASTSR_HOT void apply_epilogue(const ConvRow& row, int64_t x, int vector,
 }
 
 // Without a convolution, on a row of floats.
-inline void epilogue_row(const EpilogueRow& row) {
+template <Function kFunction>
+void epilogue_row_of(const EpilogueRow& row) {
   const EpilogueParams& epilogue = *row.epilogue;
   const float inverse = 1.f / row.quantization.scale;
   const int64_t width = row.format == StorageFormat::u8x4 ? 1 : 2;
   const float *gains = row.gains, *offsets = row.offsets;
   auto* floats = reinterpret_cast<char*>(row.row.floats);
   const auto* add = reinterpret_cast<const char*>(row.row.add);
+  const auto* times = reinterpret_cast<const char*>(row.times);
   uint8_t* packed = row.row.packed;
   for (int64_t x = 0; x < row.count; ++x) {
     for (int64_t c = 0; c < row.padded_channels; c += kLanes) {
@@ -111,15 +114,27 @@ inline void epilogue_row(const EpilogueRow& row) {
       Floats v = load_vector<Floats>(floats + at);
       if (gains != nullptr) v *= load_vector<Floats>(gains + c);
       if (offsets != nullptr) v += load_vector<Floats>(offsets + c);
+      if constexpr (kFunction == Function::sigmoid) v = sigmoid(v);
+      if constexpr (kFunction == Function::tanh) v = hyperbolic_tangent(v);
       if (!epilogue.slopes.empty()) v = v < 0.f ? v * load_vector<Floats>(epilogue.slopes.data() + c) : v;
+      if (times != nullptr) v *= load_vector<Floats>(times + at);
       if (add != nullptr) v += load_vector<Floats>(add + at);
       if (epilogue.clipped) v = smaller(larger(v, splat(epilogue.low)), splat(epilogue.high));
       store_vector(floats + at, v);
       if (packed != nullptr) requantize(packed + c * width, v, row.format, row.quantization, inverse);
     }
     floats += row.strides.floats;
+    if (times != nullptr) times += row.times_stride;
     if (add != nullptr) add += row.strides.add;
     if (packed != nullptr) packed += row.strides.packed;
+  }
+}
+
+inline void epilogue_row(const EpilogueRow& row) {
+  switch (row.function) {
+    case Function::none: return epilogue_row_of<Function::none>(row);
+    case Function::sigmoid: return epilogue_row_of<Function::sigmoid>(row);
+    case Function::tanh: return epilogue_row_of<Function::tanh>(row);
   }
 }
 

@@ -262,9 +262,9 @@ int ProgramBuilder::transformed_of(int source) {
 
 // ---- all others -----------------------------------------------------------------------------------------------------
 
-void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32_t> table, const EpilogueSpec& epilogue,
-                           const std::vector<float>& gains, const std::vector<float>& offsets) {
-  checks_.remap(source, target, factor, table, epilogue.slopes.size(), epilogue.add, gains.size(), offsets.size());
+void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32_t> table,
+                           const EpilogueSpec& epilogue, const PointwiseSpec& before) {
+  checks_.remap(source, target, factor, table, epilogue.slopes.size(), epilogue.add, before);
   const std::vector<int>& places = program_.tensors[source].places;
   if (!places.empty()) {
     for (int32_t& c : table) c = places[c];
@@ -277,8 +277,10 @@ void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32
   step.factor = factor;
   step.table = std::move(table);
   const int padded = program_.tensors[target].padded_channels;
-  step.gains = padded_runs(gains, 1, padded, 0.f);
-  step.offsets = padded_runs(offsets, 1, padded, 0.f);
+  step.gains = padded_runs(before.gains, 1, padded, 0.f);
+  step.offsets = padded_runs(before.offsets, 1, padded, 0.f);
+  step.function = before.function;
+  step.times = before.times;
   step.epilogue =
       EpilogueParams{padded_runs(epilogue.slopes, 1, padded, 0.f), epilogue.clipped(), epilogue.low, epilogue.high};
   program_.steps.push_back(std::move(step));

@@ -33,10 +33,9 @@ class ProgramBuilder {
   // outputs, which come in the order (dy, dx, channel).
   void conv(int source, int target, const Array& kernel, const Array& bias, std::vector<float> scales,
             EpilogueSpec epilogue, int factor);
-  // target = source with channel table[dy][dx][c] at sub-pixel (dy, dx), times a gain, plus an offset, for each channel
-  // (empty for none); factor 1 copies.
+  // target = `before` of source, with channel table[dy][dx][c] at sub-pixel (dy, dx); factor 1 copies.
   void remap(int source, int target, int factor, std::vector<int32_t> table, const EpilogueSpec& epilogue,
-             const std::vector<float>& gains, const std::vector<float>& offsets);
+             const PointwiseSpec& before);
   // target = bias + sums of the rows of `source`, which holds `terms` kernel rows of `channels` each. With scales
   // `source` holds s32 and once more as many channels, which are added to the middle row.
   void reduce_rows(int source, int target, int terms, const Array& bias, std::vector<float> scales);

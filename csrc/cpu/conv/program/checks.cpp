@@ -103,12 +103,12 @@ const ProgramChecks::Tensor& ProgramChecks::target(int i) const {
   return tensors_[static_cast<size_t>(i)];
 }
 
-// The input cannot be added: its pixels lie closer together than a vector's channels.
-void ProgramChecks::addend(int i, const Tensor& target) const {
+// The input cannot be: its pixels lie closer together than a vector's channels.
+void ProgramChecks::operand(int i, const Tensor& target, const std::string& done) const {
   if (i < 0) return;
   const Tensor& t = source(i);
   require(i > 0 && t.floats && !t.sums && t.parts.empty() && t.channels == target.channels && t.factor == target.factor,
-          "what is added does not fit");
+          "what is " + done + " does not fit");
 }
 
 void ProgramChecks::conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes,
@@ -135,11 +135,11 @@ void ProgramChecks::conv(int source, int target, const Array& kernel, const Arra
     require(to.floats && !to.packed && !to.shared && slopes == 0 && add < 0 && !clipped && factor == 1,
             "raw sums are only stored");
   }
-  addend(add, to);
+  operand(add, to, "added");
 }
 
 void ProgramChecks::remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add,
-                          size_t gains, size_t offsets) const {
+                          const PointwiseSpec& before) const {
   const Tensor &from = this->source(source), &to = this->target(target);
   require(from.floats && !from.sums && to.floats && factor >= 1 && factor <= kMaxFactor &&
               to.factor == int64_t{from.factor} * factor,
@@ -147,9 +147,11 @@ void ProgramChecks::remap(int source, int target, int factor, const std::vector<
   require(static_cast<int64_t>(table.size()) == int64_t{factor} * factor * to.channels, "table does not fit");
   for (const int32_t c : table) require(c >= 0 && c < from.channels, "table out of bounds");
   require(slopes == 0 || static_cast<int64_t>(slopes) == to.channels, "slopes do not fit");
-  require(gains == 0 || static_cast<int64_t>(gains) == to.channels, "gains do not fit");
-  require(offsets == 0 || static_cast<int64_t>(offsets) == to.channels, "offsets do not fit");
-  addend(add, to);
+  for (const std::vector<float>& values : {before.gains, before.offsets}) {
+    require(values.empty() || static_cast<int64_t>(values.size()) == to.channels, "gains or offsets do not fit");
+  }
+  operand(add, to, "added");
+  operand(before.times, to, "multiplied");
 }
 
 void ProgramChecks::reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const {
@@ -174,6 +176,13 @@ void ProgramChecks::store(int source, int factor, Base base, int fold) const {
   require(int64_t{from.factor} * factor % fold == 0, "the output must be a multiple of the input");
   require(base != Base::nearest || (from.factor == 1 && fold == 1),
           "the repeated input can only be added at its own resolution");
+}
+
+Function function_named(const std::string& name) {
+  if (name == "none") return Function::none;
+  if (name == "sigmoid") return Function::sigmoid;
+  require(name == "tanh", "function must be none, sigmoid or tanh");
+  return Function::tanh;
 }
 
 Base base_named(const std::string& name) {

@@ -10,6 +10,7 @@
 #include "common/array.h"
 #include "common/window.h"
 #include "cpu/conv/program/conv_program.h"
+#include "cpu/conv/program/conv_spec.h"
 
 namespace fastsr::cpu {
 
@@ -26,7 +27,7 @@ class ProgramChecks {
   void conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes, int add,
             bool clipped, int factor) const;
   void remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add,
-             size_t gains, size_t offsets) const;
+             const PointwiseSpec& before) const;
   void reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const;
   void store(int source, int factor, Base base, int fold) const;
 
@@ -52,13 +53,15 @@ class ProgramChecks {
   const Tensor& target(int i) const;
   // That whoever reads `view` finds all that it holds in `ring`.
   void same_ring(const Tensor& view, const Tensor& ring) const;
-  void addend(int i, const Tensor& target) const;
+  // `done`: what is done with tensor `i`, if there is one.
+  void operand(int i, const Tensor& target, const std::string& done) const;
 
   std::string precision_;
   std::vector<Tensor> tensors_;
   bool begun_ = false, stored_ = false;
 };
 
+Function function_named(const std::string& name);
 Base base_named(const std::string& name);
 
 // That a frame can be run through a program; returns its shape. `side` bounds the units' sides.

@@ -49,13 +49,14 @@ struct Step {
     store
   };
   Kind kind;
-  int source = -1, target = -1, add = -1;
+  int source = -1, target = -1, add = -1, times = -1;
   int factor = 1;                            // target rows for each source row
   int reach[2] = {0, 0};                     // rows, columns that a kernel reaches up and down
   StorageFormat reads = StorageFormat::f32;  // what a convolution reads
   PackedConv conv;
   int apart = 1;  // columns of a direct convolution's kernel whose inputs do not adjoin: each is a kernel row
-  std::vector<float> gains, offsets;  // of a remap: value * gain + offset; empty for none
+  std::vector<float> gains, offsets;  // of a remap: function(value * gain + offset); empty for none
+  Function function = Function::none;
   EpilogueParams epilogue;
   std::vector<int32_t> table;       // of a remap
   int terms = 0;                    // of a row reduction,

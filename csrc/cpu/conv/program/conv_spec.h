@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/conv/row_args.h"
+
 namespace fastsr::cpu {
 
 struct EpilogueSpec {
@@ -12,6 +14,13 @@ struct EpilogueSpec {
   float low, high;            // bounds; beyond +-3e38 there is none
 
   bool clipped() const { return low > -3e38f || high < 3e38f; }
+};
+
+// What a remap makes of values before its epilogue: function(value * gain + offset), times another tensor.
+struct PointwiseSpec {
+  std::vector<float> gains, offsets;  // per channel; empty for none
+  Function function = Function::none;
+  int times = -1;  // the tensor, or -1
 };
 
 // `kernel` is out x in x rows x columns.

@@ -31,6 +31,7 @@ void required_regions(const ConvProgram& program, int64_t first, int64_t last, i
     const Interval read{floor_div(made.first, step->factor) - step->reach[axis],
                         floor_div(made.last, step->factor) + step->reach[axis]};
     if (step->add >= 0) require(step->add, made);
+    if (step->times >= 0) require(step->times, made);
     require(step->source, read);
   }
   // Whose ring others are ranges of holds what any of them holds.

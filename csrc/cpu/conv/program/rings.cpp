@@ -68,6 +68,7 @@ void size_rings(ConvProgram& program) {
       if (now[step.target].empty() || next > now[step.target].last) continue;
       keep(step.source, floor_div(next, step.factor) - step.reach[0]);
       if (step.add >= 0) keep(step.add, next);
+      if (step.times >= 0) keep(step.times, next);
     }
     for (size_t i = 0; i < program.tensors.size(); ++i) {
       if (now[i].empty()) continue;

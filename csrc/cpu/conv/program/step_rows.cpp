@@ -206,6 +206,9 @@ void Part::epilogue() const {
   const Rings& rings = unit_.rings;
   const int64_t added = step_.add >= 0 ? rings.floats[step_.add].pixel : 0;
   EpilogueRow row{};
+  row.times = floats(step_.times, y_, columns_.first);
+  row.times_stride = step_.times >= 0 ? rings.floats[step_.times].pixel : 0;
+  row.function = step_.function;
   row.row = OutputPointers{floats(t, y_, columns_.first), packed(t, y_, columns_.first),
                            floats(step_.add, y_, columns_.first)};
   row.strides = OutputStrides{rings.floats[t].pixel, rings.packed[t].pixel, added};
