@@ -62,6 +62,20 @@ class Builder:
             rules = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor", **rules}
         return self.add("Resize", "", self.weight(np.array([1, 1, factor, factor], np.float32)), mode=mode, **rules)
 
+    def concat(self, *parts):
+        """Tensors side by side, each as (name, channels)."""
+        self.x, self.deep = parts[0][0], sum(channels for _, channels in parts)
+        return self.add("Concat", *(name for name, _ in parts[1:]), axis=1)
+
+    def split(self, *sizes):
+        """Returns what the channels are split into, each as (name, channels)."""
+        names = [f"Split{len(self.nodes)}_{i}" for i in range(len(sizes))]
+        self.nodes.append(helper.make_node("Split", [self.x, self.weight(np.array(sizes))], names, axis=1))
+        return list(zip(names, sizes, strict=True))
+
+    def scaled(self, factor):
+        return self.add("Mul", self.weight(np.float32(factor)))
+
     def residual(self, factor):
         """Add the input, repeated."""
         made, self.x = self.x, "input"
@@ -102,6 +116,48 @@ def srresnet(scale=4, channels=8, seed=0):
     for _ in range({2: 1, 4: 2}[scale]):
         b.conv(channels * 4).shuffle(2).prelu()
     return b.conv(3, 9)
+
+
+def _dense_block(b, growth):
+    """Five convolutions, each of which reads all that came before it; + input."""
+    parts = [(b.x, b.deep)]
+    for _ in range(4):
+        if len(parts) > 1:
+            b.concat(*parts)
+        b.conv(growth).add("LeakyRelu", alpha=0.2)
+        parts.append((b.x, growth))
+    return b.concat(*parts).conv(parts[0][1]).scaled(0.2).add("Add", parts[0][0])
+
+
+def rrdb(channels=32, growth=16, depth=2, seed=0):
+    """Residual-in-residual dense blocks (ESRGAN), and a nearest enlargement inside; x2."""
+    b = Builder(3, seed).conv(channels)
+    start = b.x
+    for _ in range(depth):
+        before = b.x
+        for _ in range(3):
+            _dense_block(b, growth)
+        b.scaled(0.2).add("Add", before)
+    b.conv(channels).add("Add", start).resize(2)
+    return b.conv(channels).add("LeakyRelu", alpha=0.2).conv(3)
+
+
+def gated(channels=20, depth=3, seed=0):
+    """Attention without parameters (SPAN): x * (sigmoid(x) - 0.5), a mean taken off the input, a late concatenation."""
+    b = Builder(3, seed)
+    b.add("Sub", b.weight(np.array([0.4, 0.45, 0.5], np.float32).reshape(1, 3, 1, 1))).conv(channels)
+    kept = [(b.x, channels)]
+    for _ in range(depth):
+        before = b.x
+        b.conv(channels)
+        made = b.x
+        b.add("Sigmoid").add("Mul", made).conv(channels)
+        made = b.x
+        b.add("Add", before)
+        both, b.x = b.x, made
+        b.add("Sigmoid").add("Sub", b.weight(np.float32(0.5))).add("Mul", both)
+        kept.append((b.x, channels))
+    return b.concat(*kept).conv(channels, 1).conv(12).shuffle(2)
 
 
 def mixed(seed=0):

@@ -200,6 +200,87 @@ def test_sums_of_int8_wrap_around_alike(monkeypatch):
         np.testing.assert_array_equal(made.run(frame), expected, err_msg=isa)
 
 
+def joined(*views):
+    """A program with two tensors to be made, and two views: of 16 and of 8 channels."""
+    made = program("fp32", FIRST, FLOATS, FLOATS, (16, 1, True, False), FLOATS, (16, 1, True, False))
+    for method, *arguments in views:
+        getattr(made, method)(*arguments)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("views", "message"),
+    [
+        ([("concat", 3, [])], "made of other tensors"),
+        ([("concat", 3, [1, 1])], "made of other tensors"),
+        ([("concat", 3, [3])], "made of other tensors"),
+        ([("concat", 3, [1])], "the channels of its parts"),
+        ([("concat", 3, [0, 1])], "no such tensor to share"),
+        ([("concat", 3, [1, 9])], "no such tensor to share"),
+        ([("concat", 9, [1, 2])], "no such tensor to share"),
+        ([("concat", 3, [1, 2]), ("concat", 3, [1, 2])], "made of other tensors"),
+        ([("concat", 4, [1]), ("concat", 3, [1, 2])], "lies in one concatenation"),  # the longest one comes first
+        ([("concat", 3, [1, 2]), ("concat", 5, [2, 1])], "lies in one concatenation"),
+        ([("slice", 4, 3, 9)], "some of another tensor's channels"),
+        ([("slice", 4, 3, -1)], "some of another tensor's channels"),
+        ([("slice", 4, 4, 0)], "some of another tensor's channels"),
+        ([("slice", 4, 0, 0)], "no such tensor to share"),
+        ([("slice", 4, 3, 2), ("concat", 5, [1, 4])], "made of other tensors"),
+    ],
+)
+def test_tensors_of_one_ring_that_do_not_fit_are_refused(views, message):
+    made = joined(*views[:-1])
+    method, *arguments = views[-1]
+    with pytest.raises(ValueError, match=message):
+        getattr(made, method)(*arguments)
+
+
+def test_tensors_of_one_ring_are_held_alike():
+    for whole, part in (((8, 1, True, True), FLOATS), ((8, 1, True, True, 0.5, 3), (8, 1, True, True, 0.5, 4))):
+        made = program("int8", FIRST, part, whole)
+        with pytest.raises(ValueError, match="held alike"):
+            made.concat(2, [1])
+        with pytest.raises(ValueError, match="held alike"):
+            made.slice(2, 1, 0)
+    made = program("fp32", FIRST, (8, 2, True, False), FLOATS)
+    with pytest.raises(ValueError, match="held alike"):
+        made.concat(2, [1])
+
+
+def test_views_are_read_when_all_their_parts_are_made_and_made_by_no_step():
+    made = joined(("concat", 3, [1, 2]), ("slice", 4, 3, 5))
+    conv(made, 0, 1, (8, 3, 3, 3))
+    for view, channels in ((3, 16), (4, 8)):
+        with pytest.raises(ValueError, match="no such tensor yet"):
+            conv(made, view, 5, (16, channels, 3, 3))
+        with pytest.raises(ValueError, match="target is made already"):
+            conv(made, 0, view, (channels, 3, 3, 3))
+    with pytest.raises(ValueError, match="tensors come before steps"):
+        made.tensor(*FLOATS)
+    with pytest.raises(ValueError, match="no such tensor to share"):
+        made.slice(5, 3, 0)
+    conv(made, 1, 2, (8, 8, 3, 3))
+    with pytest.raises(ValueError, match="added does not fit"):
+        conv(made, 1, 5, (16, 8, 3, 3), add=3)
+    with pytest.raises(ValueError, match="output does not fit"):
+        made.store(3, 1, "none")
+    conv(made, 4, 5, (16, 8, 3, 3))
+
+
+def test_steps_of_single_values_fit_their_tensors():
+    for arguments, message in (
+        ({"gains": np.ones(7, np.float32)}, "gains or offsets do not fit"),
+        ({"offsets": np.ones(9, np.float32)}, "gains or offsets do not fit"),
+        ({"times": 0}, "multiplied does not fit"),
+        ({"times": 3}, "no such tensor yet"),
+        ({"function": "sine"}, "function must be none, sigmoid or tanh"),
+    ):
+        made = program("fp32", FIRST, FLOATS, FLOATS, FLOATS)
+        conv(made, 0, 1, (8, 3, 1, 1))
+        with pytest.raises(ValueError, match=message):
+            made.remap(1, 2, 1, np.arange(8, dtype=np.int32), NONE, -1, -INF, INF, **arguments)
+
+
 DTYPES = ("float32", "int8", "int32", "float64", "object", ">f4")
 CHANNELS = (1, 3, 4, 8, 12, 24, 33)
 
@@ -226,6 +307,21 @@ def test_any_calls_are_refused_or_make_an_image(data):
             held.append((channels, 1 if i == 0 else factor))
     if not held:
         return
+    views = []
+    for _ in range(data.draw(st.integers(0, 3))):
+        parts = data.draw(st.lists(st.integers(0, len(held) - 1), min_size=1, max_size=3))
+        first = data.draw(st.integers(0, 5))
+        channels = sum(held[part][0] for part in parts) if data.draw(st.booleans()) else max(1, held[parts[0]][0] - 5)
+        if tell(made.tensor, channels, held[parts[0]][1], True, data.draw(st.booleans()), 1 / 255, 3):
+            held.append((channels, held[parts[0]][1]))
+            views.append((len(held) - 1, parts, first))
+    for _ in range(data.draw(st.integers(0, 2)) if views else 0):
+        channels = data.draw(st.sampled_from(CHANNELS))
+        if tell(made.tensor, channels, 1, True, True, 1 / 255, 3):
+            held.append((channels, 1))
+    for view, parts, first in views:
+        if not tell(made.concat, view, parts):
+            tell(made.slice, view, parts[0], first)
     numbers = st.integers(-1, len(held))
     mostly = st.sampled_from((True,) * 9 + (False,))
     for target in range(1, len(held)):
@@ -238,7 +334,11 @@ def test_any_calls_are_refused_or_make_an_image(data):
         kind = data.draw(st.sampled_from(("conv", "conv", "int8", "raw", "remap", "reduce_rows")))
         if kind == "remap":
             table = np.arange(factor**2 * out, dtype=np.int32) % deep
-            tell(made.remap, source, target, factor, table, NONE, add, -INF, bound)
+            gains = np.full(out, 0.5, np.float32) if data.draw(st.booleans()) else NONE
+            function = data.draw(st.sampled_from(("none", "sigmoid", "tanh")))
+            times = data.draw(numbers) if data.draw(st.booleans()) else -1
+            rest = (gains, NONE, function, times)
+            tell(made.remap, source, target, factor, table, NONE, add, -INF, bound, *rest)
         elif kind == "reduce_rows":
             scales = data.draw(st.sampled_from((NONE, np.ones(deep, np.float32))))
             terms = deep // out - (len(scales) > 0) if data.draw(mostly) else 3

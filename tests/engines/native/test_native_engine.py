@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.reference_program import run_program
-from support.small_models import MODELS, SAMPLE, Builder, compact, srresnet
+from support.small_models import MODELS, SAMPLE, Builder, compact, gated, rrdb, srresnet
 
 import fastsr
 from fastsr import _core
@@ -104,6 +104,41 @@ def bicubic(seed=0):
     return b.resize(4, "cubic").add("Add", made)
 
 
+def parted(seed=0):
+    """Channels split off inside of a vector, and joined with themselves, the input, and across concatenations."""
+    b = Builder(3, seed).conv(20)
+    left, right = b.split(7, 13)
+    b.x, b.deep = left
+    b.conv(7).prelu()
+    made = (b.x, 7)
+    b.concat(made, right).add("LeakyRelu", alpha=0.3).conv(13).add("Div", b.weight(np.float32(3))).add("Mul", right[0])
+    product, (b.x, _) = b.x, right
+    b.add("Sub", product).add("Tanh")
+    tanh = (b.x, 13)
+    joined = b.concat(tanh, left, left, ("input", 3), made).x
+    b.conv(27)
+    first = (b.x, 27)
+    b.conv(33).conv(5, 5)
+    b.concat(made, (b.x, 5), first).prelu().conv(16, 9)
+    b.concat((b.x, 16), (joined, 37)).conv(3, 1)
+    return b
+
+
+def affine(seed=0):
+    """Constants for all and for each channel: before, between and behind convolutions, activations and a shuffle."""
+    b = Builder(3, seed)
+
+    def each(channels):
+        return b.weight(b.random.standard_normal((1, channels, 1, 1)).astype(np.float32))
+
+    b.scaled(2).conv(16).add("Mul", each(16)).add("Add", each(16)).prelu().scaled(0.5).conv(32, 1).add("Mul", each(32))
+    b.shuffle(2).add("Mul", each(8)).add("LeakyRelu", alpha=0.2).add("Sub", each(8)).add("Relu").scaled(-3).prelu()
+    trunk = b.x
+    b.conv(8).add("Relu").scaled(-0.2).add("Add", trunk)
+    made, b.x = b.x, b.weight(np.float32(0.7))
+    return b.add("Sub", made).conv(3)
+
+
 DEEP = 5  # convolutions
 
 NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x4", "srresnet-x4")} | {
@@ -113,6 +148,11 @@ NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x
     "wide-x2": wide,
     "deep-x2": deep,
     "gray-x1": gray,
+    "dense-x2": rrdb,
+    "dense-odd-x2": lambda: rrdb(20, 7, 1),
+    "gated-x2": gated,
+    "parted-x1": parted,
+    "affine-x2": affine,
     "folded-x4": lambda: folded(4, 32),
     "folded-x2": lambda: folded(2, 24, base=None),
     "folded-x1": lambda: folded(1, 8, fold=3),
@@ -298,7 +338,8 @@ def test_one_engine_from_many_threads(engines):
         np.testing.assert_array_equal(result, value)
 
 
-def test_memory_does_not_grow_with_the_height(engines):
+@pytest.mark.parametrize("name", ["fast-x2", "dense-x2"])
+def test_memory_does_not_grow_with_the_height(networks, engines, name):
     """Rings of rows, whose number the network alone decides; wide frames are cut into strips."""
     program = engines["compact-x4", "fp32"]._program
     assert program.unit_bytes(500) < 1 << 20  # 8 channels, 3 rows, 4 tensors: some hundred kilobytes
@@ -312,7 +353,8 @@ def test_memory_does_not_grow_with_the_height(engines):
         "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
         "print(grown - made.nbytes // 1024 - 1500 * 200 * 3 // 1024)"
     )
-    arguments = [sys.executable, "-c", code, str(catalog.find("fast-x2"))]
+    path = networks[name].path if name in networks else catalog.find(name)
+    arguments = [sys.executable, "-c", code, str(path)]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 4 << 10  # kilobytes
 
@@ -356,7 +398,10 @@ def test_tiles_too_small_are_refused_and_others_change_nothing(networks, engines
         (lambda: Builder().conv(3, dilation=2), "strides or dilation"),
         (lambda: Builder().conv(12).conv(3, group=3), "in groups"),
         (lambda: Builder().conv(3, 11), "a kernel of 11x11"),
-        (lambda: Builder().conv(3).add("Sigmoid"), "operator Sigmoid"),
+        (lambda: Builder().conv(3).add("Softplus"), "operator Softplus"),
+        (lambda: Builder().conv(3).add("Div", "input"), "operator Div"),
+        (lambda: Builder().conv(3).add("Max", "input"), "operator Max"),
+        (lambda: Builder().conv(1).add("Mul", "input").conv(3), "Mul of different shapes"),
         (lambda: Builder().conv(3).resize(2, "linear"), "Resize that does not repeat"),
         (lambda: Builder().transposed(3), "operator ConvTranspose"),
         (lambda: Builder().resize(1), None),
@@ -396,6 +441,35 @@ def test_an_srresnet_is_convolutions_and_one_sum(tmp_path):
     assert [s.factor for s in program.steps[:-1]] == [1, 1, 1, 2, 2, 1]
     assert program.steps[2].epilogue.add == 1
     assert not any(isinstance(s, Remap) for s in program.steps)
+
+
+def test_dense_blocks_are_convolutions_and_one_sum_each(tmp_path):
+    """Concatenations are views, residual scaling goes into the kernels; what scales a sum is left, and the enlargement."""
+    program = lower(onnx_reader.read(rrdb(depth=2).save(tmp_path / "m.onnx")), "fp32")
+    others = [step for step in program.steps if not isinstance(step, Conv)]
+    assert [type(step) for step in others] == [Remap] * 3
+    assert [len(step.table) for step in others] == [1, 1, 2]
+    assert [len(t.parts) for t in program.tensors if t.parts] == [2, 3, 4, 5] * 6
+
+
+def test_ranges_of_one_ring_take_the_memory_of_their_tensors(engines):
+    """A block's ring holds five tensors, each of which all later layers read: 96 channels in some 15 rows."""
+    pixel = 4 * 96 * 15
+    assert engines["dense-x2", "fp32"]._program.unit_bytes(2000) < 2000 * (6 + 4) * pixel
+
+
+@pytest.mark.parametrize("name", ["dense-x2", "dense-odd-x2", "gated-x2", "parted-x1"])
+def test_views_in_bf16_are_near_float_and_the_same_for_any_cut(networks, name, monkeypatch):
+    if "wide" not in _core.available_isas():
+        pytest.skip("needs AVX2")
+    monkeypatch.setenv("FASTSR_ISA", "wide")
+    frame = frame_of(4, 40, 61, dtype=np.float32)
+    exact = NativeEngine(networks[name], "fp32", None).run(frame)
+    engine = NativeEngine(networks[name], "bf16", None)
+    made = engine.run(frame)
+    assert 0 < np.abs(made - exact).mean() < 0.01
+    for side in (7, 33):
+        np.testing.assert_array_equal(engine._program.run(frame, side), made)
 
 
 def test_a_tail_in_int8_keeps_what_its_middle_row_weighs():

@@ -262,8 +262,8 @@ int ProgramBuilder::transformed_of(int source) {
 
 // ---- all others -----------------------------------------------------------------------------------------------------
 
-void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32_t> table,
-                           const EpilogueSpec& epilogue, const PointwiseSpec& before) {
+void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32_t> table, const EpilogueSpec& epilogue,
+                           const PointwiseSpec& before) {
   checks_.remap(source, target, factor, table, epilogue.slopes.size(), epilogue.add, before);
   const std::vector<int>& places = program_.tensors[source].places;
   if (!places.empty()) {
