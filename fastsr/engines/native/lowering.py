@@ -95,6 +95,7 @@ class _Lowering:
             raise Unsupported("its output is no multiple of its input")
         made.floats = True
         self._order_output(output)
+        self._copy_far_operands()
         self._hold_views()
         return Program(self.tensors, self.steps, output, factor, self.headless.residual, self.fold)
 
@@ -186,9 +187,13 @@ class _Lowering:
             return one, value
         if node.op == "Sub":
             return (-one, value) if first else (one, -value)
-        if node.op == "Div" and (first or not value.all()):
+        if node.op == "Mul":
+            return value, zero
+        with np.errstate(all="ignore"):
+            inverse = (1 / value.astype(np.float64)).astype(np.float32)
+        if first or not np.isfinite(inverse).all():
             raise Unsupported(f"{node.outputs[0]}: Div by an image or by zero")
-        return (value if node.op == "Mul" else (1 / value.astype(np.float64)).astype(np.float32)), zero
+        return inverse, zero
 
     # ---- ranges of one ring ----
 
@@ -234,8 +239,9 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: Split of {channels} channels into {sizes}")
         first = 0
         for name, size in zip(node.outputs, sizes, strict=True):
-            made = self._tensor(name, size, self.tensors[source].factor)
-            self.tensors[made].source, self.tensors[made].first = source, first
+            if name:
+                made = self._tensor(name, size, self.tensors[source].factor)
+                self.tensors[made].source, self.tensors[made].first = source, first
             first += size
         return set(node.outputs)
 
@@ -249,13 +255,38 @@ class _Lowering:
         """A tensor that is neither a view nor the input, whose pixels lie closer together than others': or a copy."""
         return self._copied(number) if number == 0 or self.tensors[number].is_view else number
 
+    def _copy_far_operands(self) -> None:
+        """Have what is added long after its concatenations were read lie in a ring of its own too.
+
+        Its rows would else be kept for as long in a ring as wide as all parts together.
+        """
+        for ring in self._rings():
+            views = {i for i, t in enumerate(self.tensors) if t.parts and self.rings[t.parts[0]] is ring}
+            read = max((i for i, step in enumerate(self.steps) if step.source in views), default=0)
+            wide = sum(self.tensors[part].channels for part in ring)
+            for part in ring:
+                made = next(i for i, step in enumerate(self.steps) if step.target == part)
+                far = [step for step in self.steps[read + 1 :] if part in _operands(step)]
+                last = max((i for i, step in enumerate(self.steps) if part in _operands(step)), default=0)
+                # Each convolution keeps a row more.
+                if (last - read) * wide <= 1.5 * (last - made) * self.tensors[part].channels:
+                    continue
+                copy = self._copied(part)
+                self.steps.insert(made + 1, self.steps.pop())
+                read += 1
+                for step in far:
+                    _replace_operand(step, part, copy)
+
+    def _rings(self) -> list[list[int]]:
+        return list({id(ring): ring for ring in self.rings.values()}.values())
+
     def _hold_views(self) -> None:
         """Have every ring that views lie in hold what any of them is read as."""
         for view in reversed(self.tensors):
             if view.source >= 0:
                 view.floats |= not view.packed
                 _hold(self.tensors[view.source], [view])
-        for ring in {id(ring): ring for ring in self.rings.values()}.values():
+        for ring in self._rings():
             views = [t for t in self.tensors if t.parts and self.rings[t.parts[0]] is ring]
             whole = max(views, key=lambda view: len(view.parts))
             _hold(whole, views)
@@ -314,7 +345,8 @@ class _Lowering:
                 # An activation keeps positive factors, so they may come before it as well.
                 if not plain and ((gains <= 0).any() or offsets.any()):
                     break
-                kernel, bias = kernel * gains[:, None, None, None], bias * gains + offsets
+                with np.errstate(all="ignore"):
+                    kernel, bias = kernel * gains[:, None, None, None], bias * gains + offsets
             elif self._into_epilogue(following, name, epilogue, channels, resolution * factor):
                 if plain and epilogue.slopes is not None:
                     epilogue.slopes = np.tile(epilogue.slopes, factor**2)
@@ -482,6 +514,22 @@ class _Lowering:
 
 _SLOPES = ("PRelu", "Relu", "LeakyRelu")
 _FUNCTIONS = {"Sigmoid": "sigmoid", "Tanh": "tanh"}
+
+
+def _operands(step: Conv | Remap | RowReduction) -> tuple[int, ...]:
+    """The tensors that are added or multiplied."""
+    if isinstance(step, RowReduction):
+        return ()
+    return (step.epilogue.add, step.times) if isinstance(step, Remap) else (step.epilogue.add,)
+
+
+def _replace_operand(step: Conv | Remap | RowReduction, old: int, new: int) -> None:
+    if isinstance(step, RowReduction):
+        return
+    if step.epilogue.add == old:
+        step.epilogue.add = new
+    if isinstance(step, Remap) and step.times == old:
+        step.times = new
 
 
 def _is_run(part: list[int], whole: list[int]) -> bool:

@@ -30,7 +30,7 @@ void ProgramChecks::described(int channels, int factor, bool floats, bool packed
   tensors_.push_back({channels, factor, floats, packed && precision_ != "fp32", tensors_.empty(), false, quantization});
 }
 
-// Tensor `i`, before any step.
+// Tensor `i`, before any step. The input is none that shares: its pixels lie closer together than a vector's channels.
 const ProgramChecks::Tensor& ProgramChecks::described(int i) const {
   require(!stored_ && !begun_ && i > 0 && i < static_cast<int>(tensors_.size()), "no such tensor to share a ring");
   return tensors_[static_cast<size_t>(i)];
@@ -43,7 +43,6 @@ void ProgramChecks::same_ring(const Tensor& view, const Tensor& ring) const {
           "tensors of one ring must be held alike");
 }
 
-// The input's pixels lie closer together than a vector's channels.
 void ProgramChecks::concat(int target, const std::vector<int>& parts) const {
   const Tensor& to = described(target);
   require(!to.shared && !parts.empty(), "a concatenation is made of other tensors");
@@ -53,7 +52,7 @@ void ProgramChecks::concat(int target, const std::vector<int>& parts) const {
     const Tensor& part = described(parts[i]);
     require(parts[i] != target && part.parts.empty() && std::count(parts.begin(), parts.end(), parts[i]) == 1,
             "a concatenation is made of other tensors");
-    require(part.whole == whole, "a tensor lies in one concatenation and in what that one begins or ends with");
+    require(part.whole == whole, "a tensor lies in one concatenation and in runs of its parts");
     if (whole < 0) same_ring(to, part);
     channels += part.channels;
   }
@@ -61,7 +60,7 @@ void ProgramChecks::concat(int target, const std::vector<int>& parts) const {
   if (whole < 0) return;
   const std::vector<int>& all = tensors_[static_cast<size_t>(whole)].parts;
   require(std::search(all.begin(), all.end(), parts.begin(), parts.end()) != all.end(),
-          "a tensor lies in one concatenation and in what that one begins or ends with");
+          "a tensor lies in one concatenation and in runs of its parts");
   same_ring(to, tensors_[static_cast<size_t>(whole)]);
 }
 
