@@ -342,6 +342,17 @@ def test_torch_dilates_transposed_convolutions(tmp_path):
     np.testing.assert_allclose(made, expected, atol=1e-5)
 
 
+def test_torch_splits_and_joins(tmp_path):
+    pytest.importorskip("torch")
+    b = Builder().conv(10)
+    left, right = b.split(4, 6)
+    b.concat(right, left).conv(12).shuffle(2)
+    path = b.save(tmp_path / "m.onnx")
+    frame = frame_of(0, 9, 11)
+    made, expected = (fastsr.load(path, engine=name).upscale(frame) for name in ("torch", "onnxruntime"))
+    assert np.abs(made.astype(int) - expected).max() <= 1
+
+
 def test_torch_refuses_resizing_that_it_would_do_differently(tmp_path):
     pytest.importorskip("torch")
     b = Builder().conv(3).resize(2, "cubic", cubic_coeff_a=-0.5)

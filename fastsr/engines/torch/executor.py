@@ -82,6 +82,14 @@ def _resize(node: Node, x: Inputs) -> Tensor:
     return F.interpolate(x[0], scale_factor=factors, mode=_RESIZE_MODES[mode])
 
 
+def _split(node: Node, x: Inputs) -> tuple[Tensor, ...]:
+    axis = node.attributes.get("axis", 0)
+    stored = x[1].tolist() if len(x) > 1 and x[1] is not None else node.attributes.get("split")
+    sizes = list(stored) if stored else -(-x[0].shape[axis] // len(node.outputs))
+    made: tuple[Tensor, ...] = torch.split(x[0], sizes, axis)
+    return made
+
+
 _OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
@@ -97,6 +105,7 @@ _OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
     "Div": lambda node, x: x[0] / x[1],
     "Tanh": lambda node, x: torch.tanh(x[0]),
     "Sigmoid": lambda node, x: torch.sigmoid(x[0]),
+    "Split": _split,
     "Concat": lambda node, x: torch.cat(x, node.attributes["axis"]),
     "Identity": lambda node, x: x[0],
 }
@@ -134,8 +143,9 @@ class Executor:
         values: dict[str, Any] = {**self._weights, self.graph.input: x}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
-            values[node.outputs[0]] = _OPERATORS[node.op](node, inputs)
+            made = _OPERATORS[node.op](node, inputs)
+            values.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
             for name in filter(None, finished):  # frees what no later operator reads
                 del values[name]
-        made: Tensor = values[self.graph.output]
-        return made
+        output: Tensor = values[self.graph.output]
+        return output
