@@ -61,7 +61,7 @@ class _Lowering:
     def __init__(self, headless: HeadlessGraph, precision: str, fold: int = 1) -> None:
         self.headless, self.graph, self.precision, self.fold = headless, headless.body, precision, fold
         self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
-        self.ranges = _shared_ranges(self.nodes, self.graph.ranges) if precision == "int8" else {}
+        self.ranges = _shared_ranges(self.graph) if precision == "int8" else {}
         # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
         self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
         name = self.graph.input
@@ -545,12 +545,14 @@ def _hold(held: Tensor, read: list[Tensor]) -> None:
             held.packed, held.quantization = True, t.quantization
 
 
-def _shared_ranges(nodes: list[Node], ranges: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
-    """Ranges in which tensors that may lie in one ring, and are thus quantized alike, have the widest of theirs."""
+def _shared_ranges(graph: Graph) -> dict[str, tuple[float, float]]:
+    """A graph's ranges, but tensors that may lie in one ring, and are thus quantized alike, have their widest."""
     groups: dict[str, set[str]] = {}
-    for node in nodes:
+    ranges = graph.ranges
+    for node in graph.nodes:
         if node.op in ("Concat", "Split", "Identity"):
             names = [*(node.inputs if node.op == "Concat" else node.inputs[:1]), *node.outputs]
+            names = [name for name in names if name != graph.input]  # it lies in none but its own
             joined = set().union(*(groups.get(name, {name}) for name in names))
             groups.update(dict.fromkeys(joined, joined))
     made = {}
