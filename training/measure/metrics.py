@@ -9,7 +9,7 @@ from fastsr.importing import torchvision_operators
 
 torchvision_operators.settle()  # torchmetrics imports torchvision where it is installed
 
-from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure  # noqa: E402
 
 # Luma of 8-bit RGB in 0..1, in 16..235 (ITU-R BT.601, as MATLAB's rgb2ycbcr).
 LUMA = (65.481, 128.553, 24.966)
