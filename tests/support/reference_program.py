@@ -32,9 +32,95 @@ def _quantized(x, quantization):
     return np.rint(np.clip(x * (np.float32(1) / scale), -zero, 255 - zero)).astype(np.int64)
 
 
-def _conv(step, program, tensors):
+def _bf16(x):
+    """Rounded half to even; what is below the smallest normal number becomes zero."""
+    x = np.where(np.abs(x) < np.finfo(np.float32).tiny, np.float32(0), x.astype(np.float32))
+    bits = x.view(np.uint32)
+    return ((bits + np.uint32(0x7FFF) + (bits >> 16 & 1)) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def _dot_bf16(total, x, weights):
+    """Products added to `total` channel by channel, the odd one of each two first; each sum is rounded to float32."""
+    total, x, weights = (v.astype(np.float64) for v in (total, x, weights))  # in which products and sums are exact
+    order = [k for pair in range(0, x.shape[-1], 2) for k in (pair + 1, pair) if k < x.shape[-1]]
+    for k in order:
+        total = (total + x[..., k, None] * weights[:, k]).astype(np.float32)
+        total = np.where(np.abs(total) < np.finfo(np.float32).tiny, 0, total).astype(np.float64)
+    return total.astype(np.float32)
+
+
+def _conv_bf16(step, x):
+    made = np.broadcast_to(step.bias, (*x.shape[:2], len(step.kernel)))
+    for kernel, image in _shifted(_bf16(x), _bf16(step.kernel)):
+        made = _dot_bf16(made, image, kernel)
+    return made
+
+
+# Winograd's F(2,3) along one axis: its transforms, the planes in the order of winograd_f2x2_3x3.h.
+_FILTER = np.array([[0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [1, 0, 0], [0, 0, -1]])
+_ZEROS = np.zeros(2, np.float32)
+
+
+def _planes(d):
+    return [d[1] + d[2], d[2] - d[1], d[0] - d[2], d[1] - d[3]]
+
+
+def _winograd_bf16(step, x, begin):
+    """A 3x3 convolution in tiles of two by two outputs, the first of which begins at row and column `begin`."""
+    (height, width), outputs = x.shape[:2], len(step.kernel)
+    down, across = ((length - begin + 1) // 2 for length in (height, width))
+    around = [(1 - begin, begin + 2 * count + 1 - size) for count, size in ((down, height), (across, width))]
+    padded = np.pad(_bf16(x), (*around, (0, 0)))
+    columns = [_planes([padded[k : k + 2 * down : 2, i : i + 2 * across : 2] for k in range(4)]) for i in range(4)]
+    rows = [_planes([column[k] for column in columns]) for k in range(4)]
+    weights = np.einsum("ky,ix,ocyx->ikoc", _FILTER, _FILTER, step.kernel.astype(np.float64)).astype(np.float32)
+
+    def products(start, i, k):
+        start = np.broadcast_to(start, (down, across, outputs))
+        return _dot_bf16(start, _bf16(rows[k][i]), _bf16(weights[i, k]))
+
+    def column(i, start, added):
+        first, second = products(start, i, 0), products(np.zeros(1), i, 1)
+        return products(first + second + added[0], i, 2), products(first - second + added[1], i, 3)
+
+    upper, lower = column(0, step.bias, _ZEROS)
+    upper_2, lower_2 = column(1, np.zeros(1), _ZEROS)
+    left = column(2, np.zeros(1), (upper + upper_2, lower + lower_2))
+    right = column(3, np.zeros(1), (upper - upper_2, lower - lower_2))
+    made = np.stack([np.stack(rows, axis=1) for rows in (left, right)], axis=3)  # down, row, across, column, output
+    made = made.reshape(2 * down, 2 * across, outputs)
+    return made[-begin : height - begin, -begin : width - begin]
+
+
+def _in_bf16(step, program):
+    return step.kernel.dtype == np.float32 and program.tensors[step.source].packed
+
+
+def _in_tiles(step, program):
+    """Whether a convolution in bf16 is Winograd's."""
+    outputs, inputs, *size = step.kernel.shape
+    return step.source != 0 and size == [3, 3] and inputs >= 25 and outputs >= 16
+
+
+def _grid(step, program, grids):
+    """Rows (and columns) of its target that a step makes at once, and where they begin.
+
+    That of float convolutions is not the engine's; none in bf16 may follow on them, but for the one of the input.
+    """
+    if not isinstance(step, Conv):
+        return 1, 0
+    if not (_in_bf16(step, program) and _in_tiles(step, program)):
+        return step.factor, 0
+    alignment, begin = grids[step.source]
+    return 2 * step.factor, (-step.factor * ((1 - begin) % 2) if alignment % 2 == 0 else 0)
+
+
+def _conv(step, program, tensors, grid):
     x = tensors[step.source]
-    if step.kernel.dtype == np.int8:
+    if _in_bf16(step, program):
+        tiles = _in_tiles(step, program)
+        made = _winograd_bf16(step, x, grid[1] // step.factor) if tiles else _conv_bf16(step, x)
+    elif step.kernel.dtype == np.int8:
         x = _quantized(x, program.tensors[step.source].quantization)
         total = np.zeros((*x.shape[:2], len(step.kernel)), np.int64) + step.bias
         for kernel, image in _shifted(x, step.kernel.astype(np.int64)):
@@ -117,13 +203,28 @@ class _Tensors(dict):
         return self[t.source][:, :, t.first : t.first + t.channels]
 
 
+class _Grids(dict):
+    """Alignment and begin of what steps have made, by number (see `_grid`); a view has those of its last part."""
+
+    def __init__(self, program):
+        super().__init__({0: (1, 0)})
+        self.tensors = program.tensors
+
+    def __missing__(self, number):
+        t = self.tensors[number]
+        if t.parts:
+            return self[next(made for made in reversed(self) if made in t.parts)]
+        return self[t.source]
+
+
 def run_program(program, frame):
     """H x W x C float32 pixels through a program."""
     low = to_network(frame)
-    tensors = _Tensors(program, _folded(low, program.fold))
+    tensors, grids = _Tensors(program, _folded(low, program.fold)), _Grids(program)
     for step in program.steps:
+        grids[step.target] = _grid(step, program, grids)
         if isinstance(step, Conv):
-            tensors[step.target] = _conv(step, program, tensors)
+            tensors[step.target] = _conv(step, program, tensors, grids[step.target])
         else:
             tensors[step.target] = _remap(step, tensors) if isinstance(step, Remap) else _reduce_rows(step, tensors)
     out, f = tensors[program.output], program.factor

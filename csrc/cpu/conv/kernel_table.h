@@ -18,6 +18,7 @@ struct ConvKernels {
   void (*winograd_f4_row)(const ConvRow&);
   void (*winograd_f4_1xn)(const ConvRow&);
   void (*winograd_f4x4_3x3)(const WinogradRows&);
+  void (*winograd_f2x2_3x3)(const WinogradRows&);  // in bf16; null where that is not offered
   void (*load)(const LoadRow&);
   void (*remap)(const RemapRow&);
   void (*reduce_rows)(const ReduceRows&);

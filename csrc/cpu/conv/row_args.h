@@ -48,15 +48,15 @@ struct InputTransformRow {
   int64_t plane;  // floats from plane to plane
 };
 
-// Up to four rows of a convolution for winograd_f4x4_3x3.h.
+// Up to four rows of a convolution for winograd_f4x4_3x3.h, or two for winograd_f2x2_3x3.h.
 struct WinogradRows {
   const PackedConv* conv;
-  const float* rows[kWinogradPlanes];  // the input's, from the pixel left of the first tile on
-  int64_t input_stride;                // floats from pixel to pixel
-  int64_t padded_channels, count;      // channels of the input, columns to make
-  int64_t before;                      // columns of the first tile that are not made: they lie left of the frame
-  int from, to;                        // rows of the four that are made: from..to - 1
-  const OutputPointers* outputs;       // row after row, one per vector
+  const uint8_t* rows[kWinogradPlanes];  // the input's, from the pixel left of the first tile on; six, or four
+  int64_t input_stride;                  // bytes from pixel to pixel
+  int64_t padded_channels, count;        // channels of the input, columns to make
+  int64_t before;                        // columns of the first tile that are not made: they lie left of the frame
+  int from, to;                          // rows of the four (or two) that are made: from..to - 1
+  const OutputPointers* outputs;         // row after row, one per vector
   OutputStrides strides;
   StorageFormat format;  // of packed outputs
   QuantizationParams quantization;

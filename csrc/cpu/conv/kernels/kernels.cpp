@@ -12,6 +12,7 @@
 #include "cpu/conv/kernels/reduce_rows.h"
 #include "cpu/conv/kernels/remap_row.h"
 #include "cpu/conv/kernels/row_driver.h"
+#include "cpu/conv/kernels/winograd_f2x2_3x3.h"
 #include "cpu/conv/kernels/winograd_f4_1xn.h"
 #include "cpu/conv/kernels/winograd_f4_row.h"
 #include "cpu/conv/kernels/winograd_f4x4_3x3.h"
@@ -28,8 +29,10 @@ constexpr StorageFormat kInt8 = StorageFormat::s16x2;
 
 #if defined(FASTSR_BF16)
 constexpr auto kConvBf16 = conv_row<DotBf16>;
+constexpr auto kWinogradBf16 = winograd_f2x2_3x3;
 #else
 constexpr void (*kConvBf16)(const ConvRow&) = nullptr;
+constexpr void (*kWinogradBf16)(const WinogradRows&) = nullptr;
 #endif
 
 int64_t peak_operations(StorageFormat format, int64_t rounds) {
@@ -50,6 +53,7 @@ const ConvKernels conv_kernels{kLanes,
                                winograd_f4_row,
                                winograd_f4_1xn,
                                winograd_f4x4_3x3,
+                               kWinogradBf16,
                                load_row,
                                remap_row,
                                reduce_rows,

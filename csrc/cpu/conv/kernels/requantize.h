@@ -10,7 +10,7 @@ namespace fastsr::cpu::FASTSR_ISA_NAME {
 FASTSR_HOT void requantize(uint8_t* out, Floats v, StorageFormat format, const QuantizationParams& quantization,
                            float inverse) {
   if (format == StorageFormat::bf16x2) {
-    store_vector(out, __builtin_convertvector(to_bf16(v), Halves));
+    store_vector(out, to_bf16(v));
     return;
   }
   const Floats scaled = v * splat(inverse), zero = splat(static_cast<float>(quantization.zero_point));

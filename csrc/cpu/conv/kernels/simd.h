@@ -36,7 +36,11 @@ FASTSR_HOT V load_vector(const void* p) {
 
 template <typename V>
 FASTSR_HOT void store_vector(void* p, V v) {
-  std::memcpy(p, &v, sizeof v);
+  // Not memcpy: where many are stored in a row, GCC then keeps them all in memory.
+  struct __attribute__((packed, may_alias)) Loose {
+    V v;
+  };
+  static_cast<Loose*>(p)->v = v;
 }
 
 // Four bytes repeated in every lane.
@@ -77,10 +81,41 @@ FASTSR_HOT Floats smaller(Floats a, Floats b) { return a < b ? a : b; }  // NaN 
 // for a fraction. The bits above are those of that number.
 FASTSR_HOT Ints near_integer(Floats v) { return reinterpret_cast<Ints>(v + splat(12582912.f)); }
 
-// bfloat16 in the low half of every lane, rounded half to even.
-FASTSR_HOT Words to_bf16(Floats v) {
-  const Words bits = reinterpret_cast<Words>(v);
-  return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+// Numbers below the smallest normal one become zeros of their sign, as AVX512_BF16 has it throughout.
+FASTSR_HOT Floats without_subnormals(Floats v) {
+  const Ints bits = reinterpret_cast<Ints>(v), normal = (bits & 0x7f800000) != 0;
+  return reinterpret_cast<Floats>(bits & (normal | INT32_MIN));
+}
+
+// To bfloat16, rounded half to even.
+FASTSR_HOT Halves to_bf16(Floats v) {
+#if defined(__AVX512BF16__) && FASTSR_LANES == 16
+  return reinterpret_cast<Halves>(_mm512_cvtneps_pbh(reinterpret_cast<__m512>(v)));
+#else
+  const Words bits = reinterpret_cast<Words>(without_subnormals(v));
+  return __builtin_convertvector((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16, Halves);
+#endif
+}
+
+// Two vectors to bfloat16, one behind the other: as one operation it takes half the time of two.
+FASTSR_HOT void store_bf16(uint16_t* out, Floats first, Floats second) {
+#if defined(__AVX512BF16__) && FASTSR_LANES == 16
+  store_vector(out, _mm512_cvtne2ps_pbh(reinterpret_cast<__m512>(second), reinterpret_cast<__m512>(first)));
+#else
+  store_vector(out, to_bf16(first));
+  store_vector(out + kLanes, to_bf16(second));
+#endif
+}
+
+FASTSR_HOT Floats from_bf16(Halves v) {
+#if defined(__AVX512BW__) && FASTSR_LANES == 16
+  // Moved to the upper halves of the lanes at once: widening and then shifting takes longer.
+  const __m512i halves = _mm512_cvtepu16_epi32(_mm256_set_epi16(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
+  const __m512i order = _mm512_slli_epi32(halves, 16), wide = _mm512_castsi256_si512(reinterpret_cast<__m256i>(v));
+  return reinterpret_cast<Floats>(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, order, wide));
+#else
+  return reinterpret_cast<Floats>(__builtin_convertvector(v, Words) << 16);
+#endif
 }
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME

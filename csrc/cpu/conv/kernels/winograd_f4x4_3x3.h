@@ -14,7 +14,7 @@ namespace fastsr::cpu::FASTSR_ISA_NAME {
 // the next one's; `columns` keeps them, already transformed along the column.
 inline void input_transform_tiles(const WinogradRows& band, int64_t first, int64_t count, int64_t plane, float* columns,
                                   float* transformed) {
-  const int64_t padded = band.padded_channels, stride = band.input_stride;
+  const int64_t padded = band.padded_channels, stride = band.input_stride / static_cast<int64_t>(sizeof(float));
   for (int64_t tile = 0; tile < count; ++tile) {
     const int64_t begin = (first + tile) * kWinogradOutputs * stride;
     for (int64_t c = 0; c < padded; c += kLanes) {
@@ -23,7 +23,9 @@ inline void input_transform_tiles(const WinogradRows& band, int64_t first, int64
       const auto column = [&](int i) __attribute__((always_inline)) {
         Floats d[kWinogradPlanes];
         FASTSR_UNROLL
-        for (int k = 0; k < kWinogradPlanes; ++k) d[k] = load_vector<Floats>(band.rows[k] + begin + i * stride + c);
+        for (int k = 0; k < kWinogradPlanes; ++k) {
+          d[k] = load_vector<Floats>(reinterpret_cast<const float*>(band.rows[k]) + begin + i * stride + c);
+        }
         input_transform(d, along[i]);
       };
       if (tile == 0) {

@@ -15,7 +15,7 @@ using Kind = Step::Kind;
 // Channels of an input, and of an output, that transforms along both axes pay for. Which form a convolution takes
 // follows from the network alone, not from channels as an instruction set fills them up: every one with FMA then gives
 // the same bits.
-constexpr int kF4x4MinInputs = 25, kF4x4MinOutputs = 16;
+constexpr int kTilesMinInputs = 25, kTilesMinOutputs = 16;
 
 // Keys 1981, with the a = -0.75 of PyTorch and ONNX.
 double cubic(double x) {
@@ -157,12 +157,13 @@ void ProgramBuilder::conv(int source, int target, const Array& kernel, const Arr
   step.reach[0] = spec.rows / 2;
   step.reach[1] = spec.columns / 2;
   // The input's pixels lie closer together than a vector's channels.
-  const bool vectors = in_float(source, spec) && source != 0;
+  const bool in_float = reads(source, spec) == StorageFormat::f32, vectors = source != 0 && !int8;
+  const bool square = spec.rows == 3 && spec.columns == 3;
   const bool adjoin = program_.tensors[source].whole < 0;  // the pixels of the source, for kernels that count on it
-  if (vectors && spec.rows == 3 && spec.columns == 3 && spec.in >= kF4x4MinInputs && spec.out >= kF4x4MinOutputs) {
-    winograd_f4x4_conv(std::move(step), spec);
-  } else if (vectors && ((spec.rows == 3 && spec.columns == 3) ||
-                         (spec.rows == 1 && spec.columns % kWinogradTaps == 0 && adjoin))) {
+  if (vectors && square && spec.in >= kTilesMinInputs && spec.out >= kTilesMinOutputs) {
+    step.kind = in_float ? Kind::winograd_f4x4_3x3 : Kind::winograd_f2x2_3x3;
+    winograd_2d_conv(std::move(step), spec);
+  } else if (vectors && in_float && (square || (spec.rows == 1 && spec.columns % kWinogradTaps == 0 && adjoin))) {
     winograd_f4_conv(std::move(step), spec);
   } else {
     direct_conv(std::move(step), spec);
@@ -170,35 +171,37 @@ void ProgramBuilder::conv(int source, int target, const Array& kernel, const Arr
   checks_.made(target, sums);
 }
 
-// bf16 is what convolutions of packed tensors are computed in.
-bool ProgramBuilder::in_float(int source, const ConvSpec& spec) const {
+// What a convolution reads; bf16 is what those of packed tensors are computed in.
+StorageFormat ProgramBuilder::reads(int source, const ConvSpec& spec) const {
   const bool bf16 = program_.format == StorageFormat::bf16x2 && program_.tensors[source].packed;
-  return spec.quantized_kernel == nullptr && !bf16;
+  return spec.quantized_kernel != nullptr || bf16 ? program_.format : StorageFormat::f32;
 }
 
-void ProgramBuilder::winograd_f4x4_conv(Step step, const ConvSpec& spec) {
+// Along both axes: of 3x3, in float or bf16.
+void ProgramBuilder::winograd_2d_conv(Step step, const ConvSpec& spec) {
   const Tensor& source = program_.tensors[step.source];
   Tensor& target = program_.tensors[step.target];
-  const std::vector<float> kernel = filter_transform_2d(spec);
+  const int outputs = step.tile_rows(), planes = outputs + kWinogradTaps - 1;
+  const std::vector<float> kernel = filter_transform_2d(spec, outputs);
   ConvSpec transformed = spec;
   transformed.kernel = kernel.data();
   transformed.rows = transformed.columns = 1;
-  step.kind = Kind::winograd_f4x4_3x3;
-  step.conv = pack(transformed, program_.kernels, StorageFormat::f32, 0, source.padded_channels,
-                   step.factor * step.factor, target.padded_channels, kWinogradPlanes2d);
+  step.reads = reads(step.source, spec);
+  step.conv = pack(transformed, program_.kernels, step.reads, 0, source.padded_channels, step.factor * step.factor,
+                   target.padded_channels, planes * planes);
   // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
-  reach_into(step.source, kWinogradPlanes);
+  reach_into(step.source, planes);
   const Tensor& before = latest(step.source);
   for (const int axis : {0, 1}) {
-    target.alignment[axis] = step.factor * kWinogradOutputs;
+    target.alignment[axis] = step.factor * outputs;
     // Tiles end one pixel before the source's, whose last is the last that they read: else each layer would wait for
-    // four rows more, not one.
-    if (before.alignment[axis] % kWinogradOutputs == 0) {
-      target.shift[axis] = -step.factor * ((1 - before.shift[axis]) % kWinogradOutputs);
+    // four rows more (or two), not one.
+    if (before.alignment[axis] % outputs == 0) {
+      target.shift[axis] = -step.factor * ((1 - before.shift[axis]) % outputs);
     }
   }
   program_.steps.push_back(std::move(step));
-  program_.four_rows = true;
+  program_.tiles = true;
 }
 
 // Along the row: of 3x3, whose input is transformed by a step of its own, or of one row.
@@ -226,7 +229,7 @@ void ProgramBuilder::direct_conv(Step step, const ConvSpec& spec) {
   const Tensor& source = program_.tensors[step.source];
   Tensor& target = program_.tensors[step.target];
   step.kind = Kind::conv;
-  step.reads = in_float(step.source, spec) ? StorageFormat::f32 : program_.format;
+  step.reads = reads(step.source, spec);
   step.conv = pack(spec, program_.kernels, step.reads, source.quantization.zero_point, source.padded_channels,
                    step.factor * step.factor, target.padded_channels);
   if (source.whole >= 0) {  // a pixel's channels do not adjoin the next one's

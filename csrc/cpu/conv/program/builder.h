@@ -46,8 +46,8 @@ class ProgramBuilder {
   const ConvProgram& program() const { return program_; }
 
  private:
-  bool in_float(int source, const ConvSpec& spec) const;
-  void winograd_f4x4_conv(Step step, const ConvSpec& spec);
+  StorageFormat reads(int source, const ConvSpec& spec) const;
+  void winograd_2d_conv(Step step, const ConvSpec& spec);
   void winograd_f4_conv(Step step, const ConvSpec& spec);
   void direct_conv(Step step, const ConvSpec& spec);
   int transformed_of(int source);

@@ -4,7 +4,8 @@
 // and a row that nobody needs any more is overwritten. Every tensor is thus a ring of a few rows, and memory does not
 // grow with the frame's height. A frame is cut into units (bands and strips) that are computed apart, each with the
 // margin of rows and columns that its layers look at; a value is the same whichever unit computes it. Where rows are
-// made four at a time that margin is large, and threads share a unit's rows instead, each making some of their columns.
+// made two or four at a time that margin is large, and threads share a unit's rows instead, each making some of their
+// columns.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,7 @@ struct Step {
     winograd_f4_row,
     winograd_f4_1xn,
     winograd_f4x4_3x3,
+    winograd_f2x2_3x3,
     remap,
     reduce_rows,
     store
@@ -64,8 +66,12 @@ struct Step {
   Base base = Base::none;
 
   bool convolves() const {
-    return kind == Kind::conv || kind == Kind::winograd_f4_row || kind == Kind::winograd_f4_1xn ||
-           kind == Kind::winograd_f4x4_3x3;
+    return kind == Kind::conv || kind == Kind::winograd_f4_row || kind == Kind::winograd_f4_1xn || tile_rows() > 1;
+  }
+  // Rows of Winograd's tiles along both axes, which are made together; 1 where there are none.
+  int tile_rows() const {
+    if (kind == Kind::winograd_f2x2_3x3) return kWinogradF2Outputs;
+    return kind == Kind::winograd_f4x4_3x3 ? kWinogradOutputs : 1;
   }
 };
 
@@ -85,7 +91,7 @@ struct ConvProgram {
   int64_t fold = 1;         // the first tensor holds blocks of fold x fold pixels
   CubicTaps cubic{};        // of a bicubic base
   int64_t latency = 0;      // rows of the body between the first layer's start and the first row that is stored
-  bool four_rows = false;   // rows are made four at a time: threads may share them, however little they are
+  bool tiles = false;       // rows are made two or four at a time: threads may share them, however little they are
 
   bool complete() const { return !steps.empty() && steps.back().kind == Step::Kind::store; }
   int64_t enlarged() const { return body_factor * steps.back().factor; }  // from blocks to pixels

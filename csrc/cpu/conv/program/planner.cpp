@@ -29,14 +29,13 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t
       const double mine = multiplications(program, step) * t.factor * t.factor / step.factor / step.factor;
       extra[axis] += mine * (static_cast<double>(need[step.target].length()) / t.factor - 1);
       total += mine;
-      const int rows = step.kind == Step::Kind::winograd_f4x4_3x3 ? kWinogradOutputs : 1;
-      rows_made += static_cast<double>(t.factor) / step.factor / rows;
+      rows_made += static_cast<double>(t.factor) / step.factor / step.tile_rows();
     }
     a_pixel = total;
     extra[axis] /= total;
   }
   const int threads = thread_count();
-  const bool share = program.four_rows || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;
+  const bool share = program.tiles || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;
   Partition best{1, 1, 1};
   double best_time = 1e300;
   for (int team = 1; team <= (share ? threads : 1); ++team) {

@@ -39,7 +39,7 @@ class Part {
   void load() const;
   void input_transform() const;
   void conv() const;
-  void winograd_f4x4_3x3() const;
+  void winograd_2d() const;
   void remap() const;
   void reduce_rows() const;
   void epilogue() const;
@@ -63,7 +63,8 @@ void Part::make() const {
     case Kind::conv:
     case Kind::winograd_f4_row:
     case Kind::winograd_f4_1xn: return conv();
-    case Kind::winograd_f4x4_3x3: return winograd_f4x4_3x3();
+    case Kind::winograd_f4x4_3x3:
+    case Kind::winograd_f2x2_3x3: return winograd_2d();
     case Kind::input_transform: return input_transform();
     case Kind::remap: return remap();
     case Kind::reduce_rows: return reduce_rows();
@@ -167,28 +168,29 @@ void Part::conv() const {
   }
 }
 
-// Columns of four rows, before the shuffle: the y-th four; fewer at the frame's upper and lower edges.
-void Part::winograd_f4x4_3x3() const {
-  const Ring& input = unit_.rings.floats[step_.source];
+// Columns of four (or two) rows, before the shuffle: the y-th four; fewer at the frame's upper and lower edges.
+void Part::winograd_2d() const {
+  const bool bf16 = step_.kind == Kind::winograd_f2x2_3x3;
+  const int rows = step_.tile_rows(), read = rows + kWinogradTaps - 1;
+  const Ring& input = bf16 ? unit_.rings.packed[step_.source] : unit_.rings.floats[step_.source];
   const int* shift = target().shift;
-  const int64_t first = columns_.first / step_.factor, top = y_ * kWinogradOutputs + shift[0] / step_.factor;
-  const int64_t begin = aligned_begin(first, kWinogradOutputs, shift[1] / step_.factor);
+  const int64_t first = columns_.first / step_.factor, top = y_ * rows + shift[0] / step_.factor;
+  const int64_t begin = aligned_begin(first, rows, shift[1] / step_.factor);
   const int64_t height = unit_.frame.shape.height * source().factor;
   WinogradRows band{};
   band.conv = &step_.conv;
   band.padded_channels = source().padded_channels;
-  band.input_stride = stride(step_.source);
+  band.input_stride = input.pixel;
   band.count = columns_.length() / step_.factor;
   band.before = first - begin;
   band.from = static_cast<int>(std::max<int64_t>(0, -top));
-  band.to = static_cast<int>(std::min<int64_t>(kWinogradOutputs, height - top));
+  band.to = static_cast<int>(std::min<int64_t>(rows, height - top));
   band.strides = strides();
   band.format = target().packed ? program_.format : StorageFormat::f32;
   band.quantization = target().quantization;
-  for (int k = 0; k < kWinogradPlanes; ++k) {
+  for (int k = 0; k < read; ++k) {
     const int64_t from = top - 1 + k, x = begin - 1 - input.first;
-    const uint8_t* row = from >= 0 && from < height ? input.at(from, input.first) : input.outside;
-    band.rows[k] = reinterpret_cast<const float*>(row + x * input.pixel);
+    band.rows[k] = (from >= 0 && from < height ? input.at(from, input.first) : input.outside) + x * input.pixel;
   }
   std::vector<OutputPointers> to;
   for (int r = band.from; r < band.to; ++r) {
@@ -196,7 +198,7 @@ void Part::winograd_f4x4_3x3() const {
     to.insert(to.end(), row.begin(), row.end());
   }
   band.outputs = to.data();
-  kernels_.winograd_f4x4_3x3(band);
+  bf16 ? kernels_.winograd_f2x2_3x3(band) : kernels_.winograd_f4x4_3x3(band);
 }
 
 // ---- what could not be folded into a convolution --------------------------------------------------------------------
@@ -313,8 +315,7 @@ void make_row(const ConvProgram& program, const Unit& unit, const Step& step, in
   const int64_t alignment = stores ? 1 : program.tensors[step.target].alignment[1];
   const int64_t left =
       stores ? columns.first : aligned_begin(columns.first, alignment, program.tensors[step.target].shift[1]);
-  const int rows = step.kind == Kind::winograd_f4x4_3x3 ? kWinogradOutputs : 1;
-  const double work = multiplications(program, step) * rows * static_cast<double>(count);
+  const double work = multiplications(program, step) * step.tile_rows() * static_cast<double>(count);
   if (team == 1 || step.kind == Kind::input_transform || work < kLeastWork) {
     return Part(program, unit, step, y, columns).make();
   }

@@ -7,8 +7,8 @@
 
 namespace fastsr::cpu {
 
-// Row y of a step's target (of a convolution that shuffles: of the rows before the shuffle; of winograd_f4x4_3x3: four
-// of them), its columns shared out among `team` threads.
+// Row y of a step's target (of a convolution that shuffles: of the rows before the shuffle; of Winograd's tiles along
+// both axes: four or two of them), its columns shared out among `team` threads.
 void make_row(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, int team);
 
 }  // namespace fastsr::cpu

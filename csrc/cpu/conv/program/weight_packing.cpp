@@ -5,17 +5,21 @@
 namespace fastsr::cpu {
 namespace {
 
-// Of F(4,3).
+// Each plane's weights of the three taps: of F(4,3), and of F(2,3) in the order of winograd_f2x2_3x3.h.
 constexpr double kFilter[kWinogradPlanes][3] = {{1. / 4, 0, 0},
                                                 {-1. / 6, -1. / 6, -1. / 6},
                                                 {-1. / 6, 1. / 6, -1. / 6},
                                                 {1. / 24, 1. / 12, 1. / 6},
                                                 {1. / 24, -1. / 12, 1. / 6},
                                                 {0, 0, 1}};
+constexpr double kFilterF2[kWinogradF2Planes][3] = {
+    {1. / 2, 1. / 2, 1. / 2}, {1. / 2, -1. / 2, 1. / 2}, {1, 0, 0}, {0, 0, -1}};
 
+// Rounded half to even; numbers below the smallest normal one are zero.
 uint16_t bf16_bits(float v) {
   uint32_t bits;
   std::memcpy(&bits, &v, sizeof bits);
+  if ((bits & 0x7f800000u) == 0) return 0;
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
@@ -42,15 +46,16 @@ std::vector<float> filter_transform(const ConvSpec& spec) {
   return out;
 }
 
-std::vector<float> filter_transform_2d(const ConvSpec& spec) {
+std::vector<float> filter_transform_2d(const ConvSpec& spec, int outputs) {
+  const auto* filter = outputs == kWinogradOutputs ? kFilter : kFilterF2;
+  const int planes = outputs + kWinogradTaps - 1;
   const size_t size = static_cast<size_t>(spec.out) * spec.in;
-  std::vector<float> out(kWinogradPlanes2d * size);
-  for (int plane = 0; plane < kWinogradPlanes2d; ++plane) {
+  std::vector<float> out(static_cast<size_t>(planes) * planes * size);
+  for (int plane = 0; plane < planes * planes; ++plane) {
     for (size_t i = 0; i < size; ++i) {
       double sum = 0;
       for (int k = 0; k < 9; ++k) {
-        sum +=
-            kFilter[plane % kWinogradPlanes][k / 3] * kFilter[plane / kWinogradPlanes][k % 3] * spec.kernel[9 * i + k];
+        sum += filter[plane % planes][k / 3] * filter[plane / planes][k % 3] * spec.kernel[9 * i + k];
       }
       out[plane * size + i] = static_cast<float>(sum);
     }

@@ -1,0 +1,268 @@
+// 3x3 convolutions in bfloat16 with four ninths of the multiplications: Winograd's F(2x2, 3x3), F(2,3) along both axes.
+//
+// A tile is 4x4 inputs under 2x2 outputs; 16 products a pair of channels take the place of 36. The transforms are in
+// float. What the input transform makes, and the transformed weights, are rounded to bfloat16. (F(4x4, 3x3) has fewer
+// products still, but its transforms multiply by up to 25, and the rounding with it.)
+//
+// Along one axis, inputs d make planes, and the planes' products p outputs y:
+//   d[1] + d[2],  d[2] - d[1],  d[0] - d[2],  d[1] - d[3]
+//   y[0] = p[0] + p[1] + p[2],  y[1] = p[0] - p[1] + p[3]
+// so the first two planes' sums and differences are what the sums of the other two start from, and the output transform
+// is done while sums are in registers: columns' planes one after the other, and of each column the four planes of its
+// rows. Two rows are made at a time. Tiles lie at every second row and column of the frame.
+#pragma once
+
+#include <algorithm>
+#include <vector>
+
+#include "cpu/conv/kernels/dot_bf16.h"
+#include "cpu/conv/kernels/row_driver.h"
+
+namespace fastsr::cpu::FASTSR_ISA_NAME {
+
+// Tiles that are transformed at once.
+constexpr int kF2Batch = 24;
+
+FASTSR_HOT void input_transform_f2(const Floats (&d)[kWinogradF2Planes], Floats (&out)[kWinogradF2Planes]) {
+  out[0] = d[1] + d[2];
+  out[1] = d[2] - d[1];
+  out[2] = d[0] - d[2];
+  out[3] = d[1] - d[3];
+}
+
+// kVectors (1 or 2) vectors of channels of `count` tiles from tile `first` on: transformed[plane][tile][channel].
+template <int kVectors>
+void input_transform_f2_vectors(const WinogradRows& band, int64_t first, int64_t count, int64_t plane, int64_t channel,
+                                uint16_t* transformed) {
+  constexpr int kPlanes = kWinogradF2Planes, kOutputs = kWinogradF2Outputs;
+  const int64_t padded = band.padded_channels;
+  const int64_t stride = band.input_stride / static_cast<int64_t>(sizeof(uint16_t));
+  Floats along[kVectors][kPlanes][kPlanes];  // [vector][column][plane of the column]
+  const auto column = [&](int64_t x, int i) __attribute__((always_inline)) {
+    FASTSR_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      Floats d[kPlanes];
+      FASTSR_UNROLL
+      for (int k = 0; k < kPlanes; ++k) {
+        const auto* row = reinterpret_cast<const uint16_t*>(band.rows[k]);
+        d[k] = from_bf16(load_vector<Halves>(row + x * stride + channel + v * kLanes));
+      }
+      input_transform_f2(d, along[v][i]);
+    }
+  };
+  column(first * kOutputs, 0);
+  column(first * kOutputs + 1, 1);
+  for (int64_t tile = first; tile < first + count; ++tile, transformed += padded) {
+    column(tile * kOutputs + 2, 2);
+    column(tile * kOutputs + 3, 3);
+    FASTSR_UNROLL
+    for (int k = 0; k < kPlanes; ++k) {
+      Floats out[kVectors][kPlanes];
+      FASTSR_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        const Floats d[kPlanes] = {along[v][0][k], along[v][1][k], along[v][2][k], along[v][3][k]};
+        input_transform_f2(d, out[v]);
+        // Two of a tile's columns are also the next one's.
+        along[v][0][k] = d[kOutputs];
+        along[v][1][k] = d[kOutputs + 1];
+      }
+      FASTSR_UNROLL
+      for (int i = 0; i < kPlanes; ++i) {
+        uint16_t* target = transformed + (i * kPlanes + k) * plane + channel;
+        if constexpr (kVectors == 2) {
+          store_bf16(target, out[0][i], out[1][i]);
+        } else {
+          store_vector(target, to_bf16(out[0][i]));
+        }
+      }
+    }
+  }
+}
+
+// One plane's products: where they come from, and where to. What is [tile][vector] is scratch memory.
+struct PlaneProducts {
+  const uint8_t* inputs;  // of the first tile
+  int64_t stride, k_blocks;
+  const uint8_t* weights;
+  const float* start;                     // what sums start from: one for all tiles, or [tile][vector]
+  float* sums;                            // [tile][vector]
+  const float* minuend;                   // [tile][vector], of a butterfly,
+  float* differences;                     // [tile][vector]: less the sums; `sums` are then added to it
+  const float *add, *add_to_differences;  // [tile][vector]
+  const ConvRow* row;                     // of outputs, whose pixels are every second one
+  int vector;
+};
+
+// What is done with a plane's sums.
+enum class Finish { store, butterfly, butterfly_and_add, epilogue };
+
+// A block of tiles, from tile t on.
+template <Finish kFinish, bool kStartsAlike, int kTiles, int kVectors>
+__attribute__((noinline)) void f2x2_products(const PlaneProducts& plane, int64_t t) {
+  constexpr int kTile = kVectors * kLanes;
+  Floats sums[kTiles][kVectors];
+  const float* start = plane.start + (kStartsAlike ? 0 : t * kTile);
+  FASTSR_UNROLL
+  for (int m = 0; m < kTiles; ++m) {
+    FASTSR_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      sums[m][v] = load_vector<Floats>(start + (kStartsAlike ? 0 : m * kTile) + v * kLanes);
+    }
+  }
+  const uint8_t* inputs = plane.inputs + t * plane.stride;
+  accumulate<DotBf16, kTiles, kVectors>(&inputs, 1, 0, plane.stride, plane.k_blocks, plane.weights, sums);
+  if constexpr (kFinish == Finish::epilogue) {
+    apply_epilogue<DotBf16, kTiles, kVectors>(*plane.row, t, plane.vector, sums);
+    return;
+  }
+  const int64_t offset = t * kTile;
+  float* to = plane.sums + offset;  // read once, as stores might change it for all that the compiler knows
+  if constexpr (kFinish == Finish::store) {
+    FASTSR_UNROLL
+    for (int m = 0; m < kTiles; ++m) {
+      FASTSR_UNROLL
+      for (int v = 0; v < kVectors; ++v) store_vector(to + m * kTile + v * kLanes, sums[m][v]);
+    }
+  } else {
+    constexpr bool kAdds = kFinish == Finish::butterfly_and_add;
+    const float* minuend = plane.minuend + offset;
+    const float *add = kAdds ? plane.add + offset : nullptr,
+                *add_to_differences = kAdds ? plane.add_to_differences + offset : nullptr;
+    float* differences = plane.differences + offset;
+    FASTSR_UNROLL
+    for (int m = 0; m < kTiles; ++m) {
+      FASTSR_UNROLL
+      for (int v = 0; v < kVectors; ++v) {
+        const int i = m * kTile + v * kLanes;
+        const Floats from = load_vector<Floats>(minuend + i);
+        Floats sum = from + sums[m][v], difference = from - sums[m][v];
+        if constexpr (kAdds) {
+          sum += load_vector<Floats>(add + i);
+          difference += load_vector<Floats>(add_to_differences + i);
+        }
+        store_vector(to + i, sum);
+        store_vector(differences + i, difference);
+      }
+    }
+  }
+}
+
+// Tiles first..last - 1 of a plane.
+template <Finish kFinish, bool kStartsAlike, int kVectors>
+FASTSR_HOT void f2x2_plane(const PlaneProducts& plane, int64_t first, int64_t last) {
+  for_each_block<kVectors>(last - first, [&](auto tiles, int64_t t) __attribute__((always_inline)) {
+    f2x2_products<kFinish, kStartsAlike, decltype(tiles)::value, kVectors>(plane, first + t);
+  });
+}
+
+// One group of output vectors, of `count` tiles from tile `first` on. `rows` are the outputs' of each row and column of
+// a tile, by tile.
+template <int kVectors>
+void f2x2_group(const WinogradRows& band, const ConvRow (&rows)[kWinogradF2Outputs][kWinogradF2Outputs],
+                const uint16_t* transformed, int64_t plane_size, float* scratch, int64_t first, int64_t count,
+                int vector) {
+  constexpr int kPlanes = kWinogradF2Planes, kOutputs = kWinogradF2Outputs;
+  constexpr int64_t kSize = int64_t{kF2Batch} * kVectors * kLanes;
+  alignas(64) static constexpr float kZeros[kMostVectors * kLanes]{};
+  const PackedConv& conv = *band.conv;
+  const int64_t one = conv.k_blocks * static_cast<int64_t>(sizeof(Floats));  // weights of a vector
+  float *first_sums = scratch, *sums = scratch + kSize, *differences = sums + kSize;
+  float *columns = differences + kSize, *column_sums = columns + kOutputs * kSize,
+        *column_differences = column_sums + kOutputs * kSize;  // [row][tile][vector]
+  PlaneProducts plane{};
+  plane.stride = band.padded_channels * static_cast<int64_t>(sizeof(uint16_t));
+  plane.k_blocks = conv.k_blocks;
+  plane.vector = vector;
+  const auto next = [&](int index, const float* start) __attribute__((always_inline)) {
+    plane.inputs = reinterpret_cast<const uint8_t*>(transformed + index * plane_size);
+    plane.weights = conv.weights.data() + (vector * kPlanes * kPlanes + index * kVectors) * one;
+    plane.start = start;
+  };
+  for (int i = 0; i < kPlanes; ++i) {
+    // All four outputs have the first plane of the first column in them, and with it the bias.
+    next(i * kPlanes, i == 0 ? reinterpret_cast<const float*>(conv.init.data()) + vector * kLanes : kZeros);
+    plane.sums = first_sums;
+    f2x2_plane<Finish::store, true, kVectors>(plane, 0, count);
+    next(i * kPlanes + 1, kZeros);
+    plane.minuend = first_sums;
+    plane.sums = sums;
+    plane.differences = differences;
+    if (i < 2) {
+      f2x2_plane<Finish::butterfly, true, kVectors>(plane, 0, count);
+    } else {
+      plane.add = i == 2 ? column_sums : column_differences;
+      plane.add_to_differences = plane.add + kSize;
+      f2x2_plane<Finish::butterfly_and_add, true, kVectors>(plane, 0, count);
+    }
+    for (int r = band.from; r < band.to; ++r) {
+      next(i * kPlanes + 2 + r, r == 0 ? sums : differences);
+      if (i == 0) {
+        plane.sums = columns + r * kSize;
+        f2x2_plane<Finish::store, false, kVectors>(plane, 0, count);
+      } else if (i == 1) {
+        plane.minuend = columns + r * kSize;
+        plane.sums = column_sums + r * kSize;
+        plane.differences = column_differences + r * kSize;
+        f2x2_plane<Finish::butterfly, false, kVectors>(plane, 0, count);
+      } else {
+        // Columns before..before + count - 1 of the tiles' are made.
+        const int64_t outside = band.before - (i - 2) - first * kOutputs;
+        const int64_t from = std::max<int64_t>(0, (outside + 1) / kOutputs);
+        const int64_t to = std::min<int64_t>(count, (outside + band.count + 1) / kOutputs);
+        plane.row = &rows[r][i - 2];
+        f2x2_plane<Finish::epilogue, false, kVectors>(plane, from, to);
+      }
+    }
+  }
+}
+
+// The same of the pixel `x` pixels further on.
+inline OutputPointers moved(const OutputPointers& from, const OutputStrides& strides, int64_t x) {
+  const auto by = [x](auto* p, int64_t stride) {
+    using Pointer = decltype(p);
+    return p == nullptr ? p : reinterpret_cast<Pointer>(reinterpret_cast<uintptr_t>(p) + x * stride);
+  };
+  return {by(from.floats, strides.floats), by(from.packed, strides.packed), by(from.add, strides.add)};
+}
+
+inline void winograd_f2x2_3x3(const WinogradRows& band) {
+  constexpr int kPlanes = kWinogradF2Planes, kOutputs = kWinogradF2Outputs;
+  const int64_t padded = band.padded_channels, vectors = band.conv->vectors;
+  const int64_t plane = kF2Batch * padded + 2 * kLanes;  // the odd line: planes that do not share the cache's lines
+  static thread_local Scratch scratch;
+  float* memory = scratch.floats(kPlanes * kPlanes * plane / 2 + (3 + 3 * kOutputs) * kF2Batch * kMostVectors * kLanes);
+  auto* transformed = reinterpret_cast<uint16_t*>(memory);
+  memory += kPlanes * kPlanes * plane / 2;
+  static thread_local std::vector<OutputPointers> outputs;
+  outputs.resize(static_cast<size_t>(kOutputs * kOutputs * vectors));
+  ConvRow rows[kOutputs][kOutputs]{};
+  const int64_t tiles = (band.before + band.count + kOutputs - 1) / kOutputs;
+  for (int64_t first = 0; first < tiles; first += kF2Batch) {
+    const int64_t count = std::min<int64_t>(kF2Batch, tiles - first);
+    int64_t channel = 0;
+    for (; channel + 2 * kLanes <= padded; channel += 2 * kLanes) {
+      input_transform_f2_vectors<2>(band, first, count, plane, channel, transformed);
+    }
+    if (channel < padded) input_transform_f2_vectors<1>(band, first, count, plane, channel, transformed);
+    for (int r = band.from; r < band.to; ++r) {
+      for (int c = 0; c < kOutputs; ++c) {
+        ConvRow& row = rows[r][c];
+        OutputPointers* pointers = outputs.data() + (r * kOutputs + c) * vectors;
+        const int64_t x = first * kOutputs + c - band.before;
+        for (int64_t v = 0; v < vectors; ++v) {
+          pointers[v] = moved(band.outputs[(r - band.from) * vectors + v], band.strides, x);
+        }
+        row.conv = band.conv;
+        row.outputs = pointers;
+        row.strides = {kOutputs * band.strides.floats, kOutputs * band.strides.packed, kOutputs * band.strides.add};
+        row.format = band.format;
+        row.quantization = band.quantization;
+      }
+    }
+    for_each_group(band.conv->vectors, [&](auto group, int vector) __attribute__((always_inline)) {
+      f2x2_group<decltype(group)::value>(band, rows, transformed, plane, memory, first, count, vector);
+    });
+  }
+}
+
+}  // namespace fastsr::cpu::FASTSR_ISA_NAME
