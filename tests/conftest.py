@@ -9,6 +9,14 @@ from support.fake_tensorrt import device, installed, rtx  # noqa: F401 - of all 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_imported_models(tmp_path_factory):
+    """What the user has imported changes no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTSR_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
+        yield
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty working folder, so that tests write paths as users do."""

@@ -88,7 +88,7 @@ def _weight(name: str, path: Path, timed: bool) -> tuple[str, str, str]:
     try:
         graph = onnx_reader.read(path)
     except ModelError:
-        return "", "damaged", ""
+        return "unreadable", "", ""
     runs_on = "cpu" if engine.unsupported(graph) is None else "onnxruntime"
     return runs_on, f"{arithmetic.mflop_per_pixel(graph):.3g}", _seconds(name) if timed else ""
 

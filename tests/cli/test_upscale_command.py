@@ -259,17 +259,18 @@ def test_models_table(capsys, monkeypatch):
     card = catalog.Model("tiny-x2", 2, Path("m"), "for tests", "none", "none", {"Set5": {"psnr": 31.416}}, {})
     monkeypatch.setattr(catalog, "models", lambda: {"tiny-x2": card})
     assert main(["models"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["model", "scale", "PSNR", "(Y)", "what", "it", "is"]
-    assert lines[1].split() == ["tiny-x2", "x2", "Set5", "31.42", "for", "tests"]
+    lines = capsys.readouterr().out.partition("\n\n")[0].splitlines()
+    assert lines[0].split() == ["model", "scale", "engine", "MFLOP/pixel", "PSNR", "(Y)", "what", "it", "is"]
+    assert lines[1].split() == ["tiny-x2", "x2", "unreadable", "Set5", "31.42", "for", "tests"]
     assert [line.split()[0] for line in lines[2:]] == list(catalog.INTERPOLATIONS)
     assert len({line.index(word) for line, word in zip(lines[1:], ["for tests"] + ["interp"] * 4, strict=True)}) == 1
 
 
 def test_models_lists_all_that_ship(capsys):
     assert main(["models"]) == 0
-    first = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
-    assert first == [*fastsr.models(), *catalog.INTERPOLATIONS]
+    table, _, others = capsys.readouterr().out.partition("\n\n")
+    assert [line.split()[0] for line in table.splitlines()[1:]] == [*fastsr.models(), *catalog.INTERPOLATIONS]
+    assert all(name in others for name in ("realesrgan-x4plus", "realcugan-se-x2-denoise1x", "waifu2x-cunet-x2"))
 
 
 def test_version(capsys):
