@@ -1,4 +1,4 @@
-"""A converted model compared with its source, on random images of odd sizes, before it is kept."""
+"""A converted model compared with its source, on drawn images of odd sizes, before it is kept."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from fastsr.importing.ncnn_to_onnx import Converted
 from fastsr.importing.source import NcnnSource
 from fastsr.network.graph import Graph
 
+PATCH = 4  # pixels along a side
 SIZES = ((9, 13), (15, 7))  # height and width, in steps of what a network's sides must be multiples of
 TOLERANCE = 1e-4  # of the largest value, at least 1: floats are summed in another order, and some networks overshoot
 
@@ -32,7 +33,7 @@ def compared(graph: Graph, reference: Run, what: str, smallest: int = 0) -> str:
     worst = 0.0
     for sides in SIZES:
         shape = (1, graph.channels, *(smallest + side * graph.alignment for side in sides))
-        image = random.random(shape, np.float32)
+        image = _drawn(random, shape)
         made, expected = run(image), reference(image)
         if made.shape != expected.shape:
             raise ModelError(f"{graph.path}: makes {made.shape} where {what} makes {expected.shape}; it is not kept")
@@ -43,6 +44,14 @@ def compared(graph: Graph, reference: Run, what: str, smallest: int = 0) -> str:
             "not kept; please report it"
         )
     return f"compared with {what}: at most {worst:.1g} off"
+
+
+def _drawn(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Patches of random colours with some noise: on noise alone, some networks overshoot without bounds."""
+    height, width = shape[2:]
+    patches = random.random((*shape[:2], -(-height // PATCH), -(-width // PATCH)), np.float32)
+    image = patches.repeat(PATCH, 2).repeat(PATCH, 3)[:, :, :height, :width]
+    return np.asarray(image * 0.9 + random.random(shape, np.float32) * 0.1, np.float32)
 
 
 def _runner(graph: Graph) -> Run:
@@ -56,6 +65,7 @@ def _runner(graph: Graph) -> Run:
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.intra_op_num_threads = 1
         evaluator = onnxruntime.InferenceSession(graph.serialized, options, providers=["CPUExecutionProvider"])
 
     def run(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -95,6 +105,7 @@ def _ncnn_network(source: NcnnSource, folder: Path) -> Any:
     network = ncnn.Net()
     options = network.opt
     options.use_vulkan_compute = False
+    options.num_threads = 1  # the images are small, and waiting threads would disturb each other
     for name in dir(options):  # plain arithmetic in float32
         if _is_reduced(name):
             setattr(options, name, False)

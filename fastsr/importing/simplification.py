@@ -231,7 +231,7 @@ class _Simplification:
         read = {name for node in nodes for name in node.input}
         tensors = [t for t in self._graph.initializer if t.name in read and t.name not in self._made]
         tensors += [numpy_helper.from_array(self._constants[name], name) for name in sorted(self._made & read)]
-        inputs = [i for i in self._graph.input if i.name not in self._constants]
+        inputs = [i for i in self._graph.input if i.name in read and i.name not in self._constants]
         for field, values in (("node", nodes), ("initializer", tensors), ("input", inputs), ("value_info", [])):
             kept = list(values)  # type: ignore[call-overload]
             self._graph.ClearField(field)

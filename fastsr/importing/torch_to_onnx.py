@@ -21,7 +21,7 @@ from fastsr.errors import ModelError
 from fastsr.importing import simplification
 from fastsr.importing.checkpoint import Checkpoint
 from fastsr.network import onnx_reader
-from fastsr.network.graph import Graph
+from fastsr.network.graph import SCALE, Graph
 
 OPSET = 17
 AS_IT_IS = torch.onnx.TrainingMode.PRESERVE  # see `_settle`
@@ -47,6 +47,7 @@ def candidates(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[onnx.ModelP
     axes = {"input": {0: "N", 2: "H", 3: "W"}, "output": {0: "N", 2: "Y", 3: "X"}}
     odd = [side * step + checkpoint.minimum + (step > 1) for side in MAY_VARY]
     model = simplification.simplified(_exported(checkpoint, path, odd[0], odd[1], axes))
+    onnx.helper.set_model_props(model, {SCALE: str(checkpoint.scale)})
     yield model, onnx_reader.parsed(path, model.SerializeToString())
 
 
@@ -60,6 +61,28 @@ def _image(made: Any) -> torch.Tensor:
     if not isinstance(made, torch.Tensor):
         raise ModelError(f"its network makes a {type(made).__name__}, not an image")
     return made
+
+
+class _OneImage(nn.Module):
+    """A network without its other arguments, which would become inputs."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return _image(self.network(image))
+
+
+@contextlib.contextmanager
+def _unlogged() -> Iterator[None]:
+    """Keep the exporter from printing a network that it cannot export, which its own switch does not."""
+    original = torch._C._jit_onnx_log
+    torch._C._jit_onnx_log = lambda *_: None
+    try:
+        yield
+    finally:
+        torch._C._jit_onnx_log = original
 
 
 def _settle(model: nn.Module) -> None:
@@ -87,6 +110,7 @@ def _exported(checkpoint: Checkpoint, path: Path, height: int, width: int, axes:
     try:
         with (
             tempfile.TemporaryDirectory() as folder,
+            _unlogged(),
             warnings.catch_warnings(),
             contextlib.redirect_stdout(io.StringIO()),
             torch.no_grad(),
@@ -96,15 +120,21 @@ def _exported(checkpoint: Checkpoint, path: Path, height: int, width: int, axes:
             written = Path(folder) / "exported.onnx"
             # not by torch.export, which needs a package more
             torch.onnx.export(
-                checkpoint.model, (image,), written, opset_version=OPSET, dynamo=False, training=AS_IT_IS, **names
+                _OneImage(checkpoint.model),
+                (image,),
+                written,
+                opset_version=OPSET,
+                dynamo=False,
+                training=AS_IT_IS,
+                **names,
             )
             return onnx.load(written)
     except MemoryError:
         raise
     except Exception as error:  # of the exporter and of the network, by what they do
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0].partition(" Please feel free")[0]
         raise ModelError(
-            f"{path}: its network ({checkpoint.architecture}) cannot be exported as ONNX ({reason[:300]}); it runs in "
+            f"{path}: its network ({checkpoint.architecture}) cannot be exported as ONNX ({reason[:160]}); it runs in "
             "PyTorch alone"
         ) from None
     finally:

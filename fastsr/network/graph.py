@@ -17,6 +17,7 @@ STANDARD = ("", "ai.onnx")  # domains of operators that need no name
 MAX_SCALE = 64
 MAX_ALIGNMENT = 1024
 MAX_FIXED_SIDE = 1 << 14  # pixels; a file that fixes more has every image filled up to it
+SCALE = "scale"  # metadata key of the factor, read where operators are in the way that do not tell it
 DEFAULT_SCALE = "default_scale"  # metadata key of the factor to enlarge by where none is asked for
 RANGES = "ranges"  # metadata key of the calibrated ranges: JSON, tensor -> [low, high]
 _CALIBRATE_AGAIN = "calibrate it again: python -m training quantize MODEL --data FOLDER"

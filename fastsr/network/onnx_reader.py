@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from fastsr.errors import ModelError
 from fastsr.network import catalog, file_kinds, onnx_messages
-from fastsr.network.graph import MAX_FIXED_SIDE, STANDARD, Graph, Node
+from fastsr.network.graph import MAX_FIXED_SIDE, MAX_SCALE, SCALE, STANDARD, Graph, Node
 from fastsr.network.onnx_messages import Message
 from fastsr.network.receptive_field import Walk
 
@@ -68,9 +68,10 @@ def _read(path: Path, content: bytes, as_stored: bool) -> Graph:
     if model.graph.output[0].type.tensor_type.elem_type not in _FLOATS:
         raise ModelError(f"{path}: its output is not float; export a float32 model with pixels in 0..1")
     output = model.graph.output[0].name
+    metadata = {p.key: p.value for p in model.metadata_props}
     try:
         walk = Walk(path, nodes, weights, inputs[0].name, channels)
-        scale, alignment = walk.scale(output), walk.alignment()
+        scale, alignment = _scale(walk, output, metadata), walk.alignment()
         radius, cost = walk.radius(output, scale), walk.cost()
     except ModelError:
         raise
@@ -96,9 +97,17 @@ def _read(path: Path, content: bytes, as_stored: bool) -> Graph:
         radius=radius,
         alignment=alignment,
         cost=cost,
-        metadata={p.key: p.value for p in model.metadata_props},
+        metadata=metadata,
         serialized=model.SerializeToString(),
     )
+
+
+def _scale(walk: Walk, output: str, metadata: dict[str, str]) -> int:
+    """The factor that the operators tell; where some of them do not, the metadata's, if it is there."""
+    told = metadata.get(SCALE, "")
+    if walk.opaque and told.isdecimal() and len(told) < 9 and 1 <= int(told) <= MAX_SCALE:
+        return int(told)
+    return walk.scale(output)
 
 
 def _load(path: Path, content: bytes, as_stored: bool) -> tuple[Message, int]:

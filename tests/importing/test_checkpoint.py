@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import zipfile
@@ -21,9 +22,15 @@ torchvision_operators.settle()
 spandrel = pytest.importorskip("spandrel", reason="spandrel is not installed")
 
 from spandrel.architectures.Compact import Compact  # noqa: E402 - after what it needs is settled
+from spandrel.architectures.DAT import DAT  # noqa: E402
 from spandrel.architectures.ESRGAN import ESRGAN  # noqa: E402
+from spandrel.architectures.HAT import HAT  # noqa: E402
 from spandrel.architectures.PLKSR import PLKSR, RealPLKSR  # noqa: E402
+from spandrel.architectures.RCAN import RCAN  # noqa: E402
+from spandrel.architectures.RealCUGAN import UpCunet2x  # noqa: E402
+from spandrel.architectures.SAFMN import SAFMN  # noqa: E402
 from spandrel.architectures.SPAN import SPAN  # noqa: E402
+from spandrel.architectures.SwinIR import SwinIR  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +39,7 @@ def models(tmp_path, monkeypatch):
 
 
 SMALL = {"num_filters": 8, "num_blocks": 2}
+WINDOWED = {"upscale": 4, "upsampler": "pixelshuffle", "resi_connection": "1conv", "num_heads": [2]}
 NETWORKS = {  # network; scale; alignment; whether the reach of its operators is known
     "esrgan-x4": (lambda: ESRGAN(**SMALL, scale=4), 4, 1, True),
     "esrgan-x8": (lambda: ESRGAN(**SMALL, scale=8), 8, 1, True),
@@ -43,7 +51,18 @@ NETWORKS = {  # network; scale; alignment; whether the reach of its operators is
     "plksr": (lambda: PLKSR(dim=16, n_blocks=2, kernel_size=9), 4, 1, True),
     "realplksr-layer-norm": (lambda: RealPLKSR(dim=16, n_blocks=1, kernel_size=9, layer_norm=True), 4, 1, None),
     "realplksr-group-norm": (lambda: RealPLKSR(dim=16, n_blocks=1, kernel_size=9), 4, 1, False),
+    "rcan": (lambda: RCAN(n_resgroups=1, n_resblocks=2, n_feats=16, scale=4), 4, 1, False),
+    "real-cugan": (UpCunet2x, 2, 2, False),
+    "swinir": (lambda: SwinIR(**WINDOWED, img_size=48, window_size=8, depths=[2], embed_dim=12), 4, 1, False),
+    "hat": (
+        lambda: HAT(**WINDOWED, img_size=64, window_size=16, depths=[2], embed_dim=24, squeeze_factor=6),
+        4,
+        1,
+        False,
+    ),
+    "dat": (lambda: DAT(**WINDOWED, img_size=64, split_size=[8, 16], depth=[2], embed_dim=24), 4, 1, False),
 }
+SLOW = ("real-cugan", "swinir", "hat", "dat")
 
 
 def network(name="esrgan-x4"):
@@ -51,7 +70,7 @@ def network(name="esrgan-x4"):
     return NETWORKS[name][0]().eval()
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NETWORKS])
 def test_families_are_exported_and_equal(name, tmp_path):
     made, scale, alignment, known = network(name), *NETWORKS[name][1:]
     torch.save(made.state_dict(), tmp_path / f"{name}.pth")
@@ -178,6 +197,30 @@ def test_a_face_model_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(spandrel.ImageModelDescriptor, "purpose", "FaceSR")
     with pytest.raises(ModelError, match=r"is a face model, .* take a super-resolution model"):
         fastsr.load(tmp_path / "face.pth")
+
+
+def test_weights_under_real_esrgans_names_are_the_same_network(tmp_path):
+    state = network("esrgan-x4").state_dict()
+    torch.save(state, tmp_path / "old.pth")
+    outside = {"model.0": "conv_first", "model.1.sub.2": "conv_body", "model.3": "conv_up1", "model.6": "conv_up2"}
+    outside |= {"model.8": "conv_hr", "model.10": "conv_last"}
+    named = {}
+    for key, value in state.items():
+        stem, _, last = key.rpartition(".")
+        inside = re.fullmatch(r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0", stem)
+        new = f"body.{inside[1]}.rdb{inside[2]}.conv{inside[3]}" if inside else outside[stem]
+        named[f"{new}.{last}"] = value
+    torch.save({"params_ema": named}, tmp_path / "new.pth")
+    image = np.random.default_rng(0).random((5, 7, 3), np.float32)
+    old, new = (fastsr.load(tmp_path / f"{name}.pth", device="cpu").upscale(image) for name in ("old", "new"))
+    np.testing.assert_array_equal(old, new)
+
+
+def test_what_the_exporter_cannot_write_is_told_and_not_printed(tmp_path, capfd):
+    torch.save(SAFMN(dim=12, n_blocks=1, upscaling_factor=4).state_dict(), tmp_path / "a.pth")
+    with pytest.raises(ModelError, match=r"its network \(SAFMN\) cannot be exported as ONNX .* runs in PyTorch alone"):
+        fastsr.load(tmp_path / "a.pth")
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_export_that_is_off_is_not_kept(tmp_path, monkeypatch):
