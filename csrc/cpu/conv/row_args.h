@@ -102,7 +102,7 @@ struct EpilogueRow {
   OutputPointers row;
   OutputStrides strides;
   const float* times;    // or null
-  int64_t times_stride;  // bytes from pixel to pixel
+  int64_t times_stride;  // bytes from pixel to pixel; strides of what is null are 0
   Function function;
   const float* gains;    // of each padded channel; or null
   const float* offsets;  // or null

@@ -97,13 +97,22 @@ FASTSR_HOT void apply_epilogue(const ConvRow& row, int64_t x, int vector,
   }
 }
 
-// Without a convolution, on a row of floats.
-template <Function kFunction>
+FASTSR_HOT Floats applied(Function function, Floats v) {
+  switch (function) {
+    case Function::none: break;
+    case Function::sigmoid: return sigmoid(v);
+    case Function::tanh: return hyperbolic_tangent(v);
+  }
+  return v;
+}
+
+// Without a convolution, on a row of floats. Without kPointwise there is nothing but the epilogue.
+template <bool kPointwise>
 void epilogue_row_of(const EpilogueRow& row) {
   const EpilogueParams& epilogue = *row.epilogue;
   const float inverse = 1.f / row.quantization.scale;
   const int64_t width = row.format == StorageFormat::u8x4 ? 1 : 2;
-  const float *gains = row.gains, *offsets = row.offsets;
+  const OutputStrides strides = row.strides;
   auto* floats = reinterpret_cast<char*>(row.row.floats);
   const auto* add = reinterpret_cast<const char*>(row.row.add);
   const auto* times = reinterpret_cast<const char*>(row.times);
@@ -112,30 +121,29 @@ void epilogue_row_of(const EpilogueRow& row) {
     for (int64_t c = 0; c < row.padded_channels; c += kLanes) {
       const int64_t at = c * static_cast<int64_t>(sizeof(float));
       Floats v = load_vector<Floats>(floats + at);
-      if (gains != nullptr) v *= load_vector<Floats>(gains + c);
-      if (offsets != nullptr) v += load_vector<Floats>(offsets + c);
-      if constexpr (kFunction == Function::sigmoid) v = sigmoid(v);
-      if constexpr (kFunction == Function::tanh) v = hyperbolic_tangent(v);
+      if (kPointwise) {
+        if (row.gains != nullptr) v *= load_vector<Floats>(row.gains + c);
+        if (row.offsets != nullptr) v += load_vector<Floats>(row.offsets + c);
+        v = applied(row.function, v);
+      }
       if (!epilogue.slopes.empty()) v = v < 0.f ? v * load_vector<Floats>(epilogue.slopes.data() + c) : v;
-      if (times != nullptr) v *= load_vector<Floats>(times + at);
+      if (kPointwise && times != nullptr) v *= load_vector<Floats>(times + at);
       if (add != nullptr) v += load_vector<Floats>(add + at);
       if (epilogue.clipped) v = smaller(larger(v, splat(epilogue.low)), splat(epilogue.high));
       store_vector(floats + at, v);
       if (packed != nullptr) requantize(packed + c * width, v, row.format, row.quantization, inverse);
     }
-    floats += row.strides.floats;
-    if (times != nullptr) times += row.times_stride;
-    if (add != nullptr) add += row.strides.add;
-    if (packed != nullptr) packed += row.strides.packed;
+    floats += strides.floats;
+    packed += strides.packed;
+    add += strides.add;
+    if (kPointwise) times += row.times_stride;
   }
 }
 
 inline void epilogue_row(const EpilogueRow& row) {
-  switch (row.function) {
-    case Function::none: return epilogue_row_of<Function::none>(row);
-    case Function::sigmoid: return epilogue_row_of<Function::sigmoid>(row);
-    case Function::tanh: return epilogue_row_of<Function::tanh>(row);
-  }
+  const bool pointwise =
+      row.gains != nullptr || row.offsets != nullptr || row.times != nullptr || row.function != Function::none;
+  return pointwise ? epilogue_row_of<true>(row) : epilogue_row_of<false>(row);
 }
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME
