@@ -134,10 +134,11 @@ def names_of(former: str) -> Callable[[str], Any]:
         if not name.startswith("__"):
             for place in MOVED[former]:
                 module = importlib.import_module(place)
-                current = name if hasattr(module, name) else RENAMED.get(name, name)
-                if hasattr(module, current):
-                    warnings.warn(f"{former}.{name} is now {place}.{current}", DeprecationWarning, stacklevel=2)
-                    return getattr(module, current)
+                for current in (name, RENAMED.get(name, name)):
+                    value = getattr(module, current, module)
+                    if not isinstance(value, types.ModuleType):  # what it imports is not its own
+                        warnings.warn(f"{former}.{name} is now {place}.{current}", DeprecationWarning, stacklevel=2)
+                        return value
         raise AttributeError(f"module {former!r} has no attribute {name!r}")
 
     return attribute

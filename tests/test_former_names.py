@@ -2,12 +2,14 @@
 
 import importlib
 import warnings
+from pathlib import Path
 
 import pytest
 
 import fastsr
 from fastsr import former_names
 from fastsr.errors import FastsrError
+from fastsr.former_names import names_of
 
 
 @pytest.mark.parametrize("former", sorted(former_names.MOVED))
@@ -57,3 +59,15 @@ def test_names_that_never_were_are_errors():
 def test_the_former_name_of_an_engine_is_taken():
     up = fastsr.load("fast-x2", "cpu", "fp32", "onnx")
     assert up.engine == "onnxruntime"
+
+
+@pytest.mark.parametrize(
+    "package", ["fastsr.engines.tensorrt", "fastsr.engines.torch", "fastsr.video.codecs", "fastsr.cli"]
+)
+def test_modules_of_a_package_are_no_former_names(package):
+    """`from package import module` asks the package for an attribute first; a module that imports it is not meant."""
+    for path in Path(importlib.import_module(package).__file__).parent.glob("[a-z]*.py"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            with pytest.raises(AttributeError):
+                names_of(package)(path.stem)

@@ -49,6 +49,14 @@ def _dot_bf16(total, x, weights):
     return total.astype(np.float32)
 
 
+def _dot_float(total, x, weights):
+    """Products added to `total` channel by channel, each rounded to float32 once (but for one in 2^29 or so)."""
+    for k in range(x.shape[-1]):
+        products = x[..., k, None].astype(np.float64) * weights[:, k]
+        total = (total + products).astype(np.float32)
+    return total
+
+
 def _conv_bf16(step, x):
     made = np.broadcast_to(step.bias, (*x.shape[:2], len(step.kernel)))
     for kernel, image in _shifted(_bf16(x), _bf16(step.kernel)):
@@ -77,6 +85,8 @@ def _winograd_bf16(step, x, begin):
 
     def products(start, i, k):
         start = np.broadcast_to(start, (down, across, outputs))
+        if i == k == 0:  # in float
+            return _dot_float(start, rows[0][0], weights[0, 0])
         return _dot_bf16(start, _bf16(rows[k][i]), _bf16(weights[i, k]))
 
     def column(i, start, added):

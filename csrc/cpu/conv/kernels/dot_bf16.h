@@ -7,7 +7,8 @@
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
-FASTSR_HOT Floats add_bf16_reference(Floats sum, Ints inputs, Ints weights) {
+// Called, not inlined: there would be megabytes of it.
+inline __attribute__((noinline)) Floats add_bf16_reference(Floats sum, Ints inputs, Ints weights) {
   const int high = static_cast<int>(0xffff0000u);
   const auto low_half = [](Ints v) __attribute__((always_inline)) { return reinterpret_cast<Floats>(v << 16); };
   const auto high_half = [](Ints v) __attribute__((always_inline)) { return reinterpret_cast<Floats>(v & high); };

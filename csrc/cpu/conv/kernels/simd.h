@@ -110,9 +110,10 @@ FASTSR_HOT void store_bf16(uint16_t* out, Floats first, Floats second) {
 FASTSR_HOT Floats from_bf16(Halves v) {
 #if defined(__AVX512BW__) && FASTSR_LANES == 16
   // Moved to the upper halves of the lanes at once: widening and then shifting takes longer.
-  const __m512i halves = _mm512_cvtepu16_epi32(_mm256_set_epi16(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
-  const __m512i order = _mm512_slli_epi32(halves, 16), wide = _mm512_castsi256_si512(reinterpret_cast<__m256i>(v));
-  return reinterpret_cast<Floats>(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, order, wide));
+  alignas(64) static constexpr uint16_t kOrder[32] = {0, 0, 0, 1, 0, 2,  0, 3,  0, 4,  0, 5,  0, 6,  0, 7,
+                                                      0, 8, 0, 9, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0, 15};
+  const __m512i halves = _mm512_castsi256_si512(reinterpret_cast<__m256i>(v));
+  return reinterpret_cast<Floats>(_mm512_maskz_permutexvar_epi16(0xaaaaaaaau, load_vector<__m512i>(kOrder), halves));
 #else
   return reinterpret_cast<Floats>(__builtin_convertvector(v, Words) << 16);
 #endif

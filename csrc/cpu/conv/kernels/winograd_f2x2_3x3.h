@@ -1,7 +1,9 @@
 // 3x3 convolutions in bfloat16 with four ninths of the multiplications: Winograd's F(2x2, 3x3), F(2,3) along both axes.
 //
 // A tile is 4x4 inputs under 2x2 outputs; 16 products a pair of channels take the place of 36. The transforms are in
-// float. What the input transform makes, and the transformed weights, are rounded to bfloat16. (F(4x4, 3x3) has fewer
+// float. What the input transform makes, and the transformed weights, are rounded to bfloat16, but for the first plane:
+// its inputs are sums of four pixels, the only ones that are larger than pixels, and nearly all of the rounding's error
+// would be theirs. That plane is in float, which takes the time of one bfloat16 plane more. (F(4x4, 3x3) has fewer
 // products still, but its transforms multiply by up to 25, and the rounding with it.)
 //
 // Along one axis, inputs d make planes, and the planes' products p outputs y:
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "cpu/conv/kernels/dot_bf16.h"
+#include "cpu/conv/kernels/dot_f32.h"
 #include "cpu/conv/kernels/row_driver.h"
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
@@ -30,10 +33,11 @@ FASTSR_HOT void input_transform_f2(const Floats (&d)[kWinogradF2Planes], Floats 
   out[3] = d[1] - d[3];
 }
 
-// kVectors (1 or 2) vectors of channels of `count` tiles from tile `first` on: transformed[plane][tile][channel].
+// kVectors (1 or 2) vectors of channels of `count` tiles from tile `first` on: first_plane[tile][channel], and the
+// other planes transformed[plane][tile][channel].
 template <int kVectors>
 void input_transform_f2_vectors(const WinogradRows& band, int64_t first, int64_t count, int64_t plane, int64_t channel,
-                                uint16_t* transformed) {
+                                float* first_plane, uint16_t* transformed) {
   constexpr int kPlanes = kWinogradF2Planes, kOutputs = kWinogradF2Outputs;
   const int64_t padded = band.padded_channels;
   const int64_t stride = band.input_stride / static_cast<int64_t>(sizeof(uint16_t));
@@ -52,7 +56,7 @@ void input_transform_f2_vectors(const WinogradRows& band, int64_t first, int64_t
   };
   column(first * kOutputs, 0);
   column(first * kOutputs + 1, 1);
-  for (int64_t tile = first; tile < first + count; ++tile, transformed += padded) {
+  for (int64_t tile = first; tile < first + count; ++tile, transformed += padded, first_plane += padded) {
     column(tile * kOutputs + 2, 2);
     column(tile * kOutputs + 3, 3);
     FASTSR_UNROLL
@@ -68,8 +72,10 @@ void input_transform_f2_vectors(const WinogradRows& band, int64_t first, int64_t
       }
       FASTSR_UNROLL
       for (int i = 0; i < kPlanes; ++i) {
-        uint16_t* target = transformed + (i * kPlanes + k) * plane + channel;
-        if constexpr (kVectors == 2) {
+        uint16_t* target = transformed + (i * kPlanes + k - 1) * plane + channel;
+        if (i == 0 && k == 0) {
+          for (int v = 0; v < kVectors; ++v) store_vector(first_plane + channel + v * kLanes, out[v][i]);
+        } else if constexpr (kVectors == 2) {
           store_bf16(target, out[0][i], out[1][i]);
         } else {
           store_vector(target, to_bf16(out[0][i]));
@@ -97,7 +103,7 @@ struct PlaneProducts {
 enum class Finish { store, butterfly, butterfly_and_add, epilogue };
 
 // A block of tiles, from tile t on.
-template <Finish kFinish, bool kStartsAlike, int kTiles, int kVectors>
+template <typename Dot, Finish kFinish, bool kStartsAlike, int kTiles, int kVectors>
 __attribute__((noinline)) void f2x2_products(const PlaneProducts& plane, int64_t t) {
   constexpr int kTile = kVectors * kLanes;
   Floats sums[kTiles][kVectors];
@@ -110,9 +116,9 @@ __attribute__((noinline)) void f2x2_products(const PlaneProducts& plane, int64_t
     }
   }
   const uint8_t* inputs = plane.inputs + t * plane.stride;
-  accumulate<DotBf16, kTiles, kVectors>(&inputs, 1, 0, plane.stride, plane.k_blocks, plane.weights, sums);
+  accumulate<Dot, kTiles, kVectors>(&inputs, 1, 0, plane.stride, plane.k_blocks, plane.weights, sums);
   if constexpr (kFinish == Finish::epilogue) {
-    apply_epilogue<DotBf16, kTiles, kVectors>(*plane.row, t, plane.vector, sums);
+    apply_epilogue<Dot, kTiles, kVectors>(*plane.row, t, plane.vector, sums);
     return;
   }
   const int64_t offset = t * kTile;
@@ -148,10 +154,10 @@ __attribute__((noinline)) void f2x2_products(const PlaneProducts& plane, int64_t
 }
 
 // Tiles first..last - 1 of a plane.
-template <Finish kFinish, bool kStartsAlike, int kVectors>
+template <typename Dot, Finish kFinish, bool kStartsAlike, int kVectors>
 FASTSR_HOT void f2x2_plane(const PlaneProducts& plane, int64_t first, int64_t last) {
   for_each_block<kVectors>(last - first, [&](auto tiles, int64_t t) __attribute__((always_inline)) {
-    f2x2_products<kFinish, kStartsAlike, decltype(tiles)::value, kVectors>(plane, first + t);
+    f2x2_products<Dot, kFinish, kStartsAlike, decltype(tiles)::value, kVectors>(plane, first + t);
   });
 }
 
@@ -159,58 +165,67 @@ FASTSR_HOT void f2x2_plane(const PlaneProducts& plane, int64_t first, int64_t la
 // a tile, by tile.
 template <int kVectors>
 void f2x2_group(const WinogradRows& band, const ConvRow (&rows)[kWinogradF2Outputs][kWinogradF2Outputs],
-                const uint16_t* transformed, int64_t plane_size, float* scratch, int64_t first, int64_t count,
-                int vector) {
+                const float* first_plane, const uint16_t* transformed, int64_t plane_size, float* scratch,
+                int64_t first, int64_t count, int vector) {
   constexpr int kPlanes = kWinogradF2Planes, kOutputs = kWinogradF2Outputs;
   constexpr int64_t kSize = int64_t{kF2Batch} * kVectors * kLanes;
   alignas(64) static constexpr float kZeros[kMostVectors * kLanes]{};
   const PackedConv& conv = *band.conv;
-  const int64_t one = conv.k_blocks * static_cast<int64_t>(sizeof(Floats));  // weights of a vector
+  constexpr int64_t kVector = sizeof(Floats);
   float *first_sums = scratch, *sums = scratch + kSize, *differences = sums + kSize;
   float *columns = differences + kSize, *column_sums = columns + kOutputs * kSize,
         *column_differences = column_sums + kOutputs * kSize;  // [row][tile][vector]
   PlaneProducts plane{};
-  plane.stride = band.padded_channels * static_cast<int64_t>(sizeof(uint16_t));
-  plane.k_blocks = conv.k_blocks;
   plane.vector = vector;
   const auto next = [&](int index, const float* start) __attribute__((always_inline)) {
-    plane.inputs = reinterpret_cast<const uint8_t*>(transformed + index * plane_size);
-    plane.weights = conv.weights.data() + (vector * kPlanes * kPlanes + index * kVectors) * one;
+    plane.inputs = reinterpret_cast<const uint8_t*>(transformed + (index - 1) * plane_size);
+    plane.stride = band.padded_channels * static_cast<int64_t>(sizeof(uint16_t));
+    plane.k_blocks = conv.k_blocks;
+    plane.weights =
+        conv.weights.data() + (vector * (kPlanes * kPlanes - 1) + (index - 1) * kVectors) * conv.k_blocks * kVector;
     plane.start = start;
   };
   for (int i = 0; i < kPlanes; ++i) {
-    // All four outputs have the first plane of the first column in them, and with it the bias.
-    next(i * kPlanes, i == 0 ? reinterpret_cast<const float*>(conv.init.data()) + vector * kLanes : kZeros);
     plane.sums = first_sums;
-    f2x2_plane<Finish::store, true, kVectors>(plane, 0, count);
+    if (i == 0) {
+      plane.inputs = reinterpret_cast<const uint8_t*>(first_plane);
+      plane.stride = band.padded_channels * static_cast<int64_t>(sizeof(float));
+      plane.k_blocks = band.padded_channels;
+      plane.weights = conv.first_plane.data() + vector * band.padded_channels * kVector;
+      plane.start = reinterpret_cast<const float*>(conv.init.data()) + vector * kLanes;  // all four outputs have it
+      f2x2_plane<DotF32, Finish::store, true, kVectors>(plane, 0, count);
+    } else {
+      next(i * kPlanes, kZeros);
+      f2x2_plane<DotBf16, Finish::store, true, kVectors>(plane, 0, count);
+    }
     next(i * kPlanes + 1, kZeros);
     plane.minuend = first_sums;
     plane.sums = sums;
     plane.differences = differences;
     if (i < 2) {
-      f2x2_plane<Finish::butterfly, true, kVectors>(plane, 0, count);
+      f2x2_plane<DotBf16, Finish::butterfly, true, kVectors>(plane, 0, count);
     } else {
       plane.add = i == 2 ? column_sums : column_differences;
       plane.add_to_differences = plane.add + kSize;
-      f2x2_plane<Finish::butterfly_and_add, true, kVectors>(plane, 0, count);
+      f2x2_plane<DotBf16, Finish::butterfly_and_add, true, kVectors>(plane, 0, count);
     }
     for (int r = band.from; r < band.to; ++r) {
       next(i * kPlanes + 2 + r, r == 0 ? sums : differences);
       if (i == 0) {
         plane.sums = columns + r * kSize;
-        f2x2_plane<Finish::store, false, kVectors>(plane, 0, count);
+        f2x2_plane<DotBf16, Finish::store, false, kVectors>(plane, 0, count);
       } else if (i == 1) {
         plane.minuend = columns + r * kSize;
         plane.sums = column_sums + r * kSize;
         plane.differences = column_differences + r * kSize;
-        f2x2_plane<Finish::butterfly, false, kVectors>(plane, 0, count);
+        f2x2_plane<DotBf16, Finish::butterfly, false, kVectors>(plane, 0, count);
       } else {
         // Columns before..before + count - 1 of the tiles' are made.
         const int64_t outside = band.before - (i - 2) - first * kOutputs;
         const int64_t from = std::max<int64_t>(0, (outside + 1) / kOutputs);
         const int64_t to = std::min<int64_t>(count, (outside + band.count + 1) / kOutputs);
         plane.row = &rows[r][i - 2];
-        f2x2_plane<Finish::epilogue, false, kVectors>(plane, from, to);
+        f2x2_plane<DotBf16, Finish::epilogue, false, kVectors>(plane, from, to);
       }
     }
   }
@@ -228,11 +243,14 @@ inline OutputPointers moved(const OutputPointers& from, const OutputStrides& str
 inline void winograd_f2x2_3x3(const WinogradRows& band) {
   constexpr int kPlanes = kWinogradF2Planes, kOutputs = kWinogradF2Outputs;
   const int64_t padded = band.padded_channels, vectors = band.conv->vectors;
-  const int64_t plane = kF2Batch * padded + 2 * kLanes;  // the odd line: planes that do not share the cache's lines
+  // The odd line: planes that do not share the cache's lines.
+  const int64_t plane = kF2Batch * padded + 2 * kLanes, first_size = kF2Batch * padded + kLanes;
+  const int64_t transformed_size = (kPlanes * kPlanes - 1) * plane / 2;
   static thread_local Scratch scratch;
-  float* memory = scratch.floats(kPlanes * kPlanes * plane / 2 + (3 + 3 * kOutputs) * kF2Batch * kMostVectors * kLanes);
-  auto* transformed = reinterpret_cast<uint16_t*>(memory);
-  memory += kPlanes * kPlanes * plane / 2;
+  float* first_plane =
+      scratch.floats(first_size + transformed_size + (3 + 3 * kOutputs) * kF2Batch * kMostVectors * kLanes);
+  auto* transformed = reinterpret_cast<uint16_t*>(first_plane + first_size);
+  float* memory = first_plane + first_size + transformed_size;
   static thread_local std::vector<OutputPointers> outputs;
   outputs.resize(static_cast<size_t>(kOutputs * kOutputs * vectors));
   ConvRow rows[kOutputs][kOutputs]{};
@@ -241,9 +259,9 @@ inline void winograd_f2x2_3x3(const WinogradRows& band) {
     const int64_t count = std::min<int64_t>(kF2Batch, tiles - first);
     int64_t channel = 0;
     for (; channel + 2 * kLanes <= padded; channel += 2 * kLanes) {
-      input_transform_f2_vectors<2>(band, first, count, plane, channel, transformed);
+      input_transform_f2_vectors<2>(band, first, count, plane, channel, first_plane, transformed);
     }
-    if (channel < padded) input_transform_f2_vectors<1>(band, first, count, plane, channel, transformed);
+    if (channel < padded) input_transform_f2_vectors<1>(band, first, count, plane, channel, first_plane, transformed);
     for (int r = band.from; r < band.to; ++r) {
       for (int c = 0; c < kOutputs; ++c) {
         ConvRow& row = rows[r][c];
@@ -260,7 +278,7 @@ inline void winograd_f2x2_3x3(const WinogradRows& band) {
       }
     }
     for_each_group(band.conv->vectors, [&](auto group, int vector) __attribute__((always_inline)) {
-      f2x2_group<decltype(group)::value>(band, rows, transformed, plane, memory, first, count, vector);
+      f2x2_group<decltype(group)::value>(band, rows, first_plane, transformed, plane, memory, first, count, vector);
     });
   }
 }

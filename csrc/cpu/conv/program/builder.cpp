@@ -184,11 +184,19 @@ void ProgramBuilder::winograd_2d_conv(Step step, const ConvSpec& spec) {
   const int outputs = step.tile_rows(), planes = outputs + kWinogradTaps - 1;
   const std::vector<float> kernel = filter_transform_2d(spec, outputs);
   ConvSpec transformed = spec;
-  transformed.kernel = kernel.data();
   transformed.rows = transformed.columns = 1;
   step.reads = reads(step.source, spec);
-  step.conv = pack(transformed, program_.kernels, step.reads, 0, source.padded_channels, step.factor * step.factor,
-                   target.padded_channels, planes * planes);
+  const auto packed = [&](StorageFormat format, int first, int count) {
+    transformed.kernel = kernel.data() + static_cast<size_t>(first) * spec.out * spec.in;
+    return pack(transformed, program_.kernels, format, 0, source.padded_channels, step.factor * step.factor,
+                target.padded_channels, count);
+  };
+  if (step.reads == StorageFormat::f32) {
+    step.conv = packed(StorageFormat::f32, 0, planes * planes);
+  } else {
+    step.conv = packed(step.reads, 1, planes * planes - 1);
+    step.conv.first_plane = packed(StorageFormat::f32, 0, 1).weights;
+  }
   // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
   reach_into(step.source, planes);
   const Tensor& before = latest(step.source);
