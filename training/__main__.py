@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     curves.add_argument("-o", "--out", type=Path, default=Path("curves.png"))
 
     quantize = commands.add_parser("quantize", help="find the ranges for int8 and write them into an exported model")
-    quantize.add_argument("model", help="name of a shipped model or path of an .onnx file")
+    quantize.add_argument("model", help="name of a model or path of an .onnx file")
     quantize.add_argument("--data", nargs="+", type=Path, required=True, help="folders of images to calibrate on")
     quantize.add_argument("--pictures", type=int, default=32, help="how many of them")
     quantize.add_argument("--low", action="store_true", help="the images are low-resolution input already")

@@ -18,22 +18,22 @@ from fastsr.importing.source import NcnnSource
 from fastsr.network.graph import Graph
 
 PATCH = 4  # pixels along a side
-SIZES = ((9, 13), (15, 7))  # height and width, in steps of what a network's sides must be multiples of
+ODD = ((9, 13), (15, 7))  # height and width
 TOLERANCE = 1e-4  # of the largest value, at least 1: floats are summed in another order, and some networks overshoot
 
+Sizes = list[tuple[int, int]]
 Run = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]  # 1 x C x H x W to 1 x C x sH x sW
 
 
-def compared(graph: Graph, reference: Run, what: str, smallest: int = 0) -> str:
-    """How far a converted model is off from what it was made of, for its card. Sides are more than `smallest`.
+def compared(graph: Graph, reference: Run, what: str, sizes: Sizes | None = None) -> str:
+    """How far a converted model is off from what it was made of, for its card; on `sizes`, or odd ones.
 
     Raises ModelError where that is more than TOLERANCE.
     """
-    run, random = _runner(graph), np.random.default_rng(0)
+    run, random = runner(graph), np.random.default_rng(0)
     worst = 0.0
-    for sides in SIZES:
-        shape = (1, graph.channels, *(smallest + side * graph.alignment for side in sides))
-        image = _drawn(random, shape)
+    for sides in odd_sizes(graph) if sizes is None else sizes:
+        image = _drawn(random, (1, graph.channels, *sides))
         made, expected = run(image), reference(image)
         if made.shape != expected.shape:
             raise ModelError(f"{graph.path}: makes {made.shape} where {what} makes {expected.shape}; it is not kept")
@@ -46,6 +46,13 @@ def compared(graph: Graph, reference: Run, what: str, smallest: int = 0) -> str:
     return f"compared with {what}: at most {worst:.1g} off"
 
 
+def odd_sizes(graph: Graph, smallest: int = 0) -> Sizes:
+    """Heights and widths above `smallest`, in odd multiples of what a network's sides must be multiples of."""
+    low = -(-smallest // graph.alignment)
+    low += low % 2
+    return [((low + height) * graph.alignment, (low + width) * graph.alignment) for height, width in ODD]
+
+
 def _drawn(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     """Patches of random colours with some noise: on noise alone, some networks overshoot without bounds."""
     height, width = shape[2:]
@@ -54,7 +61,7 @@ def _drawn(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[n
     return np.asarray(image * 0.9 + random.random(shape, np.float32) * 0.1, np.float32)
 
 
-def _runner(graph: Graph) -> Run:
+def runner(graph: Graph) -> Run:
     """ONNX Runtime where it is installed, else onnx's own evaluator, which is slow but always there."""
     if importlib.util.find_spec("onnxruntime") is None:
         from onnx.reference import ReferenceEvaluator

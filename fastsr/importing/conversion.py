@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from fastsr.errors import ModelError
-from fastsr.importing import comparison, ncnn, ncnn_to_onnx, packages, source, store
+from fastsr.importing import comparison, ncnn, ncnn_to_onnx, packages, simplification, source, store
 from fastsr.importing.packages import PackagedModel
 from fastsr.importing.source import NcnnSource
 from fastsr.importing.store import Card
@@ -112,11 +112,11 @@ def _checkpoint_candidate(path: Path) -> _Candidate:
 
         what, fault = f"PyTorch {checkpoint.version()}", None
         for model, graph in torch_to_onnx.candidates(network, path):
-            smallest = -(-network.minimum // graph.alignment) * graph.alignment
+            sizes = comparison.odd_sizes(graph, network.minimum)
             try:
                 if graph.scale != network.scale:
                     raise ModelError(f"{path}: enlarges {graph.scale} times once converted, not {network.scale} times")
-                told = comparison.compared(graph, lambda image: torch_to_onnx.run(network, image), what, smallest)
+                told = comparison.compared(graph, lambda image: torch_to_onnx.run(network, image), what, sizes)
             except ModelError as error:
                 fault = error
                 continue
@@ -139,19 +139,40 @@ def _onnx_candidate(path: Path) -> _Candidate:
     content = source.read(path)
 
     def convert(card: Card) -> tuple[Card, onnx.ModelProto, Graph]:
-        graph = onnx_reader.read(path)
-        model = onnx.load_model_from_string(graph.serialized)
+        original = onnx_reader.read(path)
+        model, graph, compared = _plainer(original)
         card_of_file = dataclasses.replace(
             card,
             scale=graph.default_scale,
             architecture="ONNX",
             source=path.name,
             licence=graph.metadata.get("licence", graph.metadata.get("license", "")),
-            compared="not compared: its operators are the source's",
+            compared=compared,
         )
         return card_of_file, model, graph
 
     return _Candidate(path.stem, str(path), hashlib.sha256(content).hexdigest(), convert)
+
+
+def _plainer(original: Graph) -> tuple[onnx.ModelProto, Graph, str]:
+    """An ONNX model in plainer operators and for any size, where that is the same; else as it is.
+
+    Third, what it was compared with.
+    """
+    model = onnx.load_model_from_string(original.serialized)
+    try:
+        plain = simplification.simplified(model)
+        if original.fixed_size is not None:
+            plain = simplification.for_any_size(plain)
+        graph = onnx_reader.parsed(original.path, plain.SerializeToString())
+        if graph.radius is None:
+            raise ModelError("holds operators that depend on the size")
+        sizes = None if original.fixed_size is None else [original.fixed_size]
+        return plain, graph, comparison.compared(graph, comparison.runner(original), "the file itself", sizes)
+    except MemoryError:
+        raise
+    except Exception:  # of onnx's inference and evaluation, by what a file may hold
+        return model, original, "kept as it is"
 
 
 def _imported(candidate: _Candidate, name: str | None) -> Card:

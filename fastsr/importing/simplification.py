@@ -278,8 +278,14 @@ def _needed(nodes: list[NodeProto], output: str) -> list[NodeProto]:
 
 
 def _shapes(model: onnx.ModelProto) -> Iterator[tuple[str, Shape]]:
-    """The shapes of tensors that are known wholly."""
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    """The shapes of tensors that are known wholly, for one image at a time."""
+    single = onnx.ModelProto()
+    single.CopyFrom(model)
+    for value in (*single.graph.input, *single.graph.output):
+        sides = value.type.tensor_type.shape.dim
+        if sides and not sides[0].HasField("dim_value"):
+            sides[0].dim_value = 1
+    graph = onnx.shape_inference.infer_shapes(single, data_prop=True).graph
     for value in (*graph.input, *graph.value_info, *graph.output):
         kind = value.type.tensor_type
         if kind.HasField("shape") and all(d.HasField("dim_value") for d in kind.shape.dim):

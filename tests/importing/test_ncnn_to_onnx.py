@@ -66,7 +66,7 @@ def test_the_enlarged_input_is_added_where_its_program_does_it():
     plain_made, plain_graph, _ = convert(ncnn_networks.upconv7())
     made, graph, source = convert(ncnn_networks.upconv7(), plus_nearest=True)
     image = np.random.default_rng(0).random((1, 3, 8, 9), np.float32)
-    without, with_it = (comparison._runner(g)(image) for g in (plain_graph, graph))
+    without, with_it = (comparison.runner(g)(image) for g in (plain_graph, graph))
     np.testing.assert_allclose(with_it, without + image.repeat(2, 2).repeat(2, 3), atol=1e-6)
     pytest.importorskip("ncnn", reason="ncnn is not installed")
     assert "with ncnn" in comparison.compared_with_ncnn(graph, source, made, True)

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 from support import ncnn_networks
-from support.small_models import compact
+from support.small_models import Builder, compact
 
 import fastsr
 from fastsr.cli.command import main
@@ -99,9 +99,9 @@ def test_a_conversion_that_is_off_is_not_kept(param, models, monkeypatch):
 def test_onnx_is_evaluated_without_onnxruntime(param, monkeypatch):
     graph = onnx_reader.read(conversion.import_file(str(param))[0].path)
     values = np.random.default_rng(0).random((1, 3, 5, 6), np.float32)
-    expected = conversion.comparison._runner(graph)(values)
+    expected = conversion.comparison.runner(graph)(values)
     monkeypatch.setattr(conversion.comparison.importlib.util, "find_spec", lambda name: None)
-    np.testing.assert_allclose(conversion.comparison._runner(graph)(values), expected, atol=1e-5)
+    np.testing.assert_allclose(conversion.comparison.runner(graph)(values), expected, atol=1e-5)
 
 
 def test_a_default_factor_below_the_networks_is_resampled_from_it(tmp_path):
@@ -234,6 +234,45 @@ def test_an_onnx_file_can_be_kept_too(tmp_path):
     assert (card.scale, card.licence, card.architecture) == (2, "CC0", "ONNX")
     ours, theirs = (fastsr.load(name, device="cpu").upscale(image()) for name in ("mine", str(path)))
     np.testing.assert_array_equal(ours, theirs)
+
+
+def fixed(path, height=12, width=16):
+    """As exporters write it: of one size, with shuffles by Reshape and Transpose, a crop that crops nothing, noise."""
+    b = Builder(3, 0)
+    b.add("Reshape", b.weight(np.array([1, 3, height // 2, 2, width // 2, 2])))
+    b.add("Transpose", perm=[0, 1, 3, 5, 2, 4])
+    b.add("Reshape", b.weight(np.array([1, 12, height // 2, width // 2])))
+    b.deep = 12
+    b.conv(8).prelu().add("Identity").conv(48)
+    b.add("Reshape", b.weight(np.array([1, 3, 4, 4, height // 2, width // 2])))
+    b.add("Transpose", perm=[0, 1, 4, 2, 5, 3])
+    b.add("Reshape", b.weight(np.array([1, 3, height * 2, width * 2])))
+    b.add("Slice", *(b.weight(np.array(v)) for v in ([0, 0], [height * 2, width * 2], [2, 3])))
+    b.deep = 3
+    return b.save(path, height=height, width=width)
+
+
+def test_an_onnx_file_of_a_fixed_size_is_kept_for_any(tmp_path):
+    path = fixed(tmp_path / "fixed.onnx")
+    (card,) = conversion.import_file(str(path))
+    assert card.compared.startswith("compared with the file itself")
+    graph = onnx_reader.read(card.path)
+    assert (graph.fixed_size, graph.scale, graph.alignment) == (None, 2, 2)
+    assert graph.radius is not None
+    assert graph.operators == {"SpaceToDepth", "Conv", "PRelu", "DepthToSpace"}
+    small = np.random.default_rng(0).random((1, 3, 12, 16), np.float32)
+    expected = conversion.comparison.runner(onnx_reader.read(path))(small)
+    np.testing.assert_allclose(conversion.comparison.runner(graph)(small), expected, atol=1e-5)
+    assert fastsr.load("fixed", device="cpu", engine="onnxruntime").upscale(image()).shape == (22, 26, 3)
+
+
+def test_an_onnx_file_that_depends_on_its_size_is_kept_as_it_is(tmp_path):
+    b = compact(2, seed=3)
+    b.add("Add", b.weight(np.zeros((1, 3, 16, 20), np.float32)))
+    path = b.save(tmp_path / "positions.onnx", height=8, width=10)
+    (card,) = conversion.import_file(str(path))
+    assert card.compared == "kept as it is"
+    assert onnx_reader.read(card.path).fixed_size == (8, 10)
 
 
 def installed(folder, monkeypatch, name="realesrgan-x4plus", network=None):
