@@ -117,7 +117,7 @@ def test_upscale_leaves_a_tensor_on_its_gpu(monkeypatch):
             raise AssertionError("copied to the host")
 
     class Network:
-        channels, scale = 3, 2
+        channels, scale, default_scale = 3, 2, 2
 
     def loaded(request):
         asked.append(request.model)
