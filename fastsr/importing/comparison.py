@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import importlib.util
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,25 +64,39 @@ def _drawn(random: np.random.Generator, shape: tuple[int, ...]) -> npt.NDArray[n
 
 def runner(graph: Graph) -> Run:
     """ONNX Runtime where it is installed, else onnx's own evaluator, which is slow but always there."""
+    with _named(graph):
+        evaluator = _evaluator(graph)
+
+    def run(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        with _named(graph):
+            return np.asarray(evaluator.run(None, {graph.input: image})[0], np.float32)
+
+    return run
+
+
+def _evaluator(graph: Graph) -> Any:
     if importlib.util.find_spec("onnxruntime") is None:
         from onnx.reference import ReferenceEvaluator
 
-        evaluator: Any = ReferenceEvaluator(graph.serialized)
-    else:
-        import onnxruntime
+        return ReferenceEvaluator(graph.serialized)
+    import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = 1
-        evaluator = onnxruntime.InferenceSession(graph.serialized, options, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(graph.serialized, options, providers=["CPUExecutionProvider"])
 
-    def run(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        try:
-            return np.asarray(evaluator.run(None, {graph.input: image})[0], np.float32)
-        except Exception as error:  # the runtimes' exceptions share no base
-            raise ModelError(f"{graph.path}: the converted model does not run ({error}); please report it") from None
 
-    return run
+@contextlib.contextmanager
+def _named(graph: Graph) -> Iterator[None]:
+    """Turn the runtimes' exceptions, which share no base, into a ModelError."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{graph.path}: the converted model does not run ({reason[:300]}); please report it") from None
 
 
 def compared_with_ncnn(graph: Graph, source: NcnnSource, converted: Converted, plus_nearest: bool) -> str:

@@ -116,7 +116,7 @@ def _checkpoint_candidate(path: Path) -> _Candidate:
             try:
                 if graph.scale != network.scale:
                     raise ModelError(f"{path}: enlarges {graph.scale} times once converted, not {network.scale} times")
-                told = comparison.compared(graph, lambda image: torch_to_onnx.run(network, image), what, sizes)
+                told = comparison.compared(graph, lambda image: torch_to_onnx.run(network, path, image), what, sizes)
             except ModelError as error:
                 fault = error
                 continue
@@ -190,7 +190,10 @@ def _imported(candidate: _Candidate, name: str | None) -> Card:
             f"{candidate.origin}: another model is called {name!r} (made of {there.source}); choose another with "
             f"--name, or remove that one: fastsr models --remove {name}"
         )
-    card, model, graph = candidate.convert(Card(name, 1, "", "", candidate.sha256))
+    try:
+        card, model, graph = candidate.convert(Card(name, 1, "", "", candidate.sha256))
+    except MemoryError:
+        raise ModelError(f"{candidate.origin}: memory ran out while it was converted; free some") from None
     metadata = {**graph.metadata, "name": name, DEFAULT_SCALE: str(card.scale)}
     if card.licence:
         metadata["licence"] = card.licence

