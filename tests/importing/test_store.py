@@ -413,3 +413,13 @@ def test_export_takes_imported_models(param, capsys, here):
     code, _, _ = run(capsys, "export", "small", "--onnx", "--precision", "fp16", "-o", "out.onnx")
     assert code == 0
     assert fastsr.load("out.onnx", device="cpu").scale == 4
+
+
+@pytest.mark.parametrize("name", ["upconv7", "cugan"])
+def test_a_repeated_border_is_only_at_the_images_edge(name, tmp_path):
+    """Windows that are cut out of the inside give what the whole image gives."""
+    options = {"pooled": False} if name == "cugan" else {}
+    path = ncnn_networks.write(ncnn_networks.NETWORKS[name](**options), tmp_path, name)
+    large = np.random.default_rng(0).integers(0, 256, (70, 83, 3), np.uint8)
+    whole, tiled = (fastsr.load(path, device="cpu", engine="onnxruntime", tile=tile) for tile in (None, 40))
+    np.testing.assert_array_equal(whole.upscale(large), tiled.upscale(large))
