@@ -67,8 +67,8 @@ def load(
     Args:
         model: a shipped model (see `fastsr.models()`) or an imported one (see `fastsr models`); the path of an ONNX
             file (NCHW float in 0..1), of a file that is imported on first use (ncnn's `.param` or `.bin`, an archive
-            with them, a PyTorch checkpoint) or of an engine that `fastsr export --tensorrt` wrote; or "nearest", "bilinear", "bicubic" or
-            "lanczos".
+            with them, a PyTorch checkpoint) or of an engine that `fastsr export --tensorrt` wrote; or "nearest",
+            "bilinear", "bicubic" or "lanczos".
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", "fp16", "int8", or "auto": on a CPU fp32, on a GPU fp16. Reduced ones are faster
             where a machine has instructions for them, and less exact; `fastsr.models()` says what they cost.
