@@ -19,8 +19,8 @@ from fastsr.tiling.windows import Windows
 
 __all__ = ["NativeEngine", "build", "precisions", "unsupported", "video_precision"]
 
-# Precisions that are faster than fp32, fastest first. Byte dot products are; bfloat16's are not: they do four times the
-# products that fp32 is left with by Winograd's transforms (docs/cpu-engine.md).
+# Precisions that are faster than fp32, fastest first. Byte dot products are. Bfloat16's are on some processors (Zen 4),
+# not on others with the same instructions, which multiply them at half the rate of floats (docs/cpu-engine.md).
 FASTER = {"avxvnni": ("int8",), "avx512": ("int8",), "avx512bf16": ("int8",)}
 
 _NONE = np.empty(0, np.float32)
