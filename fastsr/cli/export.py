@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastsr.engines.tensorrt.distributions import Distribution
     from fastsr.network.graph import Graph
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")  # as typed.PRECISIONS, without its imports
+PRECISIONS = ("fp32", "fp16", "bf16", "int8", "fp8")  # as strong_typing.PRECISIONS, without its imports
 
 
 def add_parser(commands: Any) -> None:

@@ -62,13 +62,8 @@ def is_importable(text: str) -> bool:
 
 def read(path: Path) -> bytes:
     """A file's content. Raises ModelError, with the remedy, where there is none."""
-    reason = catalog.fault(path)
-    if reason is not None:
-        raise ModelError(f"{path}: {reason}")
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); check that you may read it") from None
+        return catalog.content(path)
     except MemoryError:
         raise ModelError(f"{path}: memory ran out while it was read; free some") from None
 

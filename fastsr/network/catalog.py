@@ -134,6 +134,17 @@ def fault(path: Path) -> str | None:
     return None if stat.S_ISREG(mode) else "is not a plain file; name an .onnx file"
 
 
+def content(path: Path) -> bytes:
+    """The content of a model's file. Raises ModelError, naming it and the remedy, where there is none to read."""
+    reason = fault(path)
+    if reason is not None:
+        raise ModelError(f"{path}: {reason}")
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror}); check that you may read it") from None
+
+
 def find(model: str | os.PathLike[str], others: Iterable[str] = ()) -> Path:
     """Path of a shipped model's ONNX file, or of the user's own. Raises ModelError, with near names, when unknown.
 

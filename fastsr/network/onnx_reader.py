@@ -27,7 +27,7 @@ def read(path: str | Path, as_stored: bool = False) -> Graph:
     Raises ModelError, naming the file, when it is missing, not ONNX, no generator, or keeps data outside its folder.
     """
     path = Path(path)
-    return parsed(path, _content(path), as_stored)
+    return parsed(path, catalog.content(path), as_stored)
 
 
 def parsed(path: Path, content: bytes, as_stored: bool = False) -> Graph:
@@ -38,16 +38,6 @@ def parsed(path: Path, content: bytes, as_stored: bool = False) -> Graph:
         raise ModelError(f"{path}: memory ran out while it was read; free some, or take a smaller model") from None
     except RecursionError:
         raise ModelError(f"{path}: not a valid ONNX model: it is nested too deeply") from None
-
-
-def _content(path: Path) -> bytes:
-    reason = catalog.fault(path)
-    if reason is not None:
-        raise ModelError(f"{path}: {reason}")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read ({error.strerror}); check that you may read it") from None
 
 
 def _read(path: Path, content: bytes, as_stored: bool) -> Graph:
