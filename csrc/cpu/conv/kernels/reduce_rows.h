@@ -23,6 +23,8 @@ void reduce_few(const ReduceRows& row) {
     for (int64_t c = 0; c < row.channels; ++c) scales[k][c] = row.scales[k * row.channels + c];
     for (int64_t c = row.channels; c < kFew; ++c) scales[k][c] = 0.f;
   }
+  // Read once: the stores could reach them, as far as the compiler knows.
+  const int64_t stride = row.target_stride, padded = row.target_padded;
   for (int64_t x = 0; x < row.count; ++x) {
     FewFloats sum = init;
     for (int k = 0; k < row.terms; ++k) {
@@ -33,9 +35,9 @@ void reduce_few(const ReduceRows& row) {
         sum += load_vector<FewFloats>(term);
       }
     }
-    float* target = row.target + x * row.target_stride;
+    float* target = row.target + x * stride;
     store_vector(target, reinterpret_cast<FewInts>(sum) & kept);
-    for (int64_t c = kFew; c < row.target_padded; ++c) target[c] = 0.f;
+    for (int64_t c = kFew; c < padded; ++c) target[c] = 0.f;
   }
 }
 
