@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from fastsr import _core
 from fastsr.engines.memory_shortage import out_of_memory
-from fastsr.engines.native.lowering import Unsupported, lower, unsupported
+from fastsr.engines.native.draft import Unsupported
+from fastsr.engines.native.lowering import lower, unsupported
 from fastsr.engines.native.program import Conv, Epilogue, Program, Remap
 from fastsr.engines.protocol import Pixels, Progress
 from fastsr.errors import EngineError

@@ -7,20 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsr.engines.native.program import Array, Conv, Epilogue, Program, Remap, RowReduction, Tensor
+from fastsr.engines.native.draft import MAX_CHANNELS, Draft, Unsupported, straight
+from fastsr.engines.native.program import Array, Conv, Epilogue, Program, Remap, RowReduction
+from fastsr.engines.native.ring_ranges import RingRanges, shared_ranges
 from fastsr.network import quantization
 from fastsr.network.graph import Graph, Node
 from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_output_head
 from fastsr.network.resize_kind import resize_kind
 
 MAX_KERNEL = 9
-MAX_CHANNELS = 2048
 MAX_FACTOR = 16
 BASES = ("nearest", "bicubic")  # ways of enlarging the input that the store knows
-
-
-class Unsupported(Exception):
-    """What keeps a graph from running on the native engine, as a clause that names the operator."""
 
 
 class _NotLast(Exception):
@@ -61,7 +58,7 @@ class _Lowering:
     def __init__(self, headless: HeadlessGraph, precision: str, fold: int = 1) -> None:
         self.headless, self.graph, self.precision, self.fold = headless, headless.body, precision, fold
         self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
-        self.ranges = _shared_ranges(self.graph) if precision == "int8" else {}
+        self.ranges = shared_ranges(self.graph) if precision == "int8" else {}
         # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
         self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
         name = self.graph.input
@@ -69,10 +66,9 @@ class _Lowering:
             (folding,) = (n for n in self.nodes if n.op == "SpaceToDepth" and n.inputs[0] == name)
             self.nodes.remove(folding)
             name = folding.outputs[0]
-        self.numbers = {name: 0}
-        self.tensors = [Tensor(name, self.graph.channels * fold**2, 1)]
-        self.steps: list[Conv | Remap | RowReduction] = []
-        self.rings: dict[int, list[int]] = {}  # of each tensor in a concatenation: the longest one's parts
+        self.draft = Draft(name, self.graph.channels * fold**2)
+        self.tensors, self.steps, self.numbers = self.draft.tensors, self.draft.steps, self.draft.numbers
+        self.ring_ranges = RingRanges(self.draft)
         self.readers: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in node.inputs:
@@ -86,7 +82,7 @@ class _Lowering:
         output = self.numbers.get(self.graph.output, 0)
         if output == 0:
             raise Unsupported("its output is its input")
-        output = self._apart(output)
+        output = self.draft.apart(output)
         made = self.tensors[output]
         factor = self.headless.factor
         if made.channels != self.graph.channels * factor**2 or self.graph.channels * factor > MAX_RUN:
@@ -95,8 +91,7 @@ class _Lowering:
             raise Unsupported("its output is no multiple of its input")
         made.floats = True
         self._order_output(output)
-        self._copy_far_operands()
-        self._hold_views()
+        self.ring_ranges.settle()
         return Program(self.tensors, self.steps, output, factor, self.headless.residual, self.fold)
 
     def _wanted(self, node: Node) -> bool:
@@ -118,19 +113,19 @@ class _Lowering:
         """Add the steps of an operator; returns the names of the tensors that are made then."""
         if node.op == "Conv":
             return self._conv(node)
-        source = self._number(node, next((name for name in node.inputs if name in self.numbers), node.inputs[0]))
+        source = self.draft.number(node, next((name for name in node.inputs if name in self.numbers), node.inputs[0]))
         if node.op == "Identity":
             self.numbers[node.outputs[0]] = source
             return {node.outputs[0]}
         if node.op == "Concat":
-            return self._concat(node)
+            return self.ring_ranges.concat(node)
         if node.op == "Split":
-            return self._split(node, source)
+            return self.ring_ranges.split(node, source, self.graph.weights)
         if node.op in ("DepthToSpace", "Resize"):
             move = self._shuffle if node.op == "DepthToSpace" else self._repeat
             table = move(node, self.tensors[source].channels)
-            target = self._tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
-            self._remap(source, target, table, Epilogue())
+            target = self.draft.tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
+            self.draft.remap(Remap(source, target, table, Epilogue()))
             return {node.outputs[0]}
         return self._elementwise(node, source)
 
@@ -138,7 +133,7 @@ class _Lowering:
         """A step of what changes each value on its own, and of what can be done behind it."""
         channels, factor = self.tensors[source].channels, self.tensors[source].factor
         epilogue, name, made = Epilogue(), node.outputs[0], {node.outputs[0]}
-        step = Remap(source, -1, _straight(channels), epilogue)
+        step = Remap(source, -1, straight(channels), epilogue)
         if (affine := self._affine(node, channels)) is not None:
             gains, offsets = affine
             step.gains = None if (gains == 1).all() else gains
@@ -169,8 +164,8 @@ class _Lowering:
                 break
             name = following.outputs[0]
             made.add(name)
-        step.target = self._tensor(name, channels, factor)
-        self._add_remap(step)
+        step.target = self.draft.tensor(name, channels, factor)
+        self.draft.remap(step)
         return made
 
     def _affine(self, node: Node, channels: int) -> tuple[Array, Array] | None:
@@ -195,117 +190,7 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: Div by an image or by zero")
         return inverse, zero
 
-    # ---- ranges of one ring ----
-
-    def _concat(self, node: Node) -> set[str]:
-        """Tensors side by side: from here on ranges of one ring, if they are not of another one already."""
-        if node.attributes.get("axis") not in (1, -3):
-            raise Unsupported(f"{node.outputs[0]}: Concat of other than channels")
-        joined = [self._number(node, name) for name in node.inputs]
-        parts = [part for number in joined for part in self.tensors[number].parts or (number,)]
-        factors = {self.tensors[part].factor for part in parts}
-        channels = sum(self.tensors[part].channels for part in parts)
-        if len(factors) != 1 or channels > MAX_CHANNELS:
-            raise Unsupported(f"{node.outputs[0]}: Concat of different sizes, or to {channels} channels")
-        # A tensor lies in one ring, and once.
-        parts = [
-            self._copied(part) if part == 0 or self.tensors[part].source >= 0 or part in parts[:i] else part
-            for i, part in enumerate(parts)
-        ]
-        rings = {id(ring): ring for part in parts if (ring := self.rings.get(part)) is not None}
-        (ring,) = rings.values() if len(rings) == 1 else ([],)
-        if len(rings) > 1 or not (_is_run(ring, parts) or _is_run(parts, ring)):
-            parts = [self._copied(part) if part in self.rings else part for part in parts]
-            ring = []
-        if len(ring) <= len(parts):
-            self.rings.update(dict.fromkeys(parts, parts))
-        made = self._tensor(node.outputs[0], channels, factors.pop())
-        self.tensors[made].parts = tuple(parts)
-        return {node.outputs[0]}
-
-    def _split(self, node: Node, source: int) -> set[str]:
-        """Runs of a tensor's channels, as ranges of its ring."""
-        if node.attributes.get("axis", 0) not in (1, -3):
-            raise Unsupported(f"{node.outputs[0]}: Split of other than channels")
-        source = self._copied(source) if source == 0 else source
-        channels, sizes = self.tensors[source].channels, node.attributes.get("split")
-        if len(node.inputs) > 1 and node.inputs[1]:
-            stored = self.graph.weights.get(node.inputs[1])
-            sizes = None if stored is None else [int(size) for size in stored.reshape(-1)]
-        elif sizes is None:
-            most = -(-channels // len(node.outputs))
-            sizes = [min(most, channels - i * most) for i in range(len(node.outputs))]
-        if sizes is None or len(sizes) != len(node.outputs) or sum(sizes) != channels or min(sizes) < 1:
-            raise Unsupported(f"{node.outputs[0]}: Split of {channels} channels into {sizes}")
-        first = 0
-        for name, size in zip(node.outputs, sizes, strict=True):
-            if name:
-                made = self._tensor(name, size, self.tensors[source].factor)
-                self.tensors[made].source, self.tensors[made].first = source, first
-            first += size
-        return set(node.outputs)
-
-    def _copied(self, source: int) -> int:
-        copied = self.tensors[source]
-        made = self._tensor(f"{copied.name}/copy{len(self.tensors)}", copied.channels, copied.factor)
-        self._remap(source, made, _straight(copied.channels), Epilogue())
-        return made
-
-    def _apart(self, number: int) -> int:
-        """A tensor that is neither a view nor the input, whose pixels lie closer together than others': or a copy."""
-        return self._copied(number) if number == 0 or self.tensors[number].is_view else number
-
-    def _copy_far_operands(self) -> None:
-        """Have what is added long after its concatenations were read lie in a ring of its own too.
-
-        Its rows would else be kept for as long in a ring as wide as all parts together.
-        """
-        for ring in self._rings():
-            views = {i for i, t in enumerate(self.tensors) if t.parts and self.rings[t.parts[0]] is ring}
-            read = max((i for i, step in enumerate(self.steps) if step.source in views), default=0)
-            wide = sum(self.tensors[part].channels for part in ring)
-            for part in ring:
-                made = next(i for i, step in enumerate(self.steps) if step.target == part)
-                far = [step for step in self.steps[read + 1 :] if part in _operands(step)]
-                last = max((i for i, step in enumerate(self.steps) if part in _operands(step)), default=0)
-                # Each convolution keeps a row more.
-                if (last - read) * wide <= 1.5 * (last - made) * self.tensors[part].channels:
-                    continue
-                copy = self._copied(part)
-                self.steps.insert(made + 1, self.steps.pop())
-                read += 1
-                for step in far:
-                    _replace_operand(step, part, copy)
-
-    def _rings(self) -> list[list[int]]:
-        return list({id(ring): ring for ring in self.rings.values()}.values())
-
-    def _hold_views(self) -> None:
-        """Have every ring that views lie in hold what any of them is read as."""
-        for view in reversed(self.tensors):
-            if view.source >= 0:
-                view.floats |= not view.packed
-                _hold(self.tensors[view.source], [view])
-        for ring in self._rings():
-            views = [t for t in self.tensors if t.parts and self.rings[t.parts[0]] is ring]
-            whole = max(views, key=lambda view: len(view.parts))
-            _hold(whole, views)
-            whole.floats |= not whole.packed
-            for view in views:
-                view.quantization = whole.quantization
-                if not view.floats and not view.packed:  # read as part of longer ones alone
-                    view.floats, view.packed = whole.floats, whole.packed
-            for part in ring:
-                _hold(self.tensors[part], [whole])
-
     # ---- steps ----
-
-    def _remap(self, source: int, target: int, table: npt.NDArray[np.int32], epilogue: Epilogue) -> None:
-        self._add_remap(Remap(source, target, table, epilogue))
-
-    def _add_remap(self, step: Remap) -> None:
-        self.tensors[step.source].floats = self.tensors[step.target].floats = True
-        self.steps.append(step)
 
     def _into_epilogue(self, following: Node, name: str, epilogue: Epilogue, channels: int, factor: int) -> bool:
         """Add an operator to what follows a step that makes `name`, if it is one that can be and comes in order."""
@@ -326,7 +211,7 @@ class _Lowering:
     def _conv(self, node: Node) -> set[str]:
         """Add a convolution and what is done while its sums are in registers: activation, shuffle, addition, clamp."""
         kernel, bias = self._kernel(node)
-        source = self._number(node, node.inputs[0])
+        source = self.draft.number(node, node.inputs[0])
         if self.tensors[source].channels != kernel.shape[1]:
             raise Unsupported(f"{node.outputs[0]}: a kernel for {kernel.shape[1]} channels")
         resolution = self.tensors[source].factor
@@ -354,7 +239,7 @@ class _Lowering:
                 break
             name = following.outputs[0]
             made.add(name)
-        target = self._tensor(name, len(kernel) // factor**2, resolution * factor)
+        target = self.draft.tensor(name, len(kernel) // factor**2, resolution * factor)
         step = self._step(node, source, target, kernel, bias, epilogue, factor)
         _permute(step, order, slopes=False)
         return made
@@ -399,17 +284,17 @@ class _Lowering:
             flat, steps = _quantized_by_rows(flat, slice(rows // 2 * out, (rows // 2 + 1) * out))
             scales = (np.float32(scale) * steps).astype(np.float32)
         made = self.tensors[target]
-        partial = self._tensor(f"{made.name}/rows", len(flat), made.factor)
+        partial = self.draft.tensor(f"{made.name}/rows", len(flat), made.factor)
         self.tensors[partial].floats = True
         nothing = np.zeros(len(flat), np.float32 if scale is None else np.int32)
         conv = Conv(source, partial, flat, nothing, None, Epilogue())
         self.steps.append(conv)
         plain = epilogue.slopes is None and epilogue.add < 0 and not np.isfinite([epilogue.low, epilogue.high]).any()
-        summed = target if plain else self._tensor(f"{made.name}/sum", out, made.factor)
+        summed = target if plain else self.draft.tensor(f"{made.name}/sum", out, made.factor)
         self.tensors[summed].floats = True
         self.steps.append(RowReduction(partial, summed, rows, bias, scales))
         if not plain:
-            self._remap(summed, target, _straight(out), epilogue)
+            self.draft.remap(Remap(summed, target, straight(out), epilogue))
         return conv
 
     def _kernel(self, node: Node) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -491,80 +376,19 @@ class _Lowering:
             else None
         )
 
-    def _number(self, node: Node, name: str) -> int:
-        if name not in self.numbers:
-            raise Unsupported(f"{node.outputs[0]}: {node.op} of a constant")
-        return self.numbers[name]
-
     def _operand(self, node: Node, name: str, channels: int, factor: int) -> int:
         """The number of a tensor that is added to one of so many channels at such a resolution, or multiplied by it."""
-        number = self._number(node, name)
+        number = self.draft.number(node, name)
         added = self.tensors[number]
         if (added.channels, added.factor) != (channels, factor):
             raise Unsupported(f"{node.outputs[0]}: {node.op} of different shapes")
-        number = self._apart(number)
+        number = self.draft.apart(number)
         self.tensors[number].floats = True
         return number
-
-    def _tensor(self, name: str, channels: int, factor: int) -> int:
-        self.numbers[name] = len(self.tensors)
-        self.tensors.append(Tensor(name, channels, factor))
-        return self.numbers[name]
 
 
 _SLOPES = ("PRelu", "Relu", "LeakyRelu")
 _FUNCTIONS = {"Sigmoid": "sigmoid", "Tanh": "tanh"}
-
-
-def _operands(step: Conv | Remap | RowReduction) -> tuple[int, ...]:
-    """The tensors that are added or multiplied."""
-    if isinstance(step, RowReduction):
-        return ()
-    return (step.epilogue.add, step.times) if isinstance(step, Remap) else (step.epilogue.add,)
-
-
-def _replace_operand(step: Conv | Remap | RowReduction, old: int, new: int) -> None:
-    if isinstance(step, RowReduction):
-        return
-    if step.epilogue.add == old:
-        step.epilogue.add = new
-    if isinstance(step, Remap) and step.times == old:
-        step.times = new
-
-
-def _is_run(part: list[int], whole: list[int]) -> bool:
-    """Whether a list is found in another, in one piece."""
-    return any(whole[i : i + len(part)] == part for i in range(len(whole) - len(part) + 1))
-
-
-def _hold(held: Tensor, read: list[Tensor]) -> None:
-    """Have a tensor held in every way in which one of others is."""
-    held.floats |= any(t.floats for t in read)
-    for t in read:
-        if t.packed:
-            held.packed, held.quantization = True, t.quantization
-
-
-def _shared_ranges(graph: Graph) -> dict[str, tuple[float, float]]:
-    """A graph's ranges, but tensors that may lie in one ring, and are thus quantized alike, have their widest."""
-    groups: dict[str, set[str]] = {}
-    ranges = graph.ranges
-    for node in graph.nodes:
-        if node.op in ("Concat", "Split", "Identity"):
-            names = [*(node.inputs if node.op == "Concat" else node.inputs[:1]), *node.outputs]
-            names = [name for name in names if name != graph.input]  # it lies in none but its own
-            joined = set().union(*(groups.get(name, {name}) for name in names))
-            groups.update(dict.fromkeys(joined, joined))
-    made = {}
-    for name in ranges:
-        near = [ranges[other] for other in groups.get(name, {name}) if other in ranges]
-        made[name] = (min(low for low, _ in near), max(high for _, high in near))
-    return made
-
-
-def _straight(channels: int) -> npt.NDArray[np.int32]:
-    """The table of samples that stay where they are."""
-    return np.arange(channels, dtype=np.int32).reshape(1, 1, -1)
 
 
 def _quantized_by_rows(
