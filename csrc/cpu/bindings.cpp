@@ -155,7 +155,8 @@ class Program {
   // The whole frame's.
   int64_t unit_bytes(int64_t width) const {
     cpu::check_width(builder_.program(), width);
-    return cpu::unit_bytes(builder_.program(), width, width);
+    const cpu::ConvProgram& program = builder_.program();
+    return cpu::unit_bytes(program, cpu::ring_rows(program, 1), width, width).all;
   }
 
  private:

@@ -138,7 +138,7 @@ class TotalLoss:
             self.discriminator.eval()  # or statistics and norms would go on
         self.generator(made, target, clock, draws)
         if self.discriminator is not None:
-            self._judged(made, target, draws)[0].backward()  # type: ignore[no-untyped-call]
+            self.fabric.backward(self._judged(made, target, draws)[0])
             self._stepper.zero_grad()
             self.discriminator.train()
 

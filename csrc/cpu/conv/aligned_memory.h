@@ -12,13 +12,15 @@ namespace fastsr::cpu {
 class Block {
  public:
   explicit Block(size_t bytes = 0)
-      : data_(bytes ? static_cast<uint8_t*>(::operator new(bytes, std::align_val_t{64})) : nullptr) {}
+      : size_(bytes), data_(bytes ? static_cast<uint8_t*>(::operator new(bytes, std::align_val_t{64})) : nullptr) {}
   uint8_t* data() const { return data_.get(); }
+  size_t size() const { return size_; }  // bytes
 
  private:
   struct Free {
     void operator()(uint8_t* p) const { ::operator delete(p, std::align_val_t{64}); }
   };
+  size_t size_;
   std::unique_ptr<uint8_t, Free> data_;
 };
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <stdexcept>
 
-#include "cpu/conv/program/rings.h"
+#include "cpu/conv/program/regions.h"
 #include "cpu/conv/program/weight_packing.h"
 
 namespace fastsr::cpu {
@@ -323,7 +323,6 @@ void ProgramBuilder::store(int source, int factor, const std::string& base, int 
   program_.body_factor = program_.tensors[source].factor;
   program_.fold = fold;
   if (program_.steps.back().base == Base::bicubic) program_.cubic = cubic_taps(program_.scale());
-  size_rings(program_);
   checks_.stored();
 }
 

@@ -32,7 +32,6 @@ struct Tensor {
   std::vector<int> parts{};   // of a view, which no step makes: the tensors that it consists of
   std::vector<int> places{};  // padded channel of each of its channels; empty: one after the other
   int64_t margin = 0;         // columns beside a unit's that kernels reach into
-  int64_t capacity = 0;       // rows of the ring
 
   bool held(bool as_packed) const { return as_packed ? packed : floats; }
 };
@@ -90,7 +89,6 @@ struct ConvProgram {
   int64_t body_factor = 1;  // of the tensor that the store step reads
   int64_t fold = 1;         // the first tensor holds blocks of fold x fold pixels
   CubicTaps cubic{};        // of a bicubic base
-  int64_t latency = 0;      // rows of the body between the first layer's start and the first row that is stored
   bool tiles = false;       // rows are made two or four at a time: threads may share them, however little they are
 
   bool complete() const { return !steps.empty() && steps.back().kind == Step::Kind::store; }

@@ -32,25 +32,29 @@ void Executor::give_back(Memory memory) const {
   if (least->first < memory.first) *least = std::move(memory);
 }
 
-// Makes a unit's rows; `finished` is told of each row of the input whose outputs are stored, and says whether to go on.
-void Executor::flow(Unit& unit, int team, const std::function<bool(int64_t)>& finished) const {
-  const int64_t body = program_.body_factor;
+// Makes a unit's rows; `finished` is told how many rows of the input have their outputs stored, and says whether to go
+// on.
+void Executor::flow(Unit& unit, const RingRows& rows, int team, const std::function<bool(int64_t)>& finished) const {
+  const int64_t body = program_.body_factor, batch = rows.batch;
   // The layers start one after the other, `latency` rows before the first one comes out at the end.
-  for (int64_t y = unit.top * body - program_.latency; y < unit.bottom * body; ++y) {
-    required_regions(program_, y, y, 0, unit.rows);
+  const int64_t before = round_up(rows.latency, batch * body) / body;
+  for (int64_t top = unit.top - before; top < unit.bottom; top += batch) {
+    const int64_t bottom = std::min(top + batch, unit.bottom);
+    required_regions(program_, top * body, bottom * body - 1, 0, unit.rows);
     for (const Step& step : program_.steps) {
       if (step.kind == Step::Kind::store) {
-        if (y >= unit.top * body) make_row(program_, unit, step, y, team);
+        const int64_t first = std::max(top, unit.top);
+        if (first < bottom) make_rows(program_, unit, step, first * body, (bottom - first) * body, team);
         continue;
       }
       int64_t& next = unit.next[step.target];
       const Tensor& target = program_.tensors[step.target];
       const int64_t end = std::min(unit.rows[step.target].last, unit.frame.shape.height * target.factor - 1);
-      for (; next <= end; next += target.alignment[0]) {
-        make_row(program_, unit, step, (next - target.shift[0]) / target.alignment[0], team);
-      }
+      const int64_t alignment = target.alignment[0], count = end < next ? 0 : (end - next) / alignment + 1;
+      if (count > 0) make_rows(program_, unit, step, (next - target.shift[0]) / alignment, count, team);
+      next += count * alignment;
     }
-    if (y >= unit.top * body && (y + 1) % body == 0 && !finished(y / body)) return;
+    if (bottom > unit.top && !finished(bottom - unit.top)) return;
   }
 }
 
@@ -61,6 +65,7 @@ void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, i
   if (side > 0) side = std::max<int64_t>(1, side / program_.fold);
   const Frame frame{pixels, out, type, shape};
   const Partition parts = partition(program_, shape, side);
+  const RingRows rows = ring_rows(program_, parts.batch);
   const int64_t total = shape.height * parts.columns;
   std::atomic<int64_t> done{0};
   std::atomic<bool> ended{false};
@@ -68,11 +73,13 @@ void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, i
 
   const auto run_unit = [&](int64_t index) {
     Unit part = make_unit(program_, frame, parts, index);
-    Memory memory = take(lay_out(program_, part.columns, part.rings));
+    Memory memory = take(lay_out(program_, rows, part.columns, part.rings));
     place(program_, part.columns, memory.second.data(), part.rings);
-    flow(part, parts.team, [&](int64_t row) {
-      const int64_t finished = ++done;
-      const bool due = row % 16 == 0 || row + 1 == part.bottom;
+    int64_t told = 0;  // rows of this unit
+    flow(part, rows, parts.team, [&](int64_t stored) {
+      const int64_t finished = done += stored - told;
+      const bool due = stored / 16 != told / 16 || stored == part.bottom - part.top;
+      told = stored;
       if (progress && due && finished < total && std::this_thread::get_id() == caller) progress(finished, total);
       return !ended;
     });

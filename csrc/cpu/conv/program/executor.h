@@ -28,7 +28,7 @@ class Executor {
 
   Memory take(size_t bytes) const;
   void give_back(Memory memory) const;
-  void flow(Unit& unit, int team, const std::function<bool(int64_t)>& finished) const;
+  void flow(Unit& unit, const RingRows& rows, int team, const std::function<bool(int64_t)>& finished) const;
 
   const ConvProgram& program_;
   mutable std::mutex mutex_;

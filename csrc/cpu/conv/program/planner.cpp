@@ -9,6 +9,35 @@ namespace {
 
 constexpr int64_t kUnitBytes = 32 << 20;  // that the rings of one unit may fill, for each thread that works on it
 constexpr double kTeamWork = 1e7;  // multiplications of a row, on average, from which sharing rows pays everywhere
+constexpr size_t kCachedWeights = 1 << 20;  // bytes of weights that stay in a core's cache from row to row
+constexpr int64_t kMostRows = 32;           // of a batch
+constexpr double kWaiting = 1.05;           // what waiting for one another costs a team
+
+size_t weight_bytes(const ConvProgram& program) {
+  size_t bytes = 0;
+  for (const Step& step : program.steps) bytes += step.conv.weights.size() + step.conv.first_plane.size();
+  return bytes;
+}
+
+// Rows of a batch in units of `width` columns: so many that the weights, which are read once for each batch, are no
+// more than what the rings take up meanwhile; then it is the rings that have to come from memory.
+int64_t batch_rows(const ConvProgram& program, const RingRows& least, int64_t width, const FrameShape& shape,
+                   int team) {
+  const size_t weights = weight_bytes(program);
+  if (weights <= kCachedWeights) return 1;
+  const UnitBytes bytes = unit_bytes(program, least, width, shape.width);
+  int64_t rows = std::min({static_cast<int64_t>(weights) / bytes.row, kMostRows, shape.height});
+  // The rings grow, but not beyond what they may fill, or twice what they must.
+  rows = std::min(rows, std::max(bytes.all, team * kUnitBytes - bytes.all) / bytes.row);
+  return std::max<int64_t>(1, rows);
+}
+
+// How many times as fast a team makes a batch of rows as one thread, in the parts that it is shared out in.
+double shared_evenly(int64_t width, int64_t batch, int team) {
+  const int64_t columns = batch > 1 ? kShareColumns / 2 : kShareColumns;
+  const int64_t parts = std::max<int64_t>(1, width / columns) * ((batch + kWinogradOutputs - 1) / kWinogradOutputs);
+  return static_cast<double>(parts) / static_cast<double>((parts + team - 1) / team);
+}
 
 }  // namespace
 
@@ -36,13 +65,13 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t
   }
   const int threads = thread_count();
   const bool share = program.tiles || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;
-  Partition best{1, 1, 1};
+  const RingRows rows_kept = ring_rows(program, 1);
+  Partition best{1, 1, 1, 1};
   double best_time = 1e300;
   for (int team = 1; team <= (share ? threads : 1); ++team) {
-    if (team > 1 && shape.width < team * kTeamColumns) break;
     int64_t widest = shape.width;
     const int64_t least = std::max<int64_t>(16, static_cast<int64_t>(extra[1]));  // else most of a unit is margin
-    while (widest > least && unit_bytes(program, widest, shape.width) > team * kUnitBytes) {
+    while (widest > least && unit_bytes(program, rows_kept, widest, shape.width).all > team * kUnitBytes) {
       widest = (widest + 1) / 2 + (widest > 64 ? widest / 4 : 0);
     }
     int64_t highest = shape.height;
@@ -54,14 +83,16 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t
     const int64_t least_columns = (shape.width + widest - 1) / widest,
                   least_rows = (shape.height + highest - 1) / highest;
     for (int64_t columns = least_columns; columns <= std::min(shape.width, least_columns + 2 * teams); ++columns) {
+      const int64_t width = (shape.width + columns - 1) / columns;
+      const int64_t batch = batch_rows(program, rows_kept, width, shape, team);
+      const double shared = team > 1 ? kWaiting / shared_evenly(width, batch, team) : 1;
       for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * teams); ++rows) {
         const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
         const double high = static_cast<double>(shape.height) / rows + (rows > 1 ? extra[0] : 0);
-        const double shared = team > 1 ? 1.05 / team : 1;  // waiting for one another
         const double time = static_cast<double>((columns * rows + teams - 1) / teams) * wide * high * shared;
         if (time < best_time * 0.999) {
           best_time = time;
-          best = Partition{columns, rows, team};
+          best = Partition{columns, rows, team, batch};
         }
       }
     }

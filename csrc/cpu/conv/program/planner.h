@@ -9,7 +9,7 @@
 
 namespace fastsr::cpu {
 
-constexpr int64_t kTeamColumns = 12 * kWinogradOutputs;  // that a thread of a team should have at least
+constexpr int64_t kShareColumns = 12 * kWinogradOutputs;  // that a thread of a team should have at least
 
 // What is upscaled, and to where; the shape is in blocks of fold x fold pixels.
 struct Frame {
@@ -23,6 +23,7 @@ struct Frame {
 struct Partition {
   int64_t columns, rows;  // units across and down
   int team;               // threads that share a unit
+  int64_t batch;          // rows of the input that one step makes before the next one begins
 };
 
 // A part of a frame that is computed on its own.

@@ -42,19 +42,18 @@ bool has_ring(const ConvProgram& program, int i, bool packed) {
 
 }  // namespace
 
-// While row y of the output is made, a tensor reaches down to the last row that y depends on, and its readers start
-// where they stopped for row y - 1.
-void size_rings(ConvProgram& program) {
+// While rows y.. of the output are made, a tensor reaches down to the last row that they depend on, and its readers
+// start where they stopped for row y - 1.
+RingRows ring_rows(const ConvProgram& program, int64_t batch) {
+  RingRows made{batch, std::vector<int64_t>(program.tensors.size())};
+  const int64_t body = program.body_factor;
   std::vector<Interval> now, before;
-  for (int64_t phase = 0; phase < kWinogradOutputs * program.body_factor; ++phase) {
-    const int64_t y = kFarRow * program.body_factor + phase;
-    required_regions(program, y, y, 0, now);
+  for (int64_t phase = 0; phase < kWinogradOutputs * body; ++phase) {
+    const int64_t y = kFarRow * body + phase;
+    required_regions(program, y, y + batch * body - 1, 0, now);
     required_regions(program, y - 1, y - 1, 0, before);
     const auto keep = [&](int tensor, int64_t from) {
-      const auto keep_one = [&](int t) {
-        int64_t& capacity = program.tensors[t].capacity;
-        capacity = std::max(capacity, now[t].last - from + 1);
-      };
+      const auto keep_one = [&](int t) { made.rows[t] = std::max(made.rows[t], now[t].last - from + 1); };
       keep_one(tensor);
       for (const int part : program.tensors[tensor].parts) keep_one(part);
     };
@@ -71,52 +70,57 @@ void size_rings(ConvProgram& program) {
       if (step.times >= 0) keep(step.times, next);
     }
     for (size_t i = 0; i < program.tensors.size(); ++i) {
-      if (now[i].empty()) continue;
-      const int64_t ahead = now[i].length() * program.body_factor / program.tensors[i].factor;
-      program.latency = std::max(program.latency, ahead + 2 * program.body_factor);
+      if (before[i].empty()) continue;
+      const int64_t ahead = before[i].length() * body / program.tensors[i].factor;
+      made.latency = std::max(made.latency, ahead + 2 * body);
     }
   }
   // Ranges of one ring are written and read at different times, but each is a ring of its own rows: the longest
   // decides.
-  for (const Tensor& t : program.tensors) {
-    for (int whole = t.whole; whole >= 0; whole = program.tensors[whole].whole) {
-      program.tensors[whole].capacity = std::max(program.tensors[whole].capacity, t.capacity);
+  for (size_t i = 0; i < program.tensors.size(); ++i) {
+    for (int whole = program.tensors[i].whole; whole >= 0; whole = program.tensors[whole].whole) {
+      made.rows[whole] = std::max(made.rows[whole], made.rows[i]);
     }
   }
+  return made;
 }
 
-int64_t unit_bytes(const ConvProgram& program, int64_t width, int64_t frame_width) {
+UnitBytes unit_bytes(const ConvProgram& program, const RingRows& rows, int64_t width, int64_t frame_width) {
   std::vector<Interval> need;
   required_regions(program, kFarRow * program.body_factor, (kFarRow + width) * program.body_factor - 1, 1, need);
-  int64_t bytes = 0;
+  UnitBytes bytes{0, 0};
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     const Tensor& t = program.tensors[i];
     if (need[i].empty()) continue;
     need[i].last = std::min(need[i].last, need[i].first + frame_width * t.factor - 1);
     const int tensor = static_cast<int>(i);
-    if (has_ring(program, tensor, false)) bytes += (t.capacity + 1) * ring_row(t, need[i], 4);
-    if (has_ring(program, tensor, true)) bytes += (t.capacity + 1) * ring_row(t, need[i], program.packed_item(t));
+    int64_t row = 0;
+    if (has_ring(program, tensor, false)) row += ring_row(t, need[i], 4);
+    if (has_ring(program, tensor, true)) row += ring_row(t, need[i], program.packed_item(t));
+    bytes.all += (rows.rows[i] + 1) * row;
+    bytes.row += t.factor * row;
   }
   return bytes;
 }
 
-size_t lay_out(const ConvProgram& program, const std::vector<Interval>& columns, Rings& rings) {
+size_t lay_out(const ConvProgram& program, const RingRows& rows, const std::vector<Interval>& columns, Rings& rings) {
   size_t bytes = 0;
   rings.floats.resize(program.tensors.size());
   rings.packed.resize(program.tensors.size());
-  const auto lay = [&](const Tensor& t, const Interval& held, Ring& ring, int64_t sample) {
+  const auto lay = [&](size_t i, Ring& ring, int64_t sample) {
+    const Tensor& t = program.tensors[i];
     ring.pixel = t.padded_channels * sample;
-    ring.row = ring_row(t, held, sample);
-    ring.capacity = t.capacity;
-    ring.first = held.first;
+    ring.row = ring_row(t, columns[i], sample);
+    ring.capacity = rows.rows[i];
+    ring.first = columns[i].first;
     bytes += static_cast<size_t>((ring.capacity + 1) * ring.row);
   };
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     const Tensor& t = program.tensors[i];
     if (columns[i].empty()) continue;
     const int tensor = static_cast<int>(i);
-    if (has_ring(program, tensor, false)) lay(t, columns[i], rings.floats[i], 4);
-    if (has_ring(program, tensor, true)) lay(t, columns[i], rings.packed[i], program.packed_item(t));
+    if (has_ring(program, tensor, false)) lay(i, rings.floats[i], 4);
+    if (has_ring(program, tensor, true)) lay(i, rings.packed[i], program.packed_item(t));
   }
   return bytes;
 }

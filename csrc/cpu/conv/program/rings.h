@@ -26,15 +26,24 @@ struct Rings {
   std::vector<Ring> floats, packed;
 };
 
-// Says how many rows every ring must hold, and with that the pipeline's latency.
-void size_rings(ConvProgram& program);
+// Rows that every ring must hold, by tensor, where steps make `batch` rows of the input at once, and with that the
+// pipeline's latency: rows of the body between the first layer's start and the first row that is stored.
+struct RingRows {
+  int64_t batch;
+  std::vector<int64_t> rows{};
+  int64_t latency = 0;
+};
+RingRows ring_rows(const ConvProgram& program, int64_t batch);
 
-// Bytes that the rings of a unit of `width` input pixels take; its margins do not reach beyond a frame of
-// `frame_width`.
-int64_t unit_bytes(const ConvProgram& program, int64_t width, int64_t frame_width);
+// Bytes that the rings of a unit of `width` input pixels take, and those that one row of the input fills in all of
+// them; the unit's margins do not reach beyond a frame of `frame_width`.
+struct UnitBytes {
+  int64_t all, row;
+};
+UnitBytes unit_bytes(const ConvProgram& program, const RingRows& rows, int64_t width, int64_t frame_width);
 
 // Gives the rings of a unit that needs these columns of every tensor their sizes; returns the bytes they take together.
-size_t lay_out(const ConvProgram& program, const std::vector<Interval>& columns, Rings& rings);
+size_t lay_out(const ConvProgram& program, const RingRows& rows, const std::vector<Interval>& columns, Rings& rings);
 
 // Places the rings in memory. Whatever kernels read beyond the frame's edges is zero: the margins beside each row, and
 // one row outside.

@@ -1,4 +1,4 @@
-// A row of a step's target: which kernel makes it, from which rows of the rings, shared out among a team of threads.
+// Rows of a step's target: which kernel makes them, from which rows of the rings, shared out among a team of threads.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace fastsr::cpu {
 
-// Row y of a step's target (of a convolution that shuffles: of the rows before the shuffle; of Winograd's tiles along
-// both axes: four or two of them), its columns shared out among `team` threads.
-void make_row(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, int team);
+// Rows y..y + count - 1 of a step's target (of a convolution that shuffles: of the rows before the shuffle; of
+// Winograd's tiles along both axes: four or two of them each), shared out among `team` threads.
+void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, int64_t count, int team);
 
 }  // namespace fastsr::cpu
