@@ -1,5 +1,5 @@
-// What the kernels are asked for: each makes one row, or four, of one step of a program. The structs say what it reads
-// and where its results go.
+// What the kernels are asked for: each makes one row, or some rows of tiles, of one step of a program. The structs say
+// what it reads and where its results go.
 #pragma once
 
 #include <cstdint>
@@ -48,15 +48,21 @@ struct InputTransformRow {
   int64_t plane;  // floats from plane to plane
 };
 
-// Up to four rows of a convolution for winograd_f4x4_3x3.h, or two for winograd_f2x2_3x3.h.
-struct WinogradRows {
-  const PackedConv* conv;
+// A row of tiles of a convolution: up to four rows for winograd_f4x4_3x3.h, or two for winograd_f2x2_3x3.h.
+struct WinogradBand {
   const uint8_t* rows[kWinogradPlanes];  // the input's, from the pixel left of the first tile on; six, or four
-  int64_t input_stride;                  // bytes from pixel to pixel
-  int64_t padded_channels, count;        // channels of the input, columns to make
-  int64_t before;                        // columns of the first tile that are not made: they lie left of the frame
   int from, to;                          // rows of the four (or two) that are made: from..to - 1
   const OutputPointers* outputs;         // row after row, one per vector
+};
+
+// Rows of tiles, of the same columns.
+struct WinogradRows {
+  const PackedConv* conv;
+  const WinogradBand* bands;
+  int64_t band_count;
+  int64_t input_stride;            // bytes from pixel to pixel
+  int64_t padded_channels, count;  // channels of the input, columns to make
+  int64_t before;                  // columns of the first tile that are not made: they lie left of the frame
   OutputStrides strides;
   StorageFormat format;  // of packed outputs
   QuantizationParams quantization;

@@ -11,8 +11,8 @@ namespace {
 
 using Kind = Step::Kind;
 
-constexpr double kLeastWork = 6e4;      // multiplications that are worth sharing out
-constexpr int64_t kMostShares = 64;     // of a batch of rows
+constexpr double kLeastWork = 6e4;   // multiplications that are worth sharing out
+constexpr int64_t kMostShares = 64;  // of a batch of rows
 
 int64_t sample(Type type) { return type == Type::u8 ? 1 : type == Type::u16 ? 2 : 4; }  // bytes
 
@@ -23,6 +23,7 @@ class Part {
       : program_(program), kernels_(program.kernels), unit_(unit), step_(step), y_(y), columns_(columns) {}
 
   void make() const;
+  void winograd_2d(int64_t bands) const;
 
  private:
   float* floats(int tensor, int64_t row, int64_t column) const {
@@ -40,7 +41,6 @@ class Part {
   void load() const;
   void input_transform() const;
   void conv() const;
-  void winograd_2d() const;
   void remap() const;
   void reduce_rows() const;
   void epilogue() const;
@@ -65,7 +65,7 @@ void Part::make() const {
     case Kind::winograd_f4_row:
     case Kind::winograd_f4_1xn: return conv();
     case Kind::winograd_f4x4_3x3:
-    case Kind::winograd_f2x2_3x3: return winograd_2d();
+    case Kind::winograd_f2x2_3x3: return winograd_2d(1);
     case Kind::input_transform: return input_transform();
     case Kind::remap: return remap();
     case Kind::reduce_rows: return reduce_rows();
@@ -169,37 +169,49 @@ void Part::conv() const {
   }
 }
 
-// Columns of four (or two) rows, before the shuffle: the y-th four; fewer at the frame's upper and lower edges.
-void Part::winograd_2d() const {
+// Columns of so many times four (or two) rows, before the shuffle, from the y-th four on; fewer at the frame's upper
+// and lower edges.
+void Part::winograd_2d(int64_t bands) const {
   const bool bf16 = step_.kind == Kind::winograd_f2x2_3x3;
   const int rows = step_.tile_rows(), read = rows + kWinogradTaps - 1;
   const Ring& input = bf16 ? unit_.rings.packed[step_.source] : unit_.rings.floats[step_.source];
   const int* shift = target().shift;
-  const int64_t first = columns_.first / step_.factor, top = y_ * rows + shift[0] / step_.factor;
-  const int64_t begin = aligned_begin(first, rows, shift[1] / step_.factor);
+  const int64_t first = columns_.first / step_.factor;
+  const int64_t begin = aligned_begin(first, rows, shift[1] / step_.factor), x = begin - 1 - input.first;
   const int64_t height = unit_.frame.shape.height * source().factor;
-  WinogradRows band{};
-  band.conv = &step_.conv;
-  band.padded_channels = source().padded_channels;
-  band.input_stride = input.pixel;
-  band.count = columns_.length() / step_.factor;
-  band.before = first - begin;
-  band.from = static_cast<int>(std::max<int64_t>(0, -top));
-  band.to = static_cast<int>(std::min<int64_t>(rows, height - top));
-  band.strides = strides();
-  band.format = target().packed ? program_.format : StorageFormat::f32;
-  band.quantization = target().quantization;
-  for (int k = 0; k < read; ++k) {
-    const int64_t from = top - 1 + k, x = begin - 1 - input.first;
-    band.rows[k] = (from >= 0 && from < height ? input.at(from, input.first) : input.outside) + x * input.pixel;
-  }
+  std::vector<WinogradBand> made(static_cast<size_t>(bands));
   std::vector<OutputPointers> to;
-  for (int r = band.from; r < band.to; ++r) {
-    const std::vector<OutputPointers> row = outputs(top + r, first);
-    to.insert(to.end(), row.begin(), row.end());
+  for (int64_t b = 0; b < bands; ++b) {
+    WinogradBand& band = made[b];
+    const int64_t top = (y_ + b) * rows + shift[0] / step_.factor;
+    band.from = static_cast<int>(std::max<int64_t>(0, -top));
+    band.to = static_cast<int>(std::min<int64_t>(rows, height - top));
+    for (int k = 0; k < read; ++k) {
+      const int64_t from = top - 1 + k;
+      band.rows[k] = (from >= 0 && from < height ? input.at(from, input.first) : input.outside) + x * input.pixel;
+    }
+    for (int r = band.from; r < band.to; ++r) {
+      const std::vector<OutputPointers> row = outputs(top + r, first);
+      to.insert(to.end(), row.begin(), row.end());
+    }
   }
-  band.outputs = to.data();
-  bf16 ? kernels_.winograd_f2x2_3x3(band) : kernels_.winograd_f4x4_3x3(band);
+  const OutputPointers* next = to.data();
+  for (WinogradBand& band : made) {
+    band.outputs = next;
+    next += (band.to - band.from) * step_.conv.vectors;
+  }
+  WinogradRows arguments{};
+  arguments.conv = &step_.conv;
+  arguments.bands = made.data();
+  arguments.band_count = bands;
+  arguments.padded_channels = source().padded_channels;
+  arguments.input_stride = input.pixel;
+  arguments.count = columns_.length() / step_.factor;
+  arguments.before = first - begin;
+  arguments.strides = strides();
+  arguments.format = target().packed ? program_.format : StorageFormat::f32;
+  arguments.quantization = target().quantization;
+  bf16 ? kernels_.winograd_f2x2_3x3(arguments) : kernels_.winograd_f4x4_3x3(arguments);
 }
 
 // ---- what could not be folded into a convolution --------------------------------------------------------------------
@@ -339,11 +351,13 @@ void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, i
   const int64_t alignment = stores ? 1 : program.tensors[step.target].alignment[1];
   const int64_t left =
       stores ? columns.first : aligned_begin(columns.first, alignment, program.tensors[step.target].shift[1]);
-  const double work =
-      multiplications(program, step) * step.tile_rows() * static_cast<double>(columns.length() * count);
+  const double work = multiplications(program, step) * step.tile_rows() * static_cast<double>(columns.length() * count);
+  const auto make = [&](int64_t first, int64_t last, const Interval& of) {
+    if (step.tile_rows() > 1) return Part(program, unit, step, first, of).winograd_2d(last - first);
+    for (int64_t row = first; row < last; ++row) Part(program, unit, step, row, of).make();
+  };
   if (team == 1 || (step.kind == Kind::input_transform && count == 1) || work < kLeastWork) {
-    for (int64_t row = y; row < y + count; ++row) Part(program, unit, step, row, columns).make();
-    return;
+    return make(y, y + count, columns);
   }
   const int64_t wide = alignment * kShareColumns / kWinogradOutputs / (count > 1 ? 2 : 1);
   // A transformed row is made in one piece.
@@ -363,9 +377,7 @@ void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, i
       const int64_t first = std::max(columns.first, left + pieces * across / grid.columns * piece);
       const int64_t last = std::min(columns.last, left + pieces * (across + 1) / grid.columns * piece - 1);
       if (first > last) continue;
-      for (int64_t row = y + count * down / grid.rows; row < y + count * (down + 1) / grid.rows; ++row) {
-        Part(program, unit, step, row, Interval{first, last}).make();
-      }
+      make(y + count * down / grid.rows, y + count * (down + 1) / grid.rows, Interval{first, last});
     }
   });
 }
