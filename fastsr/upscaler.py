@@ -134,7 +134,8 @@ class Upscaler:
                 the overshoots of a resampled image are; others are refused.
             scale: factor along each axis, any number above 0.
             size: width and height of the result in pixels, instead of `scale`.
-            progress: called with the number of tiles (or rows) done, and of all.
+            progress: called with how much is done, and of how much in all: tiles, or on the native engine thousandths of
+                the work. What it raises ends the run, as Ctrl-C does, within a second.
             allow_huge: read files over Pillow's limit of pixels too.
 
         Returns:

@@ -1,4 +1,4 @@
-// Letting go of Python's lock; for the two bindings.cpp only.
+// Letting go of Python's lock, and taking it again for a while; for the two bindings.cpp only.
 #pragma once
 
 #include <Python.h>
@@ -23,6 +23,24 @@ class WithoutGil {
 
  private:
   PyThreadState* state_;
+};
+
+// With the GIL as long as it lives, in a thread of Python that is without it; sleeps as above.
+class WithGil {
+ public:
+  WithGil() {
+    try {
+      state_ = PyGILState_Ensure();
+    } catch (...) {
+      for (;;) pause();
+    }
+  }
+  WithGil(const WithGil&) = delete;
+  WithGil& operator=(const WithGil&) = delete;
+  ~WithGil() { PyGILState_Release(state_); }
+
+ private:
+  PyGILState_STATE state_;
 };
 
 }  // namespace fastsr

@@ -14,6 +14,7 @@
 #include "common/checks.h"
 #include "common/gil.h"
 #include "cpu/conv/program/builder.h"
+#include "cpu/conv/program/cut.h"
 #include "cpu/conv/program/executor.h"
 #include "cpu/isa.h"
 #include "cpu/thread_pool.h"
@@ -88,6 +89,11 @@ py::array straight(const py::array& array) {
   return made;
 }
 
+bool on_main_thread() {
+  const py::object main = py::module_::import("threading").attr("main_thread")();
+  return main.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
+}
+
 // A program that is built and then run.
 class Program {
  public:
@@ -122,21 +128,25 @@ class Program {
 
   void store(int source, int factor, const std::string& base, int fold) { builder_.store(source, factor, base, fold); }
 
-  py::array run(const py::array& pixels, int64_t side, const py::object& progress) const {
+  py::array run(const py::array& pixels, int64_t side, int64_t memory, const py::object& progress) const {
     const Array frame = view(pixels, "pixels");
-    const FrameShape shape = cpu::check_frame(builder_.program(), frame, side);
+    const FrameShape shape = cpu::check_frame(builder_.program(), frame, side, memory);
     const py::ssize_t scale = builder_.program().scale();
     py::array out(pixels.dtype(), std::vector<py::ssize_t>{shape.height * scale, shape.width * scale, shape.channels});
     void* to = out.mutable_data();
     // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
     struct Stopped {};
     std::exception_ptr raised;
-    std::function<void(int64_t, int64_t)> report;
-    if (!progress.is_none()) {
+    cpu::RunProgress::Report report;
+    const bool interruptible = on_main_thread();  // Python takes signals on no other
+    int64_t told = 0;
+    if (interruptible || !progress.is_none()) {
       report = [&](int64_t done, int64_t total) {
-        const py::gil_scoped_acquire held;
+        const WithGil held;
         try {
-          progress(done, total);
+          if (interruptible && PyErr_CheckSignals() != 0) throw py::error_already_set();
+          if (!progress.is_none() && done > told) progress(done, total);
+          told = done;
         } catch (const py::error_already_set&) {
           raised = std::current_exception();
           throw Stopped{};
@@ -145,11 +155,20 @@ class Program {
     }
     try {
       const WithoutGil released;
-      executor_.run(frame.data, frame.type, shape, to, side, report);
+      executor_.run(frame.data, frame.type, shape, to, cpu::CutBounds{side, memory}, report);
     } catch (const Stopped&) {
       std::rethrow_exception(raised);
     }
     return out;
+  }
+
+  // How a frame would be cut: units across and down, those that are worked on at once, the bytes of their rings, and
+  // how much work is done in all, of what a single unit would do.
+  py::tuple cut(int64_t height, int64_t width, int64_t side, int64_t memory) const {
+    const cpu::ConvProgram& program = builder_.program();
+    const FrameShape shape = cpu::check_size(program, height, width, side, memory);
+    const cpu::Cut made = cpu::cut(program, shape, cpu::CutBounds{side, memory});
+    return py::make_tuple(made.parts.columns, made.parts.rows, cpu::units_at_once(made.parts), made.bytes, made.work);
   }
 
   // The whole frame's.
@@ -206,7 +225,10 @@ PYBIND11_MODULE(_core, module) {
       .def("reduce_rows", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
            py::arg("bias"), py::arg("scales"))
       .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)
-      .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("progress") = py::none())
+      .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("memory") = 0,
+           py::arg("progress") = py::none())
+      .def("cut", &fastsr::Program::cut, py::arg("height"), py::arg("width"), py::arg("side") = 0,
+           py::arg("memory") = 0)
       .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));
   module.def("precisions", [] {
     std::vector<std::string> names{"fp32", "int8"};

@@ -28,6 +28,7 @@ namespace {
 // for a while before it does.
 constexpr auto kSpinTime = std::chrono::microseconds(50);
 constexpr int kSpinsPerClockRead = 32;
+constexpr auto kMeanwhileTime = std::chrono::milliseconds(100);
 
 template <typename Done>
 bool spin_until(const Done& done) {
@@ -69,10 +70,21 @@ struct Job {
     }
   }
 
-  void wait() {
+  void wait(const std::function<void()>& meanwhile) {
     const auto finished = [this] { return left.load() == 0; };
     if (!spin_until(finished)) {
       std::unique_lock<std::mutex> lock(mutex);
+      while (meanwhile && !error && !done.wait_for(lock, kMeanwhileTime, finished)) {
+        lock.unlock();
+        std::exception_ptr thrown;
+        try {
+          meanwhile();
+        } catch (...) {
+          thrown = std::current_exception();
+        }
+        lock.lock();
+        if (thrown && !error) error = thrown;
+      }
       done.wait(lock, finished);
     }
     if (error) std::rethrow_exception(error);
@@ -175,7 +187,8 @@ int thread_count() { return pool().threads(); }
 
 int thread_index() { return index_of_thread; }
 
-void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) {
+void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body,
+                  const std::function<void()>& meanwhile) {
   if (count <= 0) return;
   grain = std::max<int64_t>(grain, 1);
   Pool& workers = pool();
@@ -188,7 +201,7 @@ void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t
   workers.post(job);
   job->work();
   workers.retire(job);
-  job->wait();
+  job->wait(meanwhile);
 }
 
 }  // namespace fastsr::cpu

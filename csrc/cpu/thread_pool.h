@@ -14,7 +14,9 @@ int thread_index();
 
 // Calls body(begin, end) over disjoint ranges that cover 0..count, on the caller and on idle pool threads; returns when
 // all are done and rethrows the first exception. Ranges hold at least `grain` items. Safe from several threads at once
-// and after fork(); a caller never waits for a thread that has not started its range.
-void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+// and after fork(); a caller never waits for a thread that has not started its range. While the caller waits for others
+// it calls `meanwhile` (may be empty) a few times a second; what that throws is rethrown when all are done.
+void parallel_for(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body,
+                  const std::function<void()>& meanwhile = {});
 
 }  // namespace fastsr::cpu

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, get_args, runtime_checkable
 import numpy.typing as npt
 
 Pixels = npt.NDArray[Any]
-Progress = Callable[[int, int], None]  # (tiles or rows done, in all)
+Progress = Callable[[int, int], None]  # (tiles or parts of the work done, in all); what it raises ends the run
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Device = Literal["auto", "cpu", "cuda"]

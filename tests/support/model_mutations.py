@@ -6,7 +6,7 @@ import random
 import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto
-from support.small_models import Builder, compact, deconvolved, downsampling, mixed, srresnet
+from support.small_models import Builder, compact, deconvolved, downsampling, gated, mixed, rrdb, srresnet
 
 from fastsr.network import exported_onnx, onnx_reader
 
@@ -55,7 +55,8 @@ def _exported(folder, precision):
 
 def originals(folder):
     """The models that are changed; `folder` is for files on the way."""
-    builders = compact(2), compact(3, inputs=1), srresnet(), mixed(), deconvolved(), downsampling(), _split_and_joined()
+    builders = [compact(2), compact(3, inputs=1), srresnet(), mixed(), deconvolved(), downsampling()]
+    builders += [_split_and_joined(), rrdb(8, 4, 1), gated(8, 1)]
     return [*map(_with_ranges, builders), *(_exported(folder, precision) for precision in ("fp16", "bf16", "int8"))]
 
 

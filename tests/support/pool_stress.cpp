@@ -28,6 +28,26 @@ int64_t sum_of(int64_t count, int64_t inner) {
   return total;
 }
 
+// What `meanwhile` throws comes out of a call that waits for another thread, which learns of it.
+bool stops_while_waiting() {
+  std::atomic<bool> helped{false}, stopped{false};
+  const auto body = [&](int64_t, int64_t) {
+    if (fastsr::cpu::thread_index() == 0) return;
+    helped = true;
+    while (!stopped) std::this_thread::yield();
+  };
+  const auto stop = [&] {
+    stopped = true;
+    throw std::runtime_error("stop");
+  };
+  try {
+    parallel_for(2, 1, body, stop);
+  } catch (const std::runtime_error&) {
+    return helped;
+  }
+  return !helped;
+}
+
 bool work(int rounds) {
   for (int round = 0; round < rounds; ++round) {
     const int64_t count = 1 + round % 37, inner = round % 5;
@@ -41,6 +61,7 @@ bool work(int rounds) {
       thrown = true;
     }
     if (!thrown) return false;
+    if (round % 16 == 0 && !stops_while_waiting()) return false;
     if (round % 16 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // let the pool fall asleep
   }
   return true;

@@ -75,7 +75,7 @@ class NativeEngine:
         self._program = packed(program, precision)
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
-        """See `Engine.run`; `progress` counts rows of the parts that the frame is cut into."""
+        """See `Engine.run`; `progress` counts thousandths of the work of each part that the frame is cut into."""
         try:
             return self._filled_up(pixels, progress)
         except MemoryError:
@@ -86,9 +86,9 @@ class NativeEngine:
         height, width = pixels.shape[:2]
         below, right = -height % self.fold, -width % self.fold
         if not below and not right:
-            return self._program.run(np.ascontiguousarray(pixels), self.side, progress)
+            return self._program.run(np.ascontiguousarray(pixels), self.side, 0, progress)
         filled = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
-        made = self._program.run(filled, self.side, progress)
+        made = self._program.run(filled, self.side, 0, progress)
         return np.ascontiguousarray(made[: height * self.scale, : width * self.scale])
 
 

@@ -191,18 +191,25 @@ Base base_named(const std::string& name) {
   return Base::bicubic;
 }
 
-FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side) {
+FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width, int64_t side, int64_t memory) {
+  require(program.complete(), "the program has no end");
+  require(height >= 1 && width >= 1 && height <= kMaxColumns && width <= kMaxColumns,
+          "height and width must be at least 1 and at most 2^24");
+  require(height % program.fold == 0 && width % program.fold == 0, "sides must be multiples of the fold");
+  require(side >= 0 && memory >= 0, "side and memory must not be negative");
+  return FrameShape{height, width, program.image_channels()};
+}
+
+FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side, int64_t memory) {
   require(program.complete(), "the program has no end");
   require(pixels.shape.size() == 3, "pixels must be height x width x channels");
   require(pixels.type == Type::u8 || pixels.type == Type::u16 || pixels.type == Type::f32,
           "pixels must be uint8, uint16 or float32, not " + pixels.dtype);
   const FrameShape shape{pixels.shape[0], pixels.shape[1], pixels.shape[2]};
-  const int64_t channels = program.image_channels(), fold = program.fold;
+  const int64_t channels = program.image_channels();
   require(shape.height > 0 && shape.width > 0 && shape.channels == channels,
           "pixels must be height x width x " + std::to_string(channels));
-  require(shape.height % fold == 0 && shape.width % fold == 0, "sides must be multiples of the fold");
-  require(side >= 0, "side must not be negative");
-  return shape;
+  return check_size(program, shape.height, shape.width, side, memory);
 }
 
 void check_width(const ConvProgram& program, int64_t columns) {

@@ -64,8 +64,11 @@ class ProgramChecks {
 Function function_named(const std::string& name);
 Base base_named(const std::string& name);
 
-// That a frame can be run through a program; returns its shape. `side` bounds the units' sides.
-FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side);
+// That a frame can be run through a program; returns its shape.
+FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side, int64_t memory);
+
+// That it can be foretold how frames of a size would be cut.
+FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width, int64_t side, int64_t memory);
 
 // That memory can be foretold for frames of so many columns.
 void check_width(const ConvProgram& program, int64_t columns);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 
 #include "cpu/conv/program/step_rows.h"
 #include "cpu/thread_pool.h"
@@ -32,9 +31,8 @@ void Executor::give_back(Memory memory) const {
   if (least->first < memory.first) *least = std::move(memory);
 }
 
-// Makes a unit's rows; `finished` is told how many rows of the input have their outputs stored, and says whether to go
-// on.
-void Executor::flow(Unit& unit, const RingRows& rows, int team, const std::function<bool(int64_t)>& finished) const {
+// Makes a unit's rows, as long as `progress` lets it.
+void Executor::flow(Unit& unit, const RingRows& rows, int team, UnitProgress& progress) const {
   const int64_t body = program_.body_factor, batch = rows.batch;
   // The layers start one after the other, `latency` rows before the first one comes out at the end.
   const int64_t before = round_up(rows.latency, batch * body) / body;
@@ -44,59 +42,56 @@ void Executor::flow(Unit& unit, const RingRows& rows, int team, const std::funct
     for (const Step& step : program_.steps) {
       if (step.kind == Step::Kind::store) {
         const int64_t first = std::max(top, unit.top);
-        if (first < bottom) make_rows(program_, unit, step, first * body, (bottom - first) * body, team);
+        if (first >= bottom) continue;
+        make_rows(program_, unit, step, first * body, (bottom - first) * body, team);
+        if (!progress.made(step, (bottom - first) * body)) return;
         continue;
       }
       int64_t& next = unit.next[step.target];
       const Tensor& target = program_.tensors[step.target];
       const int64_t end = std::min(unit.rows[step.target].last, unit.frame.shape.height * target.factor - 1);
       const int64_t alignment = target.alignment[0], count = end < next ? 0 : (end - next) / alignment + 1;
-      if (count > 0) make_rows(program_, unit, step, (next - target.shift[0]) / alignment, count, team);
+      if (count == 0) continue;
+      make_rows(program_, unit, step, (next - target.shift[0]) / alignment, count, team);
       next += count * alignment;
+      if (!progress.made(step, count)) return;
     }
-    if (bottom > unit.top && !finished(bottom - unit.top)) return;
   }
 }
 
-void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, int64_t side,
-                   const std::function<void(int64_t, int64_t)>& progress) const {
+void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, CutBounds bounds,
+                   const RunProgress::Report& report) const {
   shape.height /= program_.fold;  // from here on a pixel is a block
   shape.width /= program_.fold;
-  if (side > 0) side = std::max<int64_t>(1, side / program_.fold);
   const Frame frame{pixels, out, type, shape};
-  const Partition parts = partition(program_, shape, side);
+  const Partition parts = partition(program_, shape, bounds);
   const RingRows rows = ring_rows(program_, parts.batch);
-  const int64_t total = shape.height * parts.columns;
-  std::atomic<int64_t> done{0};
-  std::atomic<bool> ended{false};
-  const auto caller = std::this_thread::get_id();
+  const int64_t units = parts.columns * parts.rows;
+  RunProgress progress(units, report);
+  std::atomic<int64_t> next{0};
 
   const auto run_unit = [&](int64_t index) {
     Unit part = make_unit(program_, frame, parts, index);
+    UnitProgress mine(progress, program_, part);
     Memory memory = take(lay_out(program_, rows, part.columns, part.rings));
     place(program_, part.columns, memory.second.data(), part.rings);
-    int64_t told = 0;  // rows of this unit
-    flow(part, rows, parts.team, [&](int64_t stored) {
-      const int64_t finished = done += stored - told;
-      const bool due = stored / 16 != told / 16 || stored == part.bottom - part.top;
-      told = stored;
-      if (progress && due && finished < total && std::this_thread::get_id() == caller) progress(finished, total);
-      return !ended;
-    });
+    flow(part, rows, parts.team, mine);
+    mine.finish();
     give_back(std::move(memory));
   };
-
-  parallel_for(parts.columns * parts.rows, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end && !ended; ++i) {
+  // As many units at once as there are teams: a team's threads help with its unit's rows.
+  const auto run_units = [&](int64_t, int64_t) {
+    for (int64_t i = next++; i < units && !progress.ended(); i = next++) {
       try {
         run_unit(i);
       } catch (...) {
-        ended = true;
+        progress.end();
         throw;
       }
     }
-  });
-  if (progress) progress(total, total);
+  };
+  parallel_for(units_at_once(parts), 1, run_units, [&] { progress.poll(); });
+  progress.finish();
 }
 
 }  // namespace fastsr::cpu

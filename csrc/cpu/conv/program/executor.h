@@ -2,13 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include "cpu/conv/aligned_memory.h"
 #include "cpu/conv/program/planner.h"
+#include "cpu/conv/program/run_progress.h"
 
 namespace fastsr::cpu {
 
@@ -18,17 +18,17 @@ class Executor {
   explicit Executor(const ConvProgram& program) : program_(program) {}
 
   // Upscales a frame of shape.height x shape.width input pixels, multiples of the fold. `side` bounds the units' sides
-  // in input pixels (0: the memory decides). `progress` (may be empty) is called on the caller's thread with (rows
-  // done, rows in all); what it throws ends the run.
-  void run(const void* pixels, Type type, FrameShape shape, void* out, int64_t side,
-           const std::function<void(int64_t, int64_t)>& progress) const;
+  // in input pixels, `memory` their rings together (0: neither). `report` (may be empty) is called on the caller's
+  // thread with (parts done, parts in all), every tenth of a second and at the end; what it throws ends the run.
+  void run(const void* pixels, Type type, FrameShape shape, void* out, CutBounds bounds,
+           const RunProgress::Report& report) const;
 
  private:
   using Memory = std::pair<size_t, Block>;  // bytes, and where they are
 
   Memory take(size_t bytes) const;
   void give_back(Memory memory) const;
-  void flow(Unit& unit, const RingRows& rows, int team, const std::function<bool(int64_t)>& finished) const;
+  void flow(Unit& unit, const RingRows& rows, int team, UnitProgress& progress) const;
 
   const ConvProgram& program_;
   mutable std::mutex mutex_;

@@ -7,8 +7,10 @@
 namespace fastsr::cpu {
 namespace {
 
-constexpr int64_t kUnitBytes = 32 << 20;  // that the rings of one unit may fill, for each thread that works on it
-constexpr double kTeamWork = 1e7;  // multiplications of a row, on average, from which sharing rows pays everywhere
+constexpr int64_t kUnitBytes = 32 << 20;  // that the rings of one unit should fill, for each thread that works on it
+constexpr int64_t kWideUnit = 8;       // a unit this many times as wide as what it computes twice is not made narrower
+constexpr int64_t kLeastColumns = 16;  // of a unit
+constexpr double kTeamWork = 1e7;      // multiplications of a row, on average, from which sharing rows pays everywhere
 constexpr size_t kCachedWeights = 1 << 20;  // bytes of weights that stay in a core's cache from row to row
 constexpr int64_t kMostRows = 32;           // of a batch
 constexpr double kWaiting = 1.05;           // what waiting for one another costs a team
@@ -20,15 +22,15 @@ size_t weight_bytes(const ConvProgram& program) {
 }
 
 // Rows of a batch in units of `width` columns: so many that the weights, which are read once for each batch, are no
-// more than what the rings take up meanwhile; then it is the rings that have to come from memory.
+// more than what the rings take up meanwhile; then it is the rings that have to come from memory. The rings fill no
+// more than `most_bytes`, if that can be.
 int64_t batch_rows(const ConvProgram& program, const RingRows& least, int64_t width, const FrameShape& shape,
-                   int team) {
+                   int64_t most_bytes) {
   const size_t weights = weight_bytes(program);
   if (weights <= kCachedWeights) return 1;
   const UnitBytes bytes = unit_bytes(program, least, width, shape.width);
   int64_t rows = std::min({static_cast<int64_t>(weights) / bytes.row, kMostRows, shape.height});
-  // The rings grow, but not beyond what they may fill, or twice what they must.
-  rows = std::min(rows, std::max(bytes.all, team * kUnitBytes - bytes.all) / bytes.row);
+  rows = std::min(rows, 1 + std::max<int64_t>(0, most_bytes - bytes.all) / bytes.row);
   return std::max<int64_t>(1, rows);
 }
 
@@ -43,7 +45,7 @@ double shared_evenly(int64_t width, int64_t batch, int team) {
 
 // Units' margins overlap: `extra` rows and columns are, weighed by the work of the layers, what a unit computes beyond
 // its own.
-Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t side) {
+Partition partition(const ConvProgram& program, const FrameShape& shape, CutBounds bounds) {
   double extra[2] = {0, 0};
   double a_pixel = 0;    // multiplications of an input pixel
   double rows_made = 0;  // rows of all layers, for each row of the input, counted for two axes
@@ -64,27 +66,39 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t
     extra[axis] /= total;
   }
   const int threads = thread_count();
-  const bool share = program.tiles || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;
+  // Fewer units at once take less memory.
+  const bool share =
+      program.tiles || bounds.memory > 0 || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;
   const RingRows rows_kept = ring_rows(program, 1);
-  Partition best{1, 1, 1, 1};
+  const int64_t narrowest = std::min(kLeastColumns, shape.width);
+  Partition best{(shape.width + narrowest - 1) / narrowest, 1, threads, 1};
   double best_time = 1e300;
   for (int team = 1; team <= (share ? threads : 1); ++team) {
     int64_t widest = shape.width;
-    const int64_t least = std::max<int64_t>(16, static_cast<int64_t>(extra[1]));  // else most of a unit is margin
+    const int64_t least = std::max(kLeastColumns, kWideUnit * static_cast<int64_t>(extra[1]));
     while (widest > least && unit_bytes(program, rows_kept, widest, shape.width).all > team * kUnitBytes) {
       widest = (widest + 1) / 2 + (widest > 64 ? widest / 4 : 0);
     }
     int64_t highest = shape.height;
-    if (side > 0) {
+    if (bounds.side > 0) {
+      const int64_t side = std::max<int64_t>(1, bounds.side / program.fold);
       widest = std::min(widest, side);
       highest = side;
     }
     const int64_t teams = std::max(1, threads / team);
+    const auto too_large = [&](int64_t width) {
+      return bounds.memory > 0 && unit_bytes(program, rows_kept, width, shape.width).all > bounds.memory / teams;
+    };
+    while (widest > narrowest && too_large(widest)) widest = std::max(narrowest, widest * 15 / 16);
+    if (too_large(widest)) continue;
     const int64_t least_columns = (shape.width + widest - 1) / widest,
                   least_rows = (shape.height + highest - 1) / highest;
     for (int64_t columns = least_columns; columns <= std::min(shape.width, least_columns + 2 * teams); ++columns) {
       const int64_t width = (shape.width + columns - 1) / columns;
-      const int64_t batch = batch_rows(program, rows_kept, width, shape, team);
+      // What the rings of a batch may fill: what they should, or twice what they must.
+      const int64_t must = unit_bytes(program, rows_kept, width, shape.width).all;
+      const int64_t most_bytes = bounds.memory > 0 ? bounds.memory / teams : std::max(team * kUnitBytes, 2 * must);
+      const int64_t batch = batch_rows(program, rows_kept, width, shape, most_bytes);
       const double shared = team > 1 ? kWaiting / shared_evenly(width, batch, team) : 1;
       for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * teams); ++rows) {
         const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
@@ -98,6 +112,15 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t
     }
   }
   return best;
+}
+
+int64_t units_at_once(const Partition& parts) {
+  return std::min<int64_t>(parts.columns * parts.rows, std::max(1, thread_count() / parts.team));
+}
+
+int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts) {
+  const int64_t widest = (shape.width + parts.columns - 1) / parts.columns;
+  return units_at_once(parts) * unit_bytes(program, ring_rows(program, parts.batch), widest, shape.width).all;
 }
 
 Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& parts, int64_t index) {

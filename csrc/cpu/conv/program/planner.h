@@ -19,6 +19,12 @@ struct Frame {
   FrameShape shape;
 };
 
+// What a cut has to keep to: the units' sides in input pixels, the bytes of all rings that are held at once (0:
+// neither).
+struct CutBounds {
+  int64_t side = 0, memory = 0;
+};
+
 // How a frame is cut.
 struct Partition {
   int64_t columns, rows;  // units across and down
@@ -37,9 +43,15 @@ struct Unit {
   Rings rings{};
 };
 
-// The partition that keeps all threads busy with the least work done twice. `side` bounds the units' sides (0: the
-// memory decides).
-Partition partition(const ConvProgram& program, const FrameShape& shape, int64_t side);
+// The partition that keeps all threads busy with the least work done twice. Where none keeps to the bound of memory,
+// the one that takes the least.
+Partition partition(const ConvProgram& program, const FrameShape& shape, CutBounds bounds);
+
+// Units that are worked on at once.
+int64_t units_at_once(const Partition& parts);
+
+// Bytes that the rings of all units that are worked on at once take.
+int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts);
 
 // Unit `index` of a frame: the rows and columns of every tensor that it needs.
 Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& parts, int64_t index);
