@@ -19,6 +19,8 @@ from fastsr.importing import lookup
 from fastsr.network import catalog, file_kinds, onnx_reader
 from fastsr.output_size import Size, default_model
 from fastsr.pixel_upscalers import Generator, Interpolation
+from fastsr.tiling.bounds import Bounds
+from fastsr.tiling.bounds import checked as checked_bounds
 from fastsr.upscaler import File, ScalarT, TensorT, Upscaler, opened, upscaled
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class LoadRequest:
     device: str
     precision: str
     engine: str
-    tile: int | None
+    bounds: Bounds
     realism: float | None
     video: bool
     changed: int  # time of change of a model's file, so that one that is exported anew is another model
@@ -61,6 +63,8 @@ def load(
     realism: float | None = None,
     video: bool = False,
     wait: bool = True,
+    overlap: int | None = None,
+    memory: int | str | None = None,
 ) -> Upscaler:
     """Load a generator once for many calls.
 
@@ -73,8 +77,8 @@ def load(
         precision: "fp32", "bf16", "fp16", "int8", or "auto": on a CPU fp32, on a GPU fp16. Reduced ones are faster
             where a machine has instructions for them, and less exact; `fastsr.models()` says what they cost.
         engine: "auto", "cpu", "onnxruntime", "torch" or "tensorrt".
-        tile: side of the windows that large frames are cut into, halo included, in input pixels; the result does not
-            depend on it.
+        tile: side of the windows that large frames are cut into, border included, in input pixels; the result does not
+            depend on it, unless `overlap` is given.
         realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not
             given: most detail) the weights lie. The fidelity model is named by the card of a shipped model or by the
             metadata key "fidelity" of an ONNX file.
@@ -82,6 +86,12 @@ def load(
             where the model's card proves that it cannot be told from fp32, so that results may differ from one machine
             to another. 16-bit and float pixels are computed in fp32 nevertheless.
         wait: False lets another engine serve while TensorRT builds its own, the first time on a GPU, in the background.
+        overlap: the border of windows, in input pixels, where it may be smaller than what a pixel depends on. Results
+            then differ from the whole image's, the more the smaller it is (docs/models.md has figures). It makes
+            windows possible for networks that depend on the whole image, and less costly for very deep ones.
+        memory: bytes, or a text such as "2G", that a run may take beyond image, result and weights. The parts that
+            images are cut into are made so small; the result does not depend on it, unless `overlap` is given.
+            `Upscaler.estimate` tells what that costs. By default: what is free.
 
     Raises:
         ModelError: the model is not known, cannot be read, or has no fidelity model; the message says what there is.
@@ -90,7 +100,8 @@ def load(
         FastsrError: a realism outside 0..1.
 
     """
-    return _load(_load_request(model, device, precision, engine, tile, realism, video), wait)
+    bounds = checked_bounds(tile, overlap, memory)
+    return _load(_load_request(model, device, precision, engine, bounds, realism, video), wait)
 
 
 def _load_request(
@@ -98,13 +109,13 @@ def _load_request(
     device: str,
     precision: str,
     engine: str,
-    tile: int | None,
+    bounds: Bounds,
     realism: float | None,
     video: bool = False,
 ) -> LoadRequest:
     """Names checked, a model's file found. Raises as `load`."""
     realism = checked_realism(realism)
-    selection.check(device, precision, engine, tile)
+    selection.check(device, precision, engine)
     engine = current_name(engine)
     if not isinstance(model, (str, os.PathLike)):
         known = ", ".join([*catalog.models(), *catalog.INTERPOLATIONS])
@@ -118,7 +129,7 @@ def _load_request(
         changed = path.stat().st_mtime_ns
         if name not in catalog.models():
             name = str(path.absolute())
-    return LoadRequest(name, device, precision, engine, tile, realism, video, changed)
+    return LoadRequest(name, device, precision, engine, bounds, realism, video, changed)
 
 
 def _load(asked: LoadRequest, wait: bool = True) -> Upscaler:
@@ -126,20 +137,20 @@ def _load(asked: LoadRequest, wait: bool = True) -> Upscaler:
         return Upscaler(asked.model, Interpolation(asked.model), asked)
     path = catalog.find(asked.model)
     if file_kinds.is_engine_file(path):
-        chosen = (asked.device, asked.precision, asked.engine, asked.tile, asked.realism)
+        chosen = (asked.device, asked.precision, asked.engine, asked.bounds, asked.realism)
         network, engine = selection.from_file(path, *chosen)
-        return Upscaler(network.name, Generator(network, engine), asked)
+        return Upscaler(network.name, Generator(network, engine, windows=asked.bounds.changes(network)), asked)
     network = onnx_reader.read(path)
     if asked.realism is not None:
         from fastsr.network import weight_interpolation  # onnx takes a while to import
 
         network = weight_interpolation.between(weight_interpolation.fidelity_of(network), network, asked.realism)
-    made = selection.build(network, asked.device, asked.precision, asked.engine, asked.tile, wait, asked.video)
+    made = selection.build(network, asked.device, asked.precision, asked.engine, asked.bounds, wait, asked.video)
     exact = None
     if asked.precision == "auto" and made.precision == "int8":
         name = made.name
-        exact = lambda: selection.build(network, asked.device, "fp32", name, asked.tile)  # noqa: E731
-    return Upscaler(network.name, Generator(network, made, exact), asked)
+        exact = lambda: selection.build(network, asked.device, "fp32", name, asked.bounds)  # noqa: E731
+    return Upscaler(network.name, Generator(network, made, exact, asked.bounds.changes(network)), asked)
 
 
 _keeping = threading.Lock()
@@ -157,6 +168,8 @@ def upscale(
     *,
     engine: EngineName = "auto",
     tile: int | None = None,
+    overlap: int | None = None,
+    memory: int | str | None = None,
     realism: float | None = None,
     progress: Progress | None = None,
     allow_huge: bool = False,
@@ -172,6 +185,8 @@ def upscale(
     *,
     engine: EngineName = "auto",
     tile: int | None = None,
+    overlap: int | None = None,
+    memory: int | str | None = None,
     realism: float | None = None,
     progress: Progress | None = None,
     allow_huge: bool = False,
@@ -187,6 +202,8 @@ def upscale(
     *,
     engine: EngineName = "auto",
     tile: int | None = None,
+    overlap: int | None = None,
+    memory: int | str | None = None,
     realism: float | None = None,
     progress: Progress | None = None,
     allow_huge: bool = False,
@@ -201,6 +218,8 @@ def upscale(
     *,
     engine: EngineName = "auto",
     tile: int | None = None,
+    overlap: int | None = None,
+    memory: int | str | None = None,
     realism: float | None = None,
     progress: Progress | None = None,
     allow_huge: bool = False,
@@ -218,6 +237,8 @@ def upscale(
         precision: as for `load`.
         engine: as for `load`.
         tile: as for `load`.
+        overlap: as for `load`.
+        memory: as for `load`.
         realism: as for `load`.
         progress: as for `Upscaler.upscale`.
         allow_huge: read files over Pillow's limit of pixels too.
@@ -232,5 +253,6 @@ def upscale(
     read = opened(image, allow_huge)
     if model is None:
         model = default_model(*read.size, scale, size)
-    loaded = _load_request(model, device, precision, engine, tile, realism).upscaler()
+    bounds = checked_bounds(tile, overlap, memory)
+    loaded = _load_request(model, device, precision, engine, bounds, realism).upscaler()
     return upscaled(loaded, read, scale, size, progress)

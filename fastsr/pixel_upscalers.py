@@ -11,7 +11,16 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastsr.engines.gpu.tensors import DeviceImage
-from fastsr.engines.protocol import DeviceEngine, Engine, Pixels, Progress, StreamingEngine
+from fastsr.engines.protocol import (
+    DeviceEngine,
+    Engine,
+    Estimate,
+    ForetellingEngine,
+    Pixels,
+    Progress,
+    StreamingEngine,
+    counted,
+)
 from fastsr.images import DecodedImage, Frame, resample
 from fastsr.network.graph import Graph
 
@@ -29,9 +38,13 @@ class PixelUpscaler(Protocol):
 class Generator:
     """A trained network; other sizes than its own are resampled from it once, in float."""
 
-    def __init__(self, network: Graph, engine: Engine, exact: Callable[[], Engine] | None = None) -> None:
-        """`exact` makes the engine for pixels of more than 8 bits, once they come, where that is another one."""
-        self.network, self.engine, self.scale = network, engine, network.default_scale
+    def __init__(
+        self, network: Graph, engine: Engine, exact: Callable[[], Engine] | None = None, windows: str = ""
+    ) -> None:
+        """`exact` makes the engine for pixels of more than 8 bits, once they come, where that is another one; `windows`
+        tells how the engine cuts frames where that changes the results.
+        """
+        self.network, self.engine, self.scale, self.windows = network, engine, network.default_scale, windows
         self._exact, self._making = None if exact is None else functools.cache(exact), threading.Lock()
 
     def _engine_for(self, dtype: np.dtype[Any]) -> Engine:
@@ -45,6 +58,10 @@ class Generator:
         first = image.frames[0]
         plain = len(image.frames) == 1 and first.alpha is None and first.black is None
         return plain and first.color.shape[2] == self.network.channels
+
+    def estimate(self, height: int, width: int) -> Estimate | None:
+        """What a frame of this size costs; None where the engine finds out as it runs."""
+        return self.engine.estimate(height, width) if isinstance(self.engine, ForetellingEngine) else None
 
     @property
     def streams(self) -> bool:
@@ -110,12 +127,3 @@ class Interpolation:
         if progress is not None:
             progress(1, 1)
         return made
-
-
-def counted(progress: Progress | None, runs: int) -> Iterator[Progress | None]:
-    """One callback per engine run; together they count to the end of all `runs`."""
-    for run in range(runs):
-        if progress is None:
-            yield None
-        else:
-            yield lambda done, total, run=run: progress(run * total + done, runs * total)  # type: ignore[misc]

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from fastsr import images
 from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
-from fastsr.engines.protocol import Pixels, Progress
+from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import FastsrError
 from fastsr.former_names import names_of
 from fastsr.images import DecodedImage, Frame, resample
 from fastsr.images.alpha import bleed
 from fastsr.output_size import Size, output_size
-from fastsr.pixel_upscalers import Generator, PixelUpscaler, counted
+from fastsr.pixel_upscalers import Generator, PixelUpscaler
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -74,7 +74,15 @@ class Upscaler:
     def fingerprint(self) -> str:
         """What the results depend on, as a short text: equal for upscalers that make equal results."""
         weights = b"" if self._generator is None else self._generator.network.serialized
-        return f"{self.name} {hashlib.sha256(weights).hexdigest()[:16]} {self.engine} {self.precision}"
+        windows = "" if self._generator is None or not self._generator.windows else f" {self._generator.windows}"
+        return f"{self.name} {hashlib.sha256(weights).hexdigest()[:16]} {self.engine} {self.precision}{windows}"
+
+    def estimate(self, width: int, height: int) -> Estimate | None:
+        """What an image of this size would cost: the parts it is cut into, work done twice, memory; None on a GPU.
+
+        Raises EngineError where its memory does not suffice, as `upscale` would before it begins.
+        """
+        return None if self._generator is None else self._generator.estimate(height, width)
 
     def __repr__(self) -> str:
         return f"<Upscaler {self.name} x{self.scale} on {self.engine} at {self.precision}>"
@@ -134,7 +142,7 @@ class Upscaler:
                 the overshoots of a resampled image are; others are refused.
             scale: factor along each axis, any number above 0.
             size: width and height of the result in pixels, instead of `scale`.
-            progress: called with how much is done, and of how much in all: tiles, or on the native engine thousandths of
+            progress: called with how much is done, and of how much in all: tiles, or natively thousandths of
                 the work. What it raises ends the run, as Ctrl-C does, within a second.
             allow_huge: read files over Pillow's limit of pixels too.
 
@@ -144,6 +152,7 @@ class Upscaler:
 
         Raises:
             ImageError: the image cannot be used.
+            EngineError: it takes more memory than there is; told before it begins, with the remedy.
             FastsrError: a scale or a size that makes no image, or both at once.
 
         """

@@ -33,6 +33,8 @@ from fastsr.errors import FastsrError, ImageError
 from fastsr.loading import checked_realism
 from fastsr.output_size import output_size
 from fastsr.progress_bar import progress_bar
+from fastsr.tiling.bounds import checked as checked_bounds
+from fastsr.upscaler import Upscaler
 from fastsr.video_formats import CONTAINERS, PIPE
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -88,6 +90,10 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--engine", type=current_name, choices=("auto", *REGISTRY), default="auto")
     parser.add_argument("--tile", type=int, help="side of the windows large images are cut into (bounds the memory)")
+    parser.add_argument(
+        "--overlap", type=int, metavar="N", help="border of windows where less than what a pixel depends on will do"
+    )
+    parser.add_argument("--memory", metavar="SIZE", help="what a run may take beyond image and result, as 2G")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -170,6 +176,7 @@ def _check(arguments: argparse.Namespace) -> None:
         raise FastsrError(f"--quality {arguments.quality} is not between 1 and 100")
     if arguments.tile is not None and arguments.tile < 1:
         raise FastsrError(f"--tile {arguments.tile} is not a number of pixels; use 256 or so")
+    checked_bounds(None, arguments.overlap, arguments.memory)
     arguments.size = None if arguments.size is None else size_of_option("--size", arguments.size)
     output_size(1, 1, arguments.scale, arguments.size, 1)
     checked_realism(arguments.realism)
@@ -261,10 +268,20 @@ class _ImageRun:
             image = images.read(task.source, allow_huge=a.allow_huge)
         height, width = image.frames[0].color.shape[:2]
         upscaler = self._models.fitting(width, height)
+        self._tell_cost(task, upscaler, width, height)
         with progress_bar(printable(task.source.name), "tile") as report:
             frames = upscaler.enlarge(image, a.scale, a.size, report)
         with made_folder(task.target.parent), self._noting():
             images.write(image, frames, task.target, quality=a.quality)
+
+    def _tell_cost(self, task: Task, upscaler: Upscaler, width: int, height: int) -> None:
+        """Say how much work is done twice, where bounds that the user gave cause it."""
+        a = self._arguments
+        if a.tile is None and a.overlap is None and a.memory is None:
+            return
+        estimate = upscaler.estimate(width, height)
+        if estimate is not None and estimate.twice >= 0.005:
+            say(f"fastsr: {task.source}: {estimate}", sys.stderr)
 
     @contextlib.contextmanager
     def _noting(self) -> Iterator[None]:

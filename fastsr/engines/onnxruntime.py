@@ -13,6 +13,7 @@ from fastsr.engines.windowed import WindowedEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
 from fastsr.network.qdq import to_qdq
+from fastsr.tiling.bounds import Bounds
 
 
 class OnnxRuntimeEngine(WindowedEngine):
@@ -20,8 +21,10 @@ class OnnxRuntimeEngine(WindowedEngine):
 
     name = "onnxruntime"
 
-    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
-        super().__init__(graph, precision, tile)
+    def __init__(
+        self, graph: Graph, precision: str, tile: int | None, overlap: int | None = None, memory: int | None = None
+    ) -> None:
+        super().__init__(graph, precision, tile, overlap, memory)
         model = to_qdq(graph).SerializeToString() if precision == "int8" else graph.serialized
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _core.thread_count()
@@ -55,6 +58,6 @@ class OnnxRuntimeEngine(WindowedEngine):
         return [np.asarray(values) for values in made]
 
 
-def build(graph: Graph, device: str, precision: str, tile: int | None) -> OnnxRuntimeEngine:
+def build(graph: Graph, device: str, precision: str, bounds: Bounds) -> OnnxRuntimeEngine:
     """The registry's entry point."""
-    return OnnxRuntimeEngine(graph, precision, tile)
+    return OnnxRuntimeEngine(graph, precision, *bounds)

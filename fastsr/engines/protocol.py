@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy.typing as npt
+
+from fastsr.tiling.bounds import amount
 
 Pixels = npt.NDArray[Any]
 Progress = Callable[[int, int], None]  # (tiles or parts of the work done, in all); what it raises ends the run
@@ -16,6 +19,27 @@ EngineName = Literal["auto", "cpu", "onnxruntime", "torch", "tensorrt", "onnx"]
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 DEVICES: tuple[str, ...] = get_args(Device)
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a frame would cost, foretold from its size."""
+
+    part: tuple[int, int]
+    """Width and height of the parts that it is cut into, without what they compute twice."""
+    parts: int
+    """How many there are."""
+    memory: int
+    """Bytes that are held at once beyond the frame, its result and the weights, about."""
+    twice: float
+    """Share of the work that is done more than once, because the parts' borders overlap: 0.14 is 14% more work."""
+
+    def __str__(self) -> str:
+        taken = f"about {amount(self.memory)} of memory"
+        if self.parts == 1:
+            return f"in one part: {taken}"
+        width, height = self.part
+        return f"in {self.parts} parts of {width}x{height}: {self.twice:.0%} of the work done twice, {taken}"
 
 
 class Engine(Protocol):
@@ -33,6 +57,15 @@ class Engine(Protocol):
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """H x W x C pixels (C-contiguous; uint8, uint16 or float32 in 0..1) to `scale` times as high and wide."""
+        ...
+
+
+@runtime_checkable
+class ForetellingEngine(Engine, Protocol):
+    """An engine that knows beforehand how it would cut a frame."""
+
+    def estimate(self, height: int, width: int) -> Estimate:
+        """What a frame of this size costs. Raises EngineError where the memory does not suffice."""
         ...
 
 
@@ -61,3 +94,12 @@ class DeviceEngine(Engine, Protocol):
 
 class GpuEngine(StreamingEngine, DeviceEngine, Protocol):
     """What all engines on a GPU offer."""
+
+
+def counted(progress: Progress | None, runs: int) -> Iterator[Progress | None]:
+    """One callback per engine run; together they count to the end of all `runs`."""
+    for run in range(runs):
+        if progress is None:
+            yield None
+        else:
+            yield lambda done, total, run=run: progress(run * total + done, runs * total)  # type: ignore[misc]

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from fastsr.engines.protocol import Engine
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
+from fastsr.tiling.bounds import Bounds
 
-Build = Callable[[Graph, str, str, int | None], Engine]  # (graph, device, precision, tile) -> engine
+Build = Callable[[Graph, str, str, Bounds], Engine]  # (graph, device, precision, bounds) -> engine
 
 
 @dataclasses.dataclass(frozen=True)

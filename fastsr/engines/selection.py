@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-
 from fastsr import environment
 from fastsr.engines.gpu import discovery
 from fastsr.engines.precision_probe import probe
@@ -17,6 +15,7 @@ from fastsr.engines.protocol import DEVICES, PRECISIONS, Engine, GpuEngine
 from fastsr.engines.registry import REGISTRY, EngineSpec, current_name
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
+from fastsr.tiling.bounds import Bounds
 
 GPU_PRECISION = "fp16"  # what "auto" stands for on a GPU
 ON_GPU = ("tensorrt", "torch")  # in order of preference
@@ -29,7 +28,7 @@ FALLBACKS = {
 
 
 def build(
-    graph: Graph, device: str, precision: str, engine: str, tile: int | None, wait: bool = True, video: bool = False
+    graph: Graph, device: str, precision: str, engine: str, bounds: Bounds, wait: bool = True, video: bool = False
 ) -> Engine:
     """The engine that was asked for, or for "auto" the first that serves the device, probed when below fp32.
 
@@ -38,30 +37,30 @@ def build(
     engine that takes long to build is built in the background while another serves. Raises EngineError as `check`,
     and for what is not available here.
     """
-    check(device, precision, engine, tile)
+    check(device, precision, engine)
     if engine != "auto":
         spec = REGISTRY[current_name(engine)]
         where = _gpu_first(spec) if device == "auto" else device
-        return _build_with_fallback(spec, graph, where, precision, tile, video)
+        return _build_with_fallback(spec, graph, where, precision, bounds, video)
     if device == "cuda" or (device == "auto" and discovery.present()):
         try:
-            return _on_gpu(graph, precision, tile, wait)
+            return _on_gpu(graph, precision, bounds, wait)
         except EngineError as error:
             if device == "cuda":
                 raise
             _say_once(f"the GPU is not used: {error}")
-    return _build_with_fallback(_on_cpu(graph, precision), graph, "cpu", precision, tile, video)
+    return _build_with_fallback(_on_cpu(graph, precision), graph, "cpu", precision, bounds, video)
 
 
 def from_file(
-    path: Path, device: str, precision: str, engine: str, tile: int | None, realism: float | None
+    path: Path, device: str, precision: str, engine: str, bounds: Bounds, realism: float | None
 ) -> tuple[Graph, Engine]:
     """The generator and the engine of a file that `fastsr export --tensorrt` wrote. Raises EngineError; names it."""
     if realism is not None:
         raise EngineError(f"{path}: is an engine, whose weights are fixed; for a choice of realism load the ONNX model")
     from fastsr.engines.tensorrt import exported_engine
 
-    return exported_engine.load(path, device, precision, engine, tile)
+    return exported_engine.load(path, device, precision, engine, bounds)
 
 
 def _on_cpu(graph: Graph, precision: str) -> EngineSpec:
@@ -82,7 +81,7 @@ def _on_cpu(graph: Graph, precision: str) -> EngineSpec:
     return other
 
 
-def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> GpuEngine:
+def _on_gpu(graph: Graph, precision: str, bounds: Bounds, wait: bool) -> GpuEngine:
     """The first engine that serves the GPU; what is missing for a better one is said once."""
     reasons: list[str] = []
     best, *others = ON_GPU
@@ -90,18 +89,18 @@ def _on_gpu(graph: Graph, precision: str, tile: int | None, wait: bool) -> GpuEn
         from fastsr.engines.background_build import UpgradingEngine
 
         try:
-            first = _first(others, graph, precision, tile, reasons)
+            first = _first(others, graph, precision, bounds, reasons)
         except EngineError:
             reasons.clear()  # nothing can serve meanwhile
         else:
-            return UpgradingEngine(first, lambda: _gpu_engine(best, graph, precision, tile))
-    return _first(ON_GPU, graph, precision, tile, reasons)
+            return UpgradingEngine(first, lambda: _gpu_engine(best, graph, precision, bounds))
+    return _first(ON_GPU, graph, precision, bounds, reasons)
 
 
-def _first(names: Iterable[str], graph: Graph, precision: str, tile: int | None, reasons: list[str]) -> GpuEngine:
+def _first(names: Iterable[str], graph: Graph, precision: str, bounds: Bounds, reasons: list[str]) -> GpuEngine:
     for name in names:
         try:
-            made = _gpu_engine(name, graph, precision, tile)
+            made = _gpu_engine(name, graph, precision, bounds)
         except (EngineError, ModelError) as error:
             reasons.append(str(error))
             continue
@@ -111,8 +110,8 @@ def _first(names: Iterable[str], graph: Graph, precision: str, tile: int | None,
     raise EngineError("; ".join(reasons))
 
 
-def _gpu_engine(name: str, graph: Graph, precision: str, tile: int | None) -> GpuEngine:
-    return cast(GpuEngine, _build_with_fallback(REGISTRY[name], graph, "cuda", precision, tile))
+def _gpu_engine(name: str, graph: Graph, precision: str, bounds: Bounds) -> GpuEngine:
+    return cast(GpuEngine, _build_with_fallback(REGISTRY[name], graph, "cuda", precision, bounds))
 
 
 def _gpu_first(spec: EngineSpec) -> str:
@@ -125,7 +124,7 @@ def _say_once(text: str) -> None:
 
 
 def _build_with_fallback(
-    spec: EngineSpec, graph: Graph, device: str, precision: str, tile: int | None, video: bool = False
+    spec: EngineSpec, graph: Graph, device: str, precision: str, bounds: Bounds, video: bool = False
 ) -> Engine:
     """An engine of one spec, at the precision asked for or the next one that passes its probe."""
     if device not in spec.devices:
@@ -140,10 +139,10 @@ def _build_with_fallback(
     make = spec.builder()
     while True:
         try:
-            made = make(graph, device, chosen, tile)
+            made = make(graph, device, chosen, bounds)
         except MemoryError:
             raise EngineError(f"{graph.path}: memory ran out while its engine was made; free some") from None
-        fault = None if chosen == "fp32" else probe(made, _exact(spec, graph, device, tile), graph)
+        fault = None if chosen == "fp32" else probe(made, _exact(spec, graph, device, bounds), graph)
         if fault is None:
             return made
         following = next(p for p in FALLBACKS[chosen] if p in spec.precisions)
@@ -161,24 +160,22 @@ def _auto_precision(spec: EngineSpec, graph: Graph, video: bool) -> str:
     return engine.video_precision(graph)
 
 
-def _exact(spec: EngineSpec, graph: Graph, device: str, tile: int | None) -> Engine:
+def _exact(spec: EngineSpec, graph: Graph, device: str, bounds: Bounds) -> Engine:
     """What a precision is probed against: fp32, for a GPU by the native engine, which takes no time to build."""
     from fastsr.engines.native import engine
 
     if device == "cuda" and engine.unsupported(graph) is None:
-        spec, device, tile = REGISTRY["cpu"], "cpu", None
-    return spec.builder()(graph, device, "fp32", tile)
+        spec, device, bounds = REGISTRY["cpu"], "cpu", Bounds()
+    return spec.builder()(graph, device, "fp32", bounds)
 
 
-def check(device: str, precision: str, engine: str, tile: int | None) -> None:
+def check(device: str, precision: str, engine: str) -> None:
     """Raise EngineError, naming what there is, for values that `build` does not know, in the environment too."""
     environment.check()
     _known("device", device, DEVICES)
     _known("precision", precision, PRECISIONS)
     if engine != "auto":
         _known("engine", current_name(engine), tuple(REGISTRY))
-    if tile is not None and (not isinstance(tile, (int, np.integer)) or isinstance(tile, bool) or tile < 1):
-        raise EngineError(f"tile {tile!r} is not a number of pixels; use a whole number such as 256")
 
 
 def _known(what: str, value: str, known: tuple[str, ...]) -> None:

@@ -1,7 +1,11 @@
-"""Engines that hand whole windows of a frame to another runtime: gather, run, scatter, exactly as if run whole."""
+"""Engines that hand whole windows of a frame to another runtime: gather, run, scatter.
+
+Exactly as if run whole, unless the user accepts windows with a smaller border.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -9,11 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import ops
+from fastsr.engines import memory_shortage
 from fastsr.engines.memory_shortage import out_of_memory
-from fastsr.engines.protocol import Pixels, Progress
+from fastsr.engines.protocol import Estimate, Pixels, Progress
 from fastsr.errors import EngineError
+from fastsr.network.activation_memory import held_floats
 from fastsr.network.graph import Graph
-from fastsr.tiling.windows import Windows
+from fastsr.tiling.window_plan import Plan
+from fastsr.tiling.windows import USE_OVERLAP, Windows
 
 
 class WindowedEngine(ABC):
@@ -21,10 +28,18 @@ class WindowedEngine(ABC):
 
     name: str
 
-    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
-        """`tile`: see `Windows`."""
+    def __init__(
+        self, graph: Graph, precision: str, tile: int | None, overlap: int | None = None, memory: int | None = None
+    ) -> None:
+        """`tile`, `overlap`: see `Windows`; `memory` bounds, in bytes, what a window is estimated to take.
+
+        Where neither tile nor memory is given, windows are as large as free memory allows.
+        """
         self.graph, self.precision = graph, precision
-        self.windows = Windows(graph, tile)
+        self.windows = Windows(graph, tile, overlap)
+        self._memory, self._tile_given = memory, tile is not None
+        # Runtimes hold their own copies of some tensors, in other layouts, and keep blocks for the next operator.
+        self._pixel_bytes = 2 * 4 * held_floats(graph)
 
     @abstractmethod
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
@@ -38,18 +53,48 @@ class WindowedEngine(ABC):
             raise EngineError(out_of_memory(self.graph.path, pixels, self._remedy(*pixels.shape[:2]))) from None
 
     def _remedy(self, height: int, width: int) -> str:
-        if (
-            self.graph.radius is None
-            or self.graph.fixed_size is not None
-            or max(height, width) <= self.windows.smallest
-        ):
-            return "free some, or take a smaller image"
-        return f"try a smaller tile (at least {self.windows.smallest}) or a smaller image"
+        return self._smaller_windows(height, width) or "free some, or take a smaller image"
+
+    def _smaller_windows(self, height: int, width: int) -> str:
+        """How windows that take less memory can be had; empty where they cannot."""
+        windows = self.windows
+        if self.graph.fixed_size is not None:
+            return ""
+        if windows.halo is None:
+            return "tile= (256, say) and overlap= (32, say) run it in windows, which differ a little from the whole"
+        if max(height, width) <= windows.smallest:
+            return USE_OVERLAP if windows.exact and windows.halo else ""
+        return f"try a smaller tile (at least {windows.smallest}) or a smaller image" + (
+            f", or {USE_OVERLAP}" if windows.exact else ""
+        )
+
+    def _plan(self, height: int, width: int) -> tuple[Plan, int]:
+        """The windows of a frame, and the bytes that one is estimated to take. Raises EngineError for too many."""
+        plan = self.windows.plan(height, width)
+        needed = self._needed(plan)
+        limit = memory_shortage.bound(self._memory, needed)
+        if limit is None or needed <= limit:
+            return plan, needed
+        fixed = self._tile_given or self.windows.halo is None or self.graph.fixed_size is not None
+        side = math.isqrt(int(limit / self._pixel_bytes)) // self.graph.alignment * self.graph.alignment
+        if fixed or side < self.windows.smallest:
+            remedy = self._remedy(height, width) + (", or give more memory" if self._memory is not None else "")
+            raise memory_shortage.too_much(self.graph.path, height, width, needed, self._memory, remedy)
+        plan = self.windows.plan(height, width, (side, side))
+        return plan, self._needed(plan)
+
+    def _needed(self, plan: Plan) -> int:
+        return int(math.prod(plan.window) * self._pixel_bytes)
+
+    def estimate(self, height: int, width: int) -> Estimate:
+        """See `ForetellingEngine.estimate`."""
+        plan, needed = self._plan(height, width)
+        return Estimate(plan.part[::-1], len(plan), needed, plan.work - 1)
 
     def _run(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         height, width, channels = pixels.shape
         scale = self.graph.scale
-        plan = self.windows.plan(height, width)
+        plan, _ = self._plan(height, width)
         windows = plan.windows()
         windows[:, 4] = np.minimum(windows[:, 4], height)  # rows and columns that only alignment added are dropped
         windows[:, 5] = np.minimum(windows[:, 5], width)

@@ -177,11 +177,11 @@ def _load_external(path: Path, model: Message) -> None:
 
 def _beside(path: Path, folder: Path, place: str) -> Path:
     """The file of weights that a model names, which must be in its folder."""
-    target = folder / place
     try:
+        target = folder / place
         inside = bool(place) and not Path(place).is_absolute() and target.resolve().is_relative_to(folder)
         is_there = inside and target.is_file()
-    except (OSError, RuntimeError, ValueError):  # a name that is too long, a circle of links, a NUL
+    except (OSError, RuntimeError, ValueError, TypeError):  # too long, a circle of links, a NUL, bytes that are no text
         raise ModelError(f"{path}: its weights file is named {place[:80]!r}, which no file can be") from None
     if not inside:
         raise ModelError(

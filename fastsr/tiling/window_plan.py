@@ -7,6 +7,7 @@ cut out of the frame's inside, its core keeps the network's receptive radius awa
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +38,16 @@ class Plan:
     def window(self) -> tuple[int, int]:
         """Height and width of every window, pixels."""
         return self.rows[0].length, self.columns[0].length
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Height and width of what a window is for, without what others are for, on average."""
+        return -(-self.height // len(self.rows)), -(-self.width // len(self.columns))
+
+    @property
+    def work(self) -> float:
+        """Pixels of all windows, as a multiple of the frame's."""
+        return len(self) * math.prod(self.window) / (self.height * self.width)
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)

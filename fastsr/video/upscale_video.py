@@ -34,6 +34,8 @@ def upscale_video(
     precision: Precision = "auto",
     engine: EngineName = "auto",
     tile: int | None = None,
+    overlap: int | None = None,
+    memory: int | str | None = None,
     realism: float | None = None,
     codec: str | None = None,
     crf: float | None = None,
@@ -65,10 +67,12 @@ def upscale_video(
             shipped one that fits `scale` or `size`.
         scale: factor along each axis; four where neither it nor `size` is given.
         size: width and height of the result in pixels, instead of `scale`.
-        device: as for `load`, of a model that is named or chosen here, like the next four.
+        device: as for `load`, of a model that is named or chosen here, like the next six.
         precision: as for `load`, where it is for `video`: "auto" may be a faster one on some machines.
         engine: as for `load`.
         tile: as for `load`.
+        overlap: as for `load`.
+        memory: as for `load`.
         realism: as for `load`.
         codec: "h264", "hevc", "av1", "vp9" or "prores".
         crf: constant quality, as the codec has it; smaller is better.
@@ -114,7 +118,8 @@ def upscale_video(
     )
     request.check()
     with shortage_reported(request.given.name), contextlib.closing(request.open_source()) as source:
-        options = {"device": device, "precision": precision, "engine": engine, "tile": tile, "realism": realism}
+        options: dict[str, Any] = {"device": device, "precision": precision, "engine": engine, "realism": realism}
+        options |= {"tile": tile, "overlap": overlap, "memory": memory}
         return request.make(source, chosen_model(model, source.info, scale, size, **options))
 
 

@@ -24,6 +24,7 @@ from fastsr.engines.gpu import discovery
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network import catalog, onnx_reader, quantization
+from fastsr.tiling.bounds import Bounds
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +293,7 @@ def test_without_byte_products_video_stays_at_fp32(proven, monkeypatch, isa):
 def test_other_weights_than_the_card_was_measured_with_prove_nothing(proven):
     path = proven()
     network = dataclasses.replace(onnx_reader.read(path), digest="of weights between two models")
-    assert selection.build(network, "cpu", "auto", "auto", None, video=True).precision == "fp32"
+    assert selection.build(network, "cpu", "auto", "auto", Bounds(), video=True).precision == "fp32"
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
@@ -438,13 +439,13 @@ def with_gpu(monkeypatch):
     selection._say_once.cache_clear()
     asked = []
 
-    def build(graph, device, precision, tile):
+    def build(graph, device, precision, bounds):
         asked.append((device, precision))
-        made = OnnxRuntimeEngine(graph, "fp32", tile)
+        made = OnnxRuntimeEngine(graph, "fp32", *bounds)
         made.name, made.precision = "torch", precision
         return made
 
-    def no_tensorrt(graph, device, precision, tile):
+    def no_tensorrt(graph, device, precision, bounds):
         raise EngineError("TensorRT is not installed")
 
     made = {"torch": build, "tensorrt": no_tensorrt}
@@ -475,7 +476,7 @@ def test_precisions_fall_back_one_after_the_other(tmp_path, with_gpu, monkeypatc
 
 
 def test_a_gpu_that_no_engine_serves_is_said_once(tmp_path, with_gpu, monkeypatch):
-    def fail(graph, device, precision, tile):
+    def fail(graph, device, precision, bounds):
         raise EngineError("torch sees no GPU")
 
     real = registry.EngineSpec.builder
@@ -493,9 +494,9 @@ def test_a_gpu_that_no_engine_serves_is_said_once(tmp_path, with_gpu, monkeypatc
 def test_the_better_engine_is_built_while_another_serves(tmp_path, with_gpu, monkeypatch):
     go = threading.Event()
 
-    def slow(graph, device, precision, tile):
+    def slow(graph, device, precision, bounds):
         go.wait()
-        made = OnnxRuntimeEngine(graph, "fp32", tile)
+        made = OnnxRuntimeEngine(graph, "fp32", *bounds)
         made.name, made.precision = "tensorrt", precision
         return made
 

@@ -128,6 +128,14 @@ def test_what_does_not_fit_is_named(change, message, tmp_path):
             fastsr.load(tmp_path / "odd.onnx", "cpu", precision, engine)
 
 
+def test_a_weights_file_whose_name_is_no_text_is_named(tmp_path):
+    model = compact().model()
+    _external("weights.bin")(model)
+    (tmp_path / "odd.onnx").write_bytes(model.SerializeToString().replace(b"weights.bin", b"weights\xff\xfebi"))
+    with pytest.raises(ModelError, match=r"odd\.onnx: .*which no file can be|odd\.onnx: .*not a valid ONNX model"):
+        onnx_reader.read(tmp_path / "odd.onnx")
+
+
 def test_weights_behind_an_operator_of_unknown_effect_are_looked_at_too(tmp_path):
     b = Builder().conv(8)
     model = b.add("GlobalAveragePool").conv(3).model()

@@ -74,11 +74,13 @@ class FrameEngine:
         device: Device,
         precision: str,
         tile: int | None,
+        overlap: int | None = None,
+        memory: int | None = None,
     ) -> None:
-        """`tile`: as for `WindowBudget`."""
+        """`tile`, `overlap`, `memory`: as for `WindowBudget`."""
         self.name, self.precision, self.graph = name, precision, graph
         self.headless, self.network, self.device = headless, network, device
-        self.budget = WindowBudget(graph, network, device, tile)
+        self.budget = WindowBudget(graph, network, device, tile, overlap, memory)
         self._upload, self._compute, self._download = device.stream(), device.stream(), device.stream()
         self._lock = threading.RLock()  # around whatever queues work on the compute stream
         self._prepared: tuple[tuple[int, int, int], Prepared] | None = None

@@ -8,7 +8,7 @@ from fastsr.engines.gpu.device import Device, Network
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
 from fastsr.tiling.window_plan import Plan
-from fastsr.tiling.windows import Windows
+from fastsr.tiling.windows import USE_OVERLAP, Windows
 
 FULL = 1 << 18  # input pixels that keep a GPU busy; smaller windows are run several at a time
 LARGEST_WINDOW = 2048  # side; larger ones gain nothing
@@ -18,15 +18,24 @@ MEMORY_SHARE = 0.6  # of the free device memory, for a batch of windows; the res
 class WindowBudget:
     """The size of the windows that a network runs on, and how many go through it together."""
 
-    def __init__(self, graph: Graph, network: Network, device: Device, tile: int | None) -> None:
-        """`tile`: side of a window, halo included, in input pixels; None lets the free memory decide.
+    def __init__(
+        self,
+        graph: Graph,
+        network: Network,
+        device: Device,
+        tile: int | None,
+        overlap: int | None = None,
+        memory: int | None = None,
+    ) -> None:
+        """`tile`: side of a window, halo included, in input pixels; None lets the free memory decide, of which no more
+        than `memory` bytes are taken. `overlap`: see `Windows`.
 
         Raises EngineError for a tile that is too small for the graph or too large for the network.
         """
-        self._graph, self._network, self._device = graph, network, device
-        self._windows = Windows(graph, tile)
+        self._graph, self._network, self._device, self._memory = graph, network, device, memory
+        self._windows = Windows(graph, tile, overlap)
         self.most, *sides = network.limits  # windows at once, at most
-        if graph.fixed_size is None and graph.radius is not None:
+        if graph.fixed_size is None and self._windows.halo is not None:
             if tile is None:
                 self._windows.tile = (LARGEST_WINDOW, LARGEST_WINDOW)
             elif tile > min(sides):
@@ -65,17 +74,20 @@ class WindowBudget:
             self.most = 1
             return
         height, width = (side // 2 for side in self.window)  # buffers grow with the one, the network with both
-        possible = self._graph.fixed_size is None and self._graph.radius is not None
+        possible = self._graph.fixed_size is None and self._windows.halo is not None
         if not possible or min(height, width) < 2 * self._windows.smallest:
+            remedy = f"; or {USE_OVERLAP}" if self._windows.exact and self._windows.halo != 0 else ""
             raise EngineError(
                 f"{self._graph.name}: the GPU's memory does not hold a window of {self.window[1]}x{self.window[0]} "
-                f"pixels, and smaller ones are not possible; free memory or use device='cpu' ({error})"
+                f"pixels, and smaller ones are not possible; free memory or use device='cpu'{remedy} ({error})"
             ) from None
         self.limit(height, width)
 
     def _fit(self) -> None:
         """Make windows, then batches, as small as the free memory asks by what the network is measured to take."""
         most = int(self._device.free_memory() * MEMORY_SHARE)
+        if self._memory is not None:
+            most = min(most, self._memory)
         least_batch = self._graph.fixed_batch or 1
         while min(self.window) >= 2 * self._windows.smallest and self._network.need(least_batch, *self.window) > most:
             self.limit(*(side * 3 // 4 for side in self.window))

@@ -8,21 +8,26 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import _core
+from fastsr.engines import memory_shortage
 from fastsr.engines.memory_shortage import out_of_memory
 from fastsr.engines.native.draft import Unsupported
 from fastsr.engines.native.lowering import lower, unsupported
 from fastsr.engines.native.program import Conv, Epilogue, Program, Remap
-from fastsr.engines.protocol import Pixels, Progress
+from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import EngineError
 from fastsr.network import catalog, quantization
 from fastsr.network.graph import Graph
-from fastsr.tiling.windows import Windows
+from fastsr.tiling.bounds import Bounds
+from fastsr.tiling.windows import USE_OVERLAP, Windows
 
 __all__ = ["NativeEngine", "build", "precisions", "unsupported", "video_precision"]
 
 # Precisions that are faster than fp32, fastest first. Byte dot products are. Bfloat16's are on some processors (Zen 4),
 # not on others with the same instructions, which multiply them at half the rate of floats (docs/cpu-engine.md).
 FASTER = {"avxvnni": ("int8",), "avx512": ("int8",), "avx512bf16": ("int8",)}
+
+WINDOW_RINGS = 1 << 30  # bytes that the rings of one window of an overlapped frame should take
+LARGEST_WINDOW = 2048  # side of one
 
 _NONE = np.empty(0, np.float32)
 
@@ -46,8 +51,14 @@ class NativeEngine:
 
     name = "cpu"
 
-    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
-        """`tile` bounds the sides of the parts that a frame is cut into, margins included, in input pixels.
+    def __init__(
+        self, graph: Graph, precision: str, tile: int | None, overlap: int | None = None, memory: int | None = None
+    ) -> None:
+        """`tile` bounds the sides of the parts that a frame is cut into, margins included, in input pixels; `memory`
+        bounds the bytes that their rings take together. Both leave the result as it is.
+
+        `overlap`, where it is less than the receptive radius, changes it: frames are then cut into windows (`Windows`),
+        and each is run by itself.
 
         Raises EngineError, naming the operator, for a graph or precision that the engine does not have.
         """
@@ -65,31 +76,95 @@ class NativeEngine:
             raise EngineError(
                 f"{graph.path}: the native engine cannot run it: {reason}; use engine='onnxruntime'"
             ) from None
-        side = 0
-        if tile is not None:
-            Windows(graph, tile)  # refuses one that is too small
-            side = tile - 2 * (graph.radius or 0)
-        self.side = side
         self.channels, self._path = graph.channels, graph.path
         self.fold, self.scale = program.fold, graph.scale
+        self.side, self._memory = 0, memory
         self._program = packed(program, precision)
+        windows = Windows(graph, tile, overlap)  # refuses a tile that is too small
+        self._windows = None if windows.exact else windows
+        if tile is not None and windows.exact:
+            self.side = tile - 2 * (graph.radius or 0)
+        if tile is None and not windows.exact:
+            self._fit_windows(windows, memory or WINDOW_RINGS)
+
+    def _fit_windows(self, windows: Windows, most: int) -> None:
+        """Make windows as large as the rings of one may be, but for those that are more border than anything else."""
+        side = LARGEST_WINDOW
+        while side > 4 * windows.smallest and self._program.unit_bytes(-(-side // self.fold)) > most:
+            side = side * 3 // 4
+        windows.tile = (side, side)
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`; `progress` counts thousandths of the work of each part that the frame is cut into."""
         try:
-            return self._filled_up(pixels, progress)
+            return self._whole(pixels, progress) if self._windows is None else self._windowed(pixels, progress)
         except MemoryError:
             raise EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller image")) from None
 
-    def _filled_up(self, pixels: Pixels, progress: Progress | None) -> Pixels:
+    def estimate(self, height: int, width: int) -> Estimate:
+        """See `ForetellingEngine.estimate`."""
+        windows = self._windows
+        if windows is None:
+            return self._cut(height, width)[1]
+        plan = windows.plan(height, width)
+        inner = self._cut(*plan.window)[1]
+        return Estimate(plan.part[::-1], len(plan), inner.memory, plan.work * (1 + inner.twice) - 1)
+
+    def _cut(self, height: int, width: int) -> tuple[int, Estimate]:
+        """The bound of memory to run a frame with (0: none), and what it then costs. Raises EngineError."""
+        rows, columns = height + -height % self.fold, width + -width % self.fold
+
+        def estimated(most: int) -> Estimate:
+            across, down, _, taken, work = self._program.cut(rows, columns, self.side, most)
+            return Estimate((-(-width // across), -(-height // down)), across * down, taken, work - 1)
+
+        made = estimated(self._memory or 0)
+        most = memory_shortage.bound(self._memory, made.memory)
+        if most is None or made.memory <= most:
+            return self._memory or 0, made
+        if self._memory is None:
+            made = estimated(most)
+        if made.memory > most:
+            remedy = f"{USE_OVERLAP}; or " if self._windows is None else ""
+            remedy += "free some, or take a smaller image" if self._memory is None else "give more memory"
+            raise memory_shortage.too_much(self._path, height, width, made.memory, self._memory, remedy)
+        return most, made
+
+    def _windowed(self, pixels: Pixels, progress: Progress | None) -> Pixels:
+        """Window by window, each as if it were a frame; of each its core is kept."""
+        assert self._windows is not None
+        height, width, channels = pixels.shape
+        plan = self._windows.plan(height, width)
+        out = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
+        windows = [(row, column) for row in plan.rows for column in plan.columns]
+        for report, (row, column) in zip(counted(progress, len(windows)), windows, strict=True):
+            part = pixels[row.start : row.start + row.length, column.start : column.start + column.length]
+            made = self._whole(part, report)
+            rows, columns = (
+                slice(s.core_start * self.scale, min(s.core_end, side) * self.scale)
+                for s, side in ((row, height), (column, width))
+            )
+            top, left = row.start * self.scale, column.start * self.scale
+            out[rows, columns] = made[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        return out
+
+    def _whole(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         """Run on sides that are multiples of the fold, mirrored beyond the frame's as `tile_gather` does it."""
         height, width = pixels.shape[:2]
+        most = self._most(height, width)
         below, right = -height % self.fold, -width % self.fold
         if not below and not right:
-            return self._program.run(np.ascontiguousarray(pixels), self.side, 0, progress)
+            return self._program.run(np.ascontiguousarray(pixels), self.side, most, progress)
         filled = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
-        made = self._program.run(filled, self.side, 0, progress)
+        made = self._program.run(filled, self.side, most, progress)
         return np.ascontiguousarray(made[: height * self.scale, : width * self.scale])
+
+    def _most(self, height: int, width: int) -> int:
+        """The bound of memory to run a frame with; 0 for none, where the whole frame's rings are small."""
+        rings = self._program.unit_bytes(-(-width // self.fold))
+        if self._memory is None and rings * _core.thread_count() <= memory_shortage.SMALL:
+            return 0
+        return self._cut(height, width)[0]
 
 
 def packed(program: Program, precision: str) -> _core.ConvProgram:
@@ -136,6 +211,6 @@ def _epilogue(epilogue: Epilogue) -> tuple[npt.NDArray[np.float32], int, float, 
     return (_NONE if epilogue.slopes is None else epilogue.slopes), epilogue.add, epilogue.low, epilogue.high
 
 
-def build(graph: Graph, device: str, precision: str, tile: int | None) -> NativeEngine:
+def build(graph: Graph, device: str, precision: str, bounds: Bounds) -> NativeEngine:
     """The registry's entry point."""
-    return NativeEngine(graph, precision, tile)
+    return NativeEngine(graph, precision, *bounds)

@@ -52,12 +52,22 @@ def _fold(graph: Graph) -> int:
     return side if isinstance(side, int) and 1 < side <= MAX_FACTOR else 1
 
 
+def _read_nodes(graph: Graph) -> list[Node]:
+    """The operators that the output depends on."""
+    read, kept = {graph.output}, []
+    for node in reversed(graph.nodes):
+        if node.op != "Constant" and not read.isdisjoint(node.outputs):
+            kept.append(node)
+            read.update(node.inputs)
+    return kept[::-1]
+
+
 class _Lowering:
     """Walks a graph's operators once, folding into each convolution what only its output's reader does."""
 
     def __init__(self, headless: HeadlessGraph, precision: str, fold: int = 1) -> None:
         self.headless, self.graph, self.precision, self.fold = headless, headless.body, precision, fold
-        self.nodes = [n for n in self.graph.nodes if n.op != "Constant"]
+        self.nodes = _read_nodes(self.graph)
         self.ranges = shared_ranges(self.graph) if precision == "int8" else {}
         # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
         self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
@@ -77,7 +87,7 @@ class _Lowering:
     def program(self) -> Program:
         done: set[str] = set()
         for node in self.nodes:
-            if node.outputs[0] not in done and self._wanted(node):
+            if node.outputs[0] not in done:
                 done |= self._node(node)
         output = self.numbers.get(self.graph.output, 0)
         if output == 0:
@@ -93,10 +103,6 @@ class _Lowering:
         self._order_output(output)
         self.ring_ranges.settle()
         return Program(self.tensors, self.steps, output, factor, self.headless.residual, self.fold)
-
-    def _wanted(self, node: Node) -> bool:
-        """Whether anything reads what an operator makes."""
-        return any(name == self.graph.output or name in self.readers for name in node.outputs)
 
     def _order_output(self, output: int) -> None:
         """Give the last tensor its channels in the order in which the store writes them: (dy, dx, colour)."""

@@ -16,6 +16,7 @@ from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
 from fastsr.network.output_head import HeadlessGraph, without_output_head
 from fastsr.progress_bar import progress_bar
+from fastsr.tiling.bounds import Bounds
 
 
 class TensorRTBatches:
@@ -58,13 +59,13 @@ def profile_of(graph: Graph, tile: int | None) -> Profile:
     )
 
 
-def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine:
+def build(graph: Graph, device: str, precision: str, bounds: Bounds) -> Engine:
     """The registry's entry point. Raises EngineError without a driver, a GPU, or a TensorRT that serves it."""
     if graph.dtype != np.float32:
         raise EngineError(f"{graph.path}: the tensorrt engine takes float32 files, not {graph.dtype}; export it so")
     headless = without_output_head(graph)
     gpu = discovery.find()
     with progress_bar(f"{graph.name}: engine for {gpu.name}", "step") as report:
-        network = cached_or_built(headless.body, precision, profile_of(graph, tile), progress=report)
+        network = cached_or_built(headless.body, precision, profile_of(graph, bounds.tile), progress=report)
     core = CoreDevice()
-    return FrameEngine("tensorrt", graph, headless, TensorRTBatches(network, headless, core), core, precision, tile)
+    return FrameEngine("tensorrt", graph, headless, TensorRTBatches(network, headless, core), core, precision, *bounds)

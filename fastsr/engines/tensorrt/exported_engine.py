@@ -16,6 +16,7 @@ from fastsr.engines.tensorrt.engine_file import Description
 from fastsr.errors import EngineError
 from fastsr.network.graph import MAX_ALIGNMENT, MAX_FIXED_SIDE, MAX_SCALE, Graph
 from fastsr.network.output_head import MAX_RUN, HeadlessGraph
+from fastsr.tiling.bounds import Bounds
 
 if TYPE_CHECKING:
     from fastsr.engines.gpu.device import Device, Network
@@ -43,7 +44,7 @@ def described(graph: Graph, headless: HeadlessGraph) -> Description:
     }
 
 
-def load(path: Path, device: str, precision: str, engine: str, tile: int | None) -> tuple[Graph, Engine]:
+def load(path: Path, device: str, precision: str, engine: str, bounds: Bounds) -> tuple[Graph, Engine]:
     """A generator, without its operators, and the engine of a file.
 
     Args:
@@ -51,7 +52,7 @@ def load(path: Path, device: str, precision: str, engine: str, tile: int | None)
         device: "auto" or "cuda".
         precision: "auto", or what the engine was built at.
         engine: "auto" or "tensorrt".
-        tile: as for `fastsr.load`.
+        bounds: as for `fastsr.load`.
 
     Raises:
         EngineError: the file is not whole, was built for something else than what is asked for or is there, or makes
@@ -82,7 +83,7 @@ def load(path: Path, device: str, precision: str, engine: str, tile: int | None)
 
     network = loaded(path, description, content)
     _check_shapes(path, network, headless)
-    made = FrameEngine("tensorrt", graph, headless, *_on_gpu(network, headless), built, tile)
+    made = FrameEngine("tensorrt", graph, headless, *_on_gpu(network, headless), built, *bounds)
     _try(path, made, graph)
     return graph, made
 

@@ -15,6 +15,7 @@ from fastsr.engines.torch.executor import Executor
 from fastsr.errors import EngineError
 from fastsr.network.graph import Graph
 from fastsr.network.output_head import without_output_head
+from fastsr.tiling.bounds import Bounds
 
 PROBE = 256  # side of the window that memory use is measured on
 NO_LIMITS = (64, 1 << 15, 1 << 15)  # batch, height, width
@@ -132,11 +133,11 @@ class TorchPrepared:
             return made.permute(0, 2, 3, 1).to(self.x.dtype).contiguous()
 
 
-def build(graph: Graph, precision: str, tile: int | None) -> FrameEngine:
+def build(graph: Graph, precision: str, bounds: Bounds) -> FrameEngine:
     """An engine on the current GPU. Raises EngineError where torch sees none."""
     if not torch.cuda.is_available():
         raise EngineError("device 'cuda' was asked for, but torch sees no GPU; use device='cpu'")
     index = torch.cuda.current_device()
     headless = without_output_head(graph)
     network = TorchNetwork(headless.body, precision, torch.device("cuda", index))
-    return FrameEngine("torch", graph, headless, network, TorchDevice(index), precision, tile)
+    return FrameEngine("torch", graph, headless, network, TorchDevice(index), precision, *bounds)

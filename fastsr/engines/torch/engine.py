@@ -13,6 +13,7 @@ from fastsr.engines.torch.executor import Executor
 from fastsr.engines.windowed import WindowedEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
+from fastsr.tiling.bounds import Bounds
 
 
 class TorchEngine(WindowedEngine):
@@ -20,8 +21,10 @@ class TorchEngine(WindowedEngine):
 
     name = "torch"
 
-    def __init__(self, graph: Graph, precision: str, tile: int | None) -> None:
-        super().__init__(graph, precision, tile)
+    def __init__(
+        self, graph: Graph, precision: str, tile: int | None, overlap: int | None = None, memory: int | None = None
+    ) -> None:
+        super().__init__(graph, precision, tile, overlap, memory)
         self._execute = Executor(graph, "cpu", precision)
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
@@ -38,10 +41,10 @@ class TorchEngine(WindowedEngine):
             ) from None
 
 
-def build(graph: Graph, device: str, precision: str, tile: int | None) -> Engine:
+def build(graph: Graph, device: str, precision: str, bounds: Bounds) -> Engine:
     """The registry's entry point."""
     if device != "cuda":
-        return TorchEngine(graph, precision, tile)
+        return TorchEngine(graph, precision, *bounds)
     from fastsr.engines.torch import cuda
 
-    return cuda.build(graph, precision, tile)
+    return cuda.build(graph, precision, bounds)

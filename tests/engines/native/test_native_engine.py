@@ -230,6 +230,17 @@ def test_layers_of_tiles_wait_for_one_row_each(engines):
     assert engines["deep-x2", "fp32"]._program.unit_bytes(500) < 120 * row
 
 
+def test_operators_that_nothing_depends_on_are_left_out(tmp_path):
+    b = Builder().conv(8)
+    read = b.x
+    b.conv(4).prelu().conv(5)
+    b.x, b.deep = read, 8
+    network = onnx_reader.read(b.conv(3).save(tmp_path / "m.onnx"))
+    frame = frame_of(0, 12, 15, dtype=np.float32)
+    made, expected = (engine(network, "fp32", None).run(frame) for engine in (NativeEngine, OnnxRuntimeEngine))
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
 def test_progress_counts_to_the_end(networks):
     seen = []
     engine = NativeEngine(networks["compact-x2"], "fp32", 20)

@@ -7,8 +7,13 @@
 #include "cpu/thread_pool.h"
 
 namespace fastsr::cpu {
+namespace {
 
-// Memory of at least so many bytes: a finished unit's, or new.
+constexpr size_t kSpareBytes = 256 << 20;  // of a unit; more is given back to the system, which costs little beside it
+
+}  // namespace
+
+// Memory of at least so many bytes: a finished unit's, or new, and then those that were too small are let go.
 Executor::Memory Executor::take(size_t bytes) const {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -18,12 +23,14 @@ Executor::Memory Executor::take(size_t bytes) const {
       spare_.erase(fits);
       return found;
     }
+    spare_.clear();
   }
   return Memory{bytes, Block(bytes)};
 }
 
 // Keeps a finished unit's memory for the next ones, one for each thread; the larger ones fit more frames.
 void Executor::give_back(Memory memory) const {
+  if (memory.first > kSpareBytes) return;
   const std::lock_guard<std::mutex> lock(mutex_);
   if (static_cast<int64_t>(spare_.size()) < thread_count()) return spare_.push_back(std::move(memory));
   const auto smaller = [](const Memory& a, const Memory& b) { return a.first < b.first; };

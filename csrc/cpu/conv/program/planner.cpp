@@ -22,15 +22,15 @@ size_t weight_bytes(const ConvProgram& program) {
 }
 
 // Rows of a batch in units of `width` columns: so many that the weights, which are read once for each batch, are no
-// more than what the rings take up meanwhile; then it is the rings that have to come from memory. The rings fill no
-// more than `most_bytes`, if that can be.
+// more than what the rings take up meanwhile; then it is the rings that have to come from memory. They may fill `spare`
+// bytes more for it than with single rows.
 int64_t batch_rows(const ConvProgram& program, const RingRows& least, int64_t width, const FrameShape& shape,
-                   int64_t most_bytes) {
+                   int64_t spare) {
   const size_t weights = weight_bytes(program);
   if (weights <= kCachedWeights) return 1;
   const UnitBytes bytes = unit_bytes(program, least, width, shape.width);
   int64_t rows = std::min({static_cast<int64_t>(weights) / bytes.row, kMostRows, shape.height});
-  rows = std::min(rows, 1 + std::max<int64_t>(0, most_bytes - bytes.all) / bytes.row);
+  rows = std::min(rows, 1 + spare / bytes.row);
   return std::max<int64_t>(1, rows);
 }
 
@@ -39,6 +39,17 @@ double shared_evenly(int64_t width, int64_t batch, int team) {
   const int64_t columns = batch > 1 ? kShareColumns / 2 : kShareColumns;
   const int64_t parts = std::max<int64_t>(1, width / columns) * ((batch + kWinogradOutputs - 1) / kWinogradOutputs);
   return static_cast<double>(parts) / static_cast<double>((parts + team - 1) / team);
+}
+
+// Bytes that the rings of the largest of so many strips take.
+int64_t strip_bytes(const ConvProgram& program, const RingRows& rows, const FrameShape& shape, int64_t columns) {
+  const Frame frame{nullptr, nullptr, Type::u8, shape};
+  size_t most = 0;
+  for (int64_t i = 0; i < columns; ++i) {
+    Unit unit = make_unit(program, frame, Partition{columns, 1, 1, 1}, i);
+    most = std::max(most, lay_out(program, rows, unit.columns, unit.rings));
+  }
+  return static_cast<int64_t>(most);
 }
 
 }  // namespace
@@ -86,19 +97,20 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
       highest = side;
     }
     const int64_t teams = std::max(1, threads / team);
-    const auto too_large = [&](int64_t width) {
-      return bounds.memory > 0 && unit_bytes(program, rows_kept, width, shape.width).all > bounds.memory / teams;
+    int64_t least_columns = (shape.width + widest - 1) / widest;
+    const int64_t least_rows = (shape.height + highest - 1) / highest;
+    const auto too_large = [&] {
+      return bounds.memory > 0 && strip_bytes(program, rows_kept, shape, least_columns) > bounds.memory / teams;
     };
-    while (widest > narrowest && too_large(widest)) widest = std::max(narrowest, widest * 15 / 16);
-    if (too_large(widest)) continue;
-    const int64_t least_columns = (shape.width + widest - 1) / widest,
-                  least_rows = (shape.height + highest - 1) / highest;
+    while (too_large() && shape.width > least_columns * narrowest) least_columns += 1 + least_columns / 16;
+    if (too_large()) continue;
     for (int64_t columns = least_columns; columns <= std::min(shape.width, least_columns + 2 * teams); ++columns) {
       const int64_t width = (shape.width + columns - 1) / columns;
       // What the rings of a batch may fill: what they should, or twice what they must.
-      const int64_t must = unit_bytes(program, rows_kept, width, shape.width).all;
+      const int64_t must = bounds.memory > 0 ? strip_bytes(program, rows_kept, shape, columns)
+                                             : unit_bytes(program, rows_kept, width, shape.width).all;
       const int64_t most_bytes = bounds.memory > 0 ? bounds.memory / teams : std::max(team * kUnitBytes, 2 * must);
-      const int64_t batch = batch_rows(program, rows_kept, width, shape, most_bytes);
+      const int64_t batch = batch_rows(program, rows_kept, width, shape, most_bytes - must);
       const double shared = team > 1 ? kWaiting / shared_evenly(width, batch, team) : 1;
       for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * teams); ++rows) {
         const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
@@ -119,8 +131,7 @@ int64_t units_at_once(const Partition& parts) {
 }
 
 int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts) {
-  const int64_t widest = (shape.width + parts.columns - 1) / parts.columns;
-  return units_at_once(parts) * unit_bytes(program, ring_rows(program, parts.batch), widest, shape.width).all;
+  return units_at_once(parts) * strip_bytes(program, ring_rows(program, parts.batch), shape, parts.columns);
 }
 
 Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& parts, int64_t index) {
