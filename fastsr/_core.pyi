@@ -69,6 +69,22 @@ class ConvProgram:
         function: str = "none",
         times: int = -1,
     ) -> None: ...
+    def follow(
+        self,
+        target: int,
+        slopes: _Floats,
+        add: int,
+        low: float,
+        high: float,
+        gains: _Floats = ...,
+        offsets: _Floats = ...,
+        function: str = "none",
+        times: int = -1,
+    ) -> None: ...
+    def normalize(
+        self, source: int, target: int, centred: bool, epsilon: float, gains: _Floats, offsets: _Floats
+    ) -> None: ...
+    def bilinear(self, source: int, target: int, factor: int) -> None: ...
     def reduce_rows(self, source: int, target: int, terms: int, bias: npt.NDArray[Any], scales: _Floats) -> None: ...
     def store(self, source: int, factor: int, base: str, fold: int = 1) -> None: ...
     def run(

@@ -121,6 +121,18 @@ class Program {
                    {std::move(gains), std::move(offsets), cpu::function_named(function), times});
   }
 
+  void follow(int target, Floats slopes, int add, float low, float high, Floats gains, Floats offsets,
+              const std::string& function, int times) {
+    builder_.follow(target, cpu::EpilogueSpec{std::move(slopes), add, low, high},
+                    {std::move(gains), std::move(offsets), cpu::function_named(function), times});
+  }
+
+  void normalize(int source, int target, bool centred, float epsilon, Floats gains, Floats offsets) {
+    builder_.normalize(source, target, {centred, epsilon, std::move(gains), std::move(offsets)});
+  }
+
+  void bilinear(int source, int target, int factor) { builder_.bilinear(source, target, factor); }
+
   void reduce_rows(int source, int target, int terms, const py::array& bias, Floats scales) {
     const py::array kept = straight(bias);
     builder_.reduce_rows(source, target, terms, view(kept, "bias"), std::move(scales));
@@ -222,6 +234,12 @@ PYBIND11_MODULE(_core, module) {
       .def("remap", &fastsr::Program::remap, py::arg("source"), py::arg("target"), py::arg("factor"), py::arg("table"),
            py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("gains") = fastsr::Floats{},
            py::arg("offsets") = fastsr::Floats{}, py::arg("function") = "none", py::arg("times") = -1)
+      .def("follow", &fastsr::Program::follow, py::arg("target"), py::arg("slopes"), py::arg("add"), py::arg("low"),
+           py::arg("high"), py::arg("gains") = fastsr::Floats{}, py::arg("offsets") = fastsr::Floats{},
+           py::arg("function") = "none", py::arg("times") = -1)
+      .def("normalize", &fastsr::Program::normalize, py::arg("source"), py::arg("target"), py::arg("centred"),
+           py::arg("epsilon"), py::arg("gains"), py::arg("offsets"))
+      .def("bilinear", &fastsr::Program::bilinear, py::arg("source"), py::arg("target"), py::arg("factor"))
       .def("reduce_rows", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
            py::arg("bias"), py::arg("scales"))
       .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from fastsr.errors import ModelError
 from fastsr.network import operator_shapes
+from fastsr.network.channel_slice import channel_slice
 from fastsr.network.graph import MAX_ALIGNMENT, MAX_SCALE, Node
 
 MAX_VISITS = 1 << 17  # of operators, once for each sub-pixel phase, to derive the radius; beyond, it counts as unknown
@@ -20,9 +21,11 @@ MAX_VISITS = 1 << 17  # of operators, once for each sub-pixel phase, to derive t
 # fmt: off
 _POINTWISE = frozenset((
     "PRelu", "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh", "Elu", "Selu", "Softplus", "Gelu", "Mish", "HardSwish",
-    "HardSigmoid", "Erf", "Add", "Sub", "Mul", "Div", "Sqrt", "Pow", "Exp", "Neg", "Abs", "Min", "Max", "Identity",
-    "Cast", "Dropout", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
+    "HardSigmoid", "Erf", "Add", "Sub", "Mul", "Div", "Sqrt", "Pow", "Exp", "Neg", "Abs", "Reciprocal", "Min", "Max",
+    "Identity", "Cast", "Dropout", "BatchNormalization", "QuantizeLinear", "DequantizeLinear",
 ))
+_ARITHMETIC = frozenset(("Add", "Sub", "Mul", "Div", "Sqrt", "Pow", "Reciprocal"))  # with channels last too
+_TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # orders of axes that put the channels last, and back
 _SUBGRAPHS = frozenset(("If", "Loop", "Scan", "SequenceMap"))  # these may read any tensor without naming it as input
 _SAME_SHAPE = frozenset(("Identity", "Cast", "QuantizeLinear", "DequantizeLinear"))  # how weights are wrapped
 # fmt: on
@@ -46,6 +49,7 @@ class Walk:
         self.resolution: dict[str, Fraction] = {start: Fraction(1)}  # pixels per input pixel
         self.channels: dict[str, int] = {start: channels}
         self.opaque: list[str] = []  # operators whose reach is not known
+        self.channels_last: set[str] = set()  # images N x H x W x C
         self._factors: dict[int, Fraction | None] = {}  # of resizing operators, by identity
         for node in nodes:
             self._forward(node)
@@ -89,6 +93,13 @@ class Walk:
             made = [sum(self.channels[name] for name in images)]
         elif node.op == "Split":
             made = self._parts(node, channels)
+        elif node.op == "Slice":
+            low, high = channel_slice(node, self.weights, channels) or (0, channels)
+            made = [high - low]
+        elif node.op == "ReduceMean":
+            made = [1]
+        if self._makes_channels_last(node, images):
+            self.channels_last.update(node.outputs)
         if ratio.denominator > MAX_ALIGNMENT or ratio > MAX_SCALE * MAX_ALIGNMENT:
             raise ModelError(
                 f"{self.path}: {node.op} ({node.outputs[0]!r}) makes a tensor far larger or smaller than the image; "
@@ -101,6 +112,9 @@ class Walk:
     def _known(self, node: Node, images: list[str]) -> bool:
         """Whether an output sample depends on a neighbourhood that the operator tells, the same at every place."""
         a = node.attributes
+        last = [name in self.channels_last for name in images]
+        if node.op in ("Transpose", "ReduceMean", "LayerNormalization") or any(last):
+            return len(set(last)) == 1 and self._known_layout(node, images, last[0])
         if node.op in ("Conv", "ConvTranspose", "MaxPool", "AveragePool"):
             if len(set(a.get("strides", (1,)))) != 1 or len([name for name in node.outputs if name]) != 1:
                 return False
@@ -115,10 +129,32 @@ class Walk:
             return a.get("axis") in (1, -3) and len(images) == len(node.inputs)
         if node.op == "Split":
             return a.get("axis", 0) in (1, -3)
+        if node.op == "Slice":
+            return channel_slice(node, self.weights, self.channels[images[0]]) is not None
         if node.op in _POINTWISE:
             alike = len({self.resolution[name] for name in images}) == 1
             return alike and all(self._even(node, name) for name in node.inputs if name and name not in images)
         return node.op in ("DepthToSpace", "SpaceToDepth")
+
+    def _known_layout(self, node: Node, images: list[str], last: bool) -> bool:
+        """The same of operators over axes, and of all whose images have their channels last, where `last`."""
+        a = node.attributes
+        if node.op == "Transpose":
+            return tuple(a.get("perm", ())) == (_TO_FIRST if last else _TO_LAST)
+        if node.op == "LayerNormalization":
+            return last and a.get("axis", -1) in (-1, 3) and len([name for name in node.outputs if name]) == 1
+        if node.op == "ReduceMean":
+            axes = a.get("axes")
+            if len(node.inputs) > 1 and node.inputs[1] in self.weights:
+                axes = self.weights[node.inputs[1]].reshape(-1).tolist()
+            return a.get("keepdims", 1) == 1 and list(axes or ()) in ([[-1], [3]] if last else [[1], [-3]])
+        others = [self.shapes.get(name) for name in node.inputs if name and name not in images]
+        return node.op in _ARITHMETIC and all(shape is not None and math.prod(shape[:-1]) == 1 for shape in others)
+
+    def _makes_channels_last(self, node: Node, images: list[str]) -> bool:
+        if node.op == "Transpose":
+            return tuple(node.attributes.get("perm", ())) == _TO_LAST
+        return any(name in self.channels_last for name in images)
 
     def _has_kernel(self, node: Node) -> bool:
         return len(self.shapes.get(node.inputs[1], ())) == 4

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.native_networks import NATIVE
 from support.small_models import MODELS, Builder, compact
 
 import fastsr
@@ -340,6 +341,17 @@ def test_torch_dilates_transposed_convolutions(tmp_path):
     path = b.add("ConvTranspose", kernel, pads=[2] * 4, dilations=[2, 2]).save(tmp_path / "m.onnx")
     frame = frame_of(0, 20, 30, dtype=np.float32)
     made, expected = (fastsr.load(path, engine=name).upscale(frame) for name in ("torch", "onnxruntime"))
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["functions-x4", "chained-x2", "gates-x1", "normalized-x2", "constants-x1", "sliced-x2"]
+)
+def test_torch_has_the_functions_and_normalizations(name, tmp_path):
+    network = onnx_reader.read(NATIVE[name]().save(tmp_path / "m.onnx"))
+    frame = frame_of(4, 20, 31, dtype=np.float32)
+    expected = OnnxRuntimeEngine(network, "fp32", None).run(frame)
+    made = selection.build(network, "cpu", "fp32", "torch", None).run(frame)
     np.testing.assert_allclose(made, expected, atol=1e-5)
 
 

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+from support.native_networks import NATIVE
 from support.small_models import MODELS, Builder, compact
 
 import fastsr
@@ -37,6 +38,37 @@ def test_radius_is_what_perturbed_pixels_show(name, tmp_path):
     session = onnxruntime.InferenceSession(network.serialized)
     assert network.radius == measured_radius(session, network.scale, network.alignment)
     assert network.scale == int(name[-1])
+
+
+@pytest.mark.parametrize("name", ["functions-x4", "gates-x1", "normalized-x2", "constants-x1", "sliced-x2"])
+def test_radius_of_functions_and_normalizations(name, tmp_path):
+    """Over channels alone: a pixel's mean is its own."""
+    network = onnx_reader.read(NATIVE[name]().save(tmp_path / "m.onnx"))
+    session = onnxruntime.InferenceSession(network.serialized)
+    assert network.radius == measured_radius(session, network.scale, network.alignment)
+    assert network.scale == int(name[-1])
+
+
+def over(axes, **rules):
+    b = compact()
+    x = b.x
+    b.add("ReduceMean", axes=axes, **rules)
+    return b.both("Sub", x, b.x)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: over([2, 3]),
+        lambda: over([1, 2]),
+        lambda: over([2]),
+        lambda: over([-1]),
+        lambda: compact().transposed_axes(0, 1, 3, 2).transposed_axes(0, 1, 3, 2),
+        lambda: compact().transposed_axes(0, 2, 3, 1).conv(2).transposed_axes(0, 3, 1, 2),
+    ],
+)
+def test_radius_of_means_over_the_image_is_unknown(make, tmp_path):
+    assert onnx_reader.read(make().save(tmp_path / "m.onnx")).radius is None
 
 
 @pytest.mark.parametrize("name", sorted(catalog.models()))

@@ -119,6 +119,156 @@ def affine(seed=0):
     return b.add("Sub", made).conv(3)
 
 
+def chains(b, x):
+    """What exporters write for one function of `x`, by its name; each leaves its result in the builder."""
+    half, one = b.constant(0.5), b.constant(1)
+
+    def silu():
+        b.x = x
+        b.add("Sigmoid").add("Mul", x)
+
+    def mish():
+        b.x = x
+        b.add("Softplus").add("Tanh").add("Mul", x)
+
+    def gelu_halved_last():
+        b.x = x
+        b.add("Div", b.constant(2**0.5)).add("Erf").add("Add", one)
+        b.both("Mul", x, b.x).add("Mul", half)
+
+    def gelu_halved_first():
+        b.x = x
+        b.add("Mul", b.constant(0.5**0.5)).add("Erf").add("Add", one)
+        curve, b.x = b.x, x
+        b.add("Mul", half).add("Mul", curve)
+
+    def gelu_tanh():
+        b.x = x
+        b.add("Pow", b.constant(3)).add("Mul", b.constant(0.044715))
+        b.both("Add", x, b.x).add("Mul", b.constant((2 / np.pi) ** 0.5)).add("Tanh").add("Add", one)
+        b.both("Mul", x, b.x).add("Mul", half)
+
+    def hard_swish():
+        b.x = x
+        b.add("HardSigmoid", alpha=1 / 6, beta=0.5).add("Mul", x)
+
+    return silu, mish, gelu_halved_last, gelu_halved_first, gelu_tanh, hard_swish
+
+
+FUNCTIONS = ("Sigmoid", "Tanh", "Softplus", "Elu", "HardSwish", "HardSigmoid", "Erf", "Abs", "Neg")
+
+
+def functions(seed=0):
+    """Every function of one operator: behind a convolution, in front of one and behind other steps."""
+    b = Builder(3, seed)
+    for i, op in enumerate(FUNCTIONS):
+        b.conv(8 if i % 2 else 33, 3 if i % 3 else 1).add(op, **({"alpha": 0.7} if op == "Elu" else {}))
+    b.prelu().add("Abs").conv(8).add("Exp").add("Add", b.constant(1)).add("Sqrt").add("Pow", b.constant(2)).conv(16)
+    return b.shuffle(2).add("Clip", b.constant(0.2), b.constant(1)).add("Reciprocal").resize(2).conv(3).scaled(0.3)
+
+
+def chained(seed=0):
+    """Functions as chains of operators, behind convolutions and behind a shuffle."""
+    b = Builder(3, seed)
+    for i in range(len(chains(Builder(), "input"))):
+        b.conv(20)
+        chains(b, b.x)[i]()
+    b.conv(16).shuffle(2)
+    chains(b, b.x)[0]()
+    return b.add("Tanh").conv(3).scaled(0.3).add("Add", b.constant(0.5))
+
+
+def gates(seed=0):
+    """Products and quotients of tensors, in every order; one channel times many; an activation behind a sum."""
+    b = Builder(3, seed).conv(24)
+    x = b.x
+    b.conv(24).add("Sigmoid").both("Mul", x, b.x)  # RealPLKSR's gate
+    y = b.x
+    b.conv(24).add("Mul", y)
+    b.conv(24).both("Add", y, b.x).add("Relu")
+    z = b.x
+    b.conv(24).add("Add", z).add("LeakyRelu", alpha=0.3).add("Tanh")
+    b.both("Sub", z, b.x).conv(24).add("Add", x).add("Clip", b.constant(-1), b.constant(1))
+    kept = b.x
+    b.add("Abs").add("Add", b.constant(0.5))
+    b.both("Div", kept, b.x).conv(1).add("Sigmoid")
+    b.both("Mul", kept, b.x)
+    b.deep = 24
+    b.conv(40)
+    wide = b.x
+    b.add("Sigmoid").add("Sub", b.constant(0.5)).add("Mul", wide).conv(40).add("Mul", b.x).conv(3)
+    return b.add("Max", b.constant(-0.2)).add("Min", b.constant(0.9)).residual(1)
+
+
+def layer_norm(b, axes, x):
+    """A normalization written out, over an axis; `x` less its mean is computed once."""
+    b.x = x
+    b.add("ReduceMean", axes=axes, keepdims=1)
+    b.both("Sub", x, b.x)
+    apart = b.x
+    b.add("Pow", b.constant(2)).add("ReduceMean", axes=axes, keepdims=1).add("Add", b.constant(1e-6)).add("Sqrt")
+    return b.both("Div", apart, b.x)
+
+
+def normalized(seed=0):
+    """Normalization over channels in every form; of more channels than vectors, and none that fills one."""
+    b = Builder(3, seed).conv(20)
+    layer_norm(b, [1], b.x).add("Mul", b.each()).add("Add", b.each((-1, 1, 1))).conv(24).prelu()
+    b.transposed_axes(0, 2, 3, 1).add("LayerNormalization", b.each((-1,)), b.each((-1,)), axis=-1, epsilon=1e-5)
+    b.transposed_axes(0, 3, 1, 2).add("Sigmoid").conv(33).transposed_axes(0, 2, 3, 1)
+    layer_norm(b, [-1], b.x).add("Mul", b.each((-1,))).add("Add", b.each((-1,))).transposed_axes(0, 3, 1, 2).conv(16)
+    x = b.x
+    b.add("Mul", x).add("ReduceMean", axes=[1], keepdims=1).add("Add", b.constant(1e-5)).add("Sqrt").add("Reciprocal")
+    return b.both("Mul", x, b.x).add("Mul", b.each()).add("Add", x).conv(12).shuffle(2)
+
+
+def enlarged(seed=0):
+    """Bilinear enlargement inside, of the input, and behind the last layer."""
+    place = {"coordinate_transformation_mode": "pytorch_half_pixel"}
+    b = Builder(3, seed).conv(20).resize(2, "linear", coordinate_transformation_mode="half_pixel").prelu().conv(12)
+    made, b.x, b.deep = b.x, "input", 3
+    b.resize(2, "linear", **place).conv(12, 1).add("Add", made).conv(27).shuffle(3)
+    made, b.x = b.x, "input"
+    return b.resize(6, "linear", **place).add("Add", made)
+
+
+def constants(seed=0):
+    """Constants as either operand, of every shape; a mean taken off before padding; operators without effect."""
+    b = Builder(3, seed)
+    b.both("Sub", "input", b.each()).add("Identity").conv(16)
+    start = b.x
+    b.both("Mul", b.each((-1, 1, 1)), b.x).both("Add", b.each(), b.x).both("Sub", b.constant([0.7]), b.x)
+    b.add("Cast", to=1).conv(16).add("Dropout").both("Mul", b.constant(0.2), b.x).both("Add", b.x, start)
+    b.conv(16).both("Mul", b.x, b.constant([[[0.2]]])).both("Add", start, b.x)
+    b.add("Abs").add("Add", b.constant(1)).both("Div", b.constant(2), b.x).conv(16)
+    weights = [b.weight(b.random.random(16).astype(np.float32) + 0.5) for _ in range(4)]
+    return (
+        b.add("BatchNormalization", *weights)
+        .add("Relu")
+        .conv(3, 1)
+        .add("Div", b.each())
+        .scaled(0.1)
+        .add("Add", b.constant(0.5))
+    )
+
+
+def sliced(seed=0):
+    """Channels cut out as an assignment to a part of them is exported (PLKSR); inside of a vector; of the input."""
+    b = Builder(3, seed).conv(33)
+    for first in (16, 5):
+        whole = b.x
+        b.sliced(0, first).conv(first, 5)
+        made, (b.x, b.deep) = (b.x, first), (whole, 33)
+        b.sliced(first, 1 << 40)
+        b.concat(made, (b.x, 33 - first)).conv(33, 1).add("Tanh")
+    wide = b.x
+    b.sliced(-7, -2).add("Sigmoid")
+    gate, (b.x, b.deep) = b.x, (wide, 33)
+    b.sliced(3, 8).add("Mul", gate)
+    made, (b.x, b.deep) = (b.x, 5), ("input", 3)
+    return b.concat(made, (b.sliced(1, 3).x, 2)).conv(12).shuffle(2)
+
+
 DEEP = 5  # convolutions
 
 NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x4", "srresnet-x4")} | {
@@ -133,6 +283,13 @@ NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x
     "gated-x2": gated,
     "parted-x1": parted,
     "affine-x2": affine,
+    "functions-x4": functions,
+    "chained-x2": chained,
+    "gates-x1": gates,
+    "normalized-x2": normalized,
+    "enlarged-x6": enlarged,
+    "constants-x1": constants,
+    "sliced-x2": sliced,
     "folded-x4": lambda: folded(4, 32),
     "folded-x2": lambda: folded(2, 24, base=None),
     "folded-x1": lambda: folded(1, 8, fold=3),

@@ -1,11 +1,39 @@
 """The native engine's reference implementation in plain NumPy: whole tensors, integers where the engine has them."""
 
+import math
+
 import numpy as np
 from support.reference_kernels import to_network
 
-from fastsr.engines.native.program import Conv, Remap
+from fastsr.engines.native.program import Bilinear, Conv, Normalization, Remap, pointwise
 
-FUNCTIONS = {"none": lambda x: x, "sigmoid": lambda x: 1 / (1 + np.exp(-x)), "tanh": np.tanh}
+_erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+FUNCTIONS = {
+    "none": lambda x: x,
+    "abs": np.abs,
+    "square": np.square,
+    "cube": lambda x: x**3,
+    "sqrt": np.sqrt,
+    "reciprocal": lambda x: 1 / x,
+    "exp": np.exp,
+    "erf": _erf,
+    "sigmoid": _sigmoid,
+    "centred_sigmoid": lambda x: _sigmoid(x) - 0.5,
+    "tanh": np.tanh,
+    "softplus": lambda x: np.logaddexp(0, x),
+    "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
+    "silu": lambda x: x * _sigmoid(x),
+    "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
+    "hard_swish": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "gelu": lambda x: x * (1 + _erf(x / 2**0.5)) / 2,
+    "gelu_tanh": lambda x: x * (1 + np.tanh((2 / np.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2,
+}
 
 
 def _shifted(x, kernel):
@@ -152,13 +180,26 @@ def _conv(step, program, tensors, grid):
 
 def _remap(step, tensors):
     x, f = tensors[step.source], len(step.table)
-    moved = x[:, :, step.table].transpose(0, 2, 1, 3, 4)
-    moved = moved.reshape(x.shape[0] * f, x.shape[1] * f, -1)
-    moved = moved if step.gains is None else moved * step.gains
-    moved = moved if step.offsets is None else moved + step.offsets
-    moved = FUNCTIONS[step.function](moved.astype(np.float64)).astype(np.float32)
-    moved = _activated(moved, step.epilogue)
-    return _added(moved if step.times < 0 else moved * tensors[step.times], step.epilogue, tensors)
+    return x[:, :, step.table].transpose(0, 2, 1, 3, 4).reshape(x.shape[0] * f, x.shape[1] * f, -1)
+
+
+def _normalization(step, tensors):
+    x = tensors[step.source].astype(np.float64)
+    x = x - x.mean(axis=2, keepdims=True) * step.centred
+    scale = np.sqrt(np.square(x).mean(axis=2, keepdims=True) + step.epsilon)
+    return (x / scale * step.gains + step.offsets).astype(np.float32)
+
+
+def _bilinear(step, tensors):
+    return _enlarged(tensors[step.source], step.factor, _linear).astype(np.float32)
+
+
+def _single_values(values, x, tensors):
+    x = x if values.gains is None else x * values.gains
+    x = x if values.offsets is None else x + values.offsets
+    x = FUNCTIONS[values.function](x.astype(np.float64)).astype(np.float32)
+    x = _activated(x, values.epilogue)
+    return _added(x if values.times < 0 else x * tensors[values.times], values.epilogue, tensors)
 
 
 def _reduce_rows(step, tensors):
@@ -187,13 +228,17 @@ def _cubic(x, a=-0.75):
     return np.where(x <= 1, near, np.where(x < 2, a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a, 0))
 
 
-def _bicubic(x, scale):
+def _linear(x):
+    return np.maximum(0, 1 - np.abs(x))
+
+
+def _enlarged(x, scale, weight):
     """Along one axis, then along the other; taps outside are those of the edge."""
     for axis in (0, 1):
         length = x.shape[axis]
         at = (np.arange(length * scale) + 0.5) / scale - 0.5
         taps = np.floor(at).astype(int)[:, None] + np.arange(-1, 3)
-        weights = _cubic(at[:, None] - taps)
+        weights = weight(at[:, None] - taps)
         picked = np.take(x.astype(np.float64), taps.clip(0, length - 1), axis=axis)
         x = np.einsum("ik,ik...->i..." if axis == 0 else "ik,yik...->yi...", weights, picked)
     return x
@@ -227,6 +272,9 @@ class _Grids(dict):
         return self[t.source]
 
 
+_MADE_BY = {Remap: _remap, Normalization: _normalization, Bilinear: _bilinear}
+
+
 def run_program(program, frame):
     """H x W x C float32 pixels through a program."""
     low = to_network(frame)
@@ -234,14 +282,16 @@ def run_program(program, frame):
     for step in program.steps:
         grids[step.target] = _grid(step, program, grids)
         if isinstance(step, Conv):
-            tensors[step.target] = _conv(step, program, tensors, grids[step.target])
+            made = _conv(step, program, tensors, grids[step.target])
         else:
-            tensors[step.target] = _remap(step, tensors) if isinstance(step, Remap) else _reduce_rows(step, tensors)
+            made = _MADE_BY.get(type(step), _reduce_rows)(step, tensors)
+        values = pointwise(step)
+        tensors[step.target] = made if values is None else _single_values(values, made, tensors)
     out, f = tensors[program.output], program.factor
     height, width, deep = out.shape
     out = out.reshape(height, width, f, f, deep // f**2).transpose(0, 2, 1, 3, 4).reshape(height * f, width * f, -1)
     if program.base == "nearest":
         out = out + low.repeat(f, 0).repeat(f, 1)
-    if program.base == "bicubic":
-        out = out + _bicubic(low, len(out) // len(low))
+    if program.base in ("bilinear", "bicubic"):
+        out = out + _enlarged(low, len(out) // len(low), _cubic if program.base == "bicubic" else _linear)
     return np.clip(out, 0, 1)

@@ -45,6 +45,21 @@ class Builder:
             "ConvTranspose", self.weight(weight), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4
         )
 
+    def transposed_axes(self, *order):
+        return self.add("Transpose", perm=order)
+
+    def constant(self, value):
+        return self.weight(np.float32(value))
+
+    def each(self, shape=(1, -1, 1, 1)):
+        """A number for each channel."""
+        return self.weight(self.random.standard_normal(self.deep).astype(np.float32).reshape(shape))
+
+    def both(self, op, first, second):
+        """An operator of two tensors."""
+        self.x = first
+        return self.add(op, second)
+
     def prelu(self):
         slope = self.random.random((self.deep, 1, 1)).astype(np.float32)
         return self.add("PRelu", self.weight(slope))
@@ -72,6 +87,13 @@ class Builder:
         names = [f"Split{len(self.nodes)}_{i}" for i in range(len(sizes))]
         self.nodes.append(helper.make_node("Split", [self.x, self.weight(np.array(sizes))], names, axis=1))
         return list(zip(names, sizes, strict=True))
+
+    def sliced(self, low, high, axis=1):
+        """Channels low..high - 1 (counted from the end where negative)."""
+        at = range(self.deep)[low:high] if axis == 1 else range(self.deep)
+        self.add("Slice", *(self.weight(np.array([v])) for v in (low, high, axis)))
+        self.deep = len(at)
+        return self
 
     def scaled(self, factor):
         return self.add("Mul", self.weight(np.float32(factor)))

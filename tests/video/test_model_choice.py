@@ -1,6 +1,8 @@
 """Which model a video gets, and that what is asked of it reaches it."""
 
+import numpy as np
 import pytest
+from support.small_models import compact
 from support.video_samples import HEIGHT, WIDTH, decoded, planes
 
 pytest.importorskip("av")
@@ -48,3 +50,11 @@ def test_realism_makes_other_frames(tmp_path, clip):
         fastsr.upscale_video(clip, tmp_path / f"{realism}.mp4", lossless=True, **options)
     faithful, rich = (planes(decoded(tmp_path / f"{realism}.mp4")[0])[0] for realism in (0, 1))
     assert (faithful != rich).any()
+
+
+def test_a_model_of_one_channel_keeps_the_colours(tmp_path, clip):
+    model = compact(2, inputs=1).save(tmp_path / "gray.onnx")
+    fastsr.upscale_video(clip, tmp_path / "out.mp4", model=model, end=0.1, lossless=True)
+    before, after = (planes(decoded(path)[0]) for path in (clip, tmp_path / "out.mp4"))
+    for small, large in zip(before[1:], after[1:], strict=True):
+        assert np.abs(small - large[::2, ::2]).mean() < 8

@@ -23,6 +23,8 @@ struct ConvKernels {
   void (*remap)(const RemapRow&);
   void (*reduce_rows)(const ReduceRows&);
   void (*epilogue)(const EpilogueRow&);
+  void (*normalize)(const NormalizeRow&);
+  void (*bilinear)(const BilinearRow&);
   void (*bicubic)(const BicubicRow&);
   void (*store)(const StoreRow&);
   // Multiplies and adds in registers; returns how many operations.

@@ -13,7 +13,27 @@ namespace fastsr::cpu {
 
 constexpr int kCubicTaps = 4;  // of cubic convolution, along one axis
 
-enum class Function { none, sigmoid, tanh };
+// Functions of single values; functions.h says what they are.
+enum class Function {
+  none,
+  abs,
+  square,
+  cube,
+  sqrt,
+  reciprocal,
+  exp,
+  erf,
+  sigmoid,
+  centred_sigmoid,
+  tanh,
+  softplus,
+  elu,
+  silu,
+  mish,
+  hard_swish,
+  gelu,
+  gelu_tanh
+};
 
 // Where one vector of output channels goes, at the row's first pixel.
 struct OutputPointers {
@@ -105,6 +125,8 @@ struct ReduceRows {
 // An epilogue of its own, on a row of floats, behind function(value * gain + offset); times another tensor before
 // anything is added.
 struct EpilogueRow {
+  const float* source;    // what it makes the row of: other values, or the row's own
+  int64_t source_stride;  // bytes from pixel to pixel
   OutputPointers row;
   OutputStrides strides;
   const float* times;    // or null
@@ -116,6 +138,37 @@ struct EpilogueRow {
   int64_t count, padded_channels;
   StorageFormat format;
   QuantizationParams quantization;
+};
+
+// Each pixel less its mean over the channels (where `centred`), over the root of its variance plus `epsilon`, times
+// gains, plus offsets.
+struct NormalizeRow {
+  const float* source;
+  float* target;
+  int64_t source_stride, target_stride;  // floats from pixel to pixel
+  int64_t count, channels, padded_channels;
+  bool centred;
+  float epsilon;
+  const float *there, *gains, *offsets;  // of each padded channel; `there` is 1 for those that there are, else 0
+};
+
+// Bilinear enlargement along one axis: of each sub-pixel, the first of the two pixels that it lies between, counted
+// from its own, and the weight of the second.
+struct LinearTaps {
+  const int* first;
+  const float* weights;
+};
+
+// A row of a tensor enlarged bilinearly; what lies beyond its edges is what lies at them.
+struct BilinearRow {
+  const float* rows[2];  // of the source, from column `origin` on
+  float row_weight;      // of the second row
+  LinearTaps columns;
+  int64_t factor, origin, width;         // columns of the source: the first that is held, and all
+  int64_t first, count;                  // columns of the target that are made
+  int64_t source_stride, target_stride;  // floats from pixel to pixel
+  int64_t padded_channels;
+  float* target;
 };
 
 // A row of the input frame enlarged by cubic convolution, whose taps are clamped to the frame.

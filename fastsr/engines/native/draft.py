@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastsr.engines.native.program import Conv, Epilogue, Remap, RowReduction, Tensor
+from fastsr.engines.native.program import Remap, Step, Tensor
 from fastsr.network.graph import Node
 
 MAX_CHANNELS = 2048
@@ -21,7 +21,7 @@ class Draft:
     def __init__(self, name: str, channels: int) -> None:
         """Tensor 0, `name`, is what the load makes of the image."""
         self.tensors = [Tensor(name, channels, 1)]
-        self.steps: list[Conv | Remap | RowReduction] = []
+        self.steps: list[Step] = []
         self.numbers = {name: 0}
 
     def tensor(self, name: str, channels: int, factor: int) -> int:
@@ -36,7 +36,7 @@ class Draft:
             raise Unsupported(f"{node.outputs[0]}: {node.op} of a constant")
         return self.numbers[name]
 
-    def remap(self, step: Remap) -> None:
+    def add(self, step: Step) -> None:
         """Add a step that reads floats and makes floats."""
         self.tensors[step.source].floats = self.tensors[step.target].floats = True
         self.steps.append(step)
@@ -45,12 +45,30 @@ class Draft:
         """The number of a copy, made now."""
         copied = self.tensors[source]
         made = self.tensor(f"{copied.name}/copy{len(self.tensors)}", copied.channels, copied.factor)
-        self.remap(Remap(source, made, straight(copied.channels), Epilogue()))
+        self.add(Remap(source, made, straight(copied.channels)))
         return made
 
     def apart(self, number: int) -> int:
         """A tensor that is neither a view nor the input, whose pixels lie closer together than others': or a copy."""
         return self.copied(number) if number == 0 or self.tensors[number].is_view else number
+
+    def operand(self, node: Node, name: str, channels: int, factor: int) -> int:
+        """The number of a tensor that is added to one of so many channels at such a resolution, or multiplied by it.
+
+        One channel is taken for as many as are wanted.
+        """
+        number = self.number(node, name)
+        read = self.tensors[number]
+        if read.factor != factor or read.channels not in (1, channels):
+            raise Unsupported(f"{node.outputs[0]}: {node.op} of different shapes")
+        if read.channels == channels:
+            number = self.apart(number)
+        else:
+            made = self.tensor(f"{read.name}/copy{len(self.tensors)}", channels, factor)
+            self.add(Remap(number, made, np.zeros((1, 1, channels), np.int32)))
+            number = made
+        self.tensors[number].floats = True
+        return number
 
 
 def straight(channels: int) -> npt.NDArray[np.int32]:

@@ -12,7 +12,7 @@ from fastsr.engines import memory_shortage
 from fastsr.engines.memory_shortage import out_of_memory
 from fastsr.engines.native.draft import Unsupported
 from fastsr.engines.native.lowering import lower, unsupported
-from fastsr.engines.native.program import Conv, Epilogue, Program, Remap
+from fastsr.engines.native.program import Bilinear, Conv, Epilogue, Normalization, Pointwise, Program, Remap, pointwise
 from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import EngineError
 from fastsr.network import catalog, quantization
@@ -183,32 +183,30 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
             scales = _NONE if step.scales is None else step.scales
             made.conv(step.source, step.target, step.kernel, step.bias, scales, *_epilogue(step.epilogue), step.factor)
         elif isinstance(step, Remap):
-            slopes, add, low, high = _epilogue(step.epilogue)
             table = step.table.reshape(-1)
-            gains, offsets = (_NONE if values is None else values for values in (step.gains, step.offsets))
-            made.remap(
-                step.source,
-                step.target,
-                len(step.table),
-                table,
-                slopes,
-                add,
-                low,
-                high,
-                gains,
-                offsets,
-                step.function,
-                step.times,
-            )
+            made.remap(step.source, step.target, len(step.table), table, *_pointwise(step.pointwise))
+        elif isinstance(step, Normalization):
+            made.normalize(step.source, step.target, step.centred, step.epsilon, step.gains, step.offsets)
+        elif isinstance(step, Bilinear):
+            made.bilinear(step.source, step.target, step.factor)
         else:
             scales = _NONE if step.scales is None else step.scales
             made.reduce_rows(step.source, step.target, step.terms, step.bias, scales)
+        if not isinstance(step, Remap) and (follows := pointwise(step)) is not None:
+            made.follow(step.target, *_pointwise(follows))
     made.store(program.output, program.factor, program.base, program.fold)
     return made
 
 
 def _epilogue(epilogue: Epilogue) -> tuple[npt.NDArray[np.float32], int, float, float]:
     return (_NONE if epilogue.slopes is None else epilogue.slopes), epilogue.add, epilogue.low, epilogue.high
+
+
+def _pointwise(
+    values: Pointwise,
+) -> tuple[npt.NDArray[np.float32], int, float, float, npt.NDArray[np.float32], npt.NDArray[np.float32], str, int]:
+    gains, offsets = (_NONE if v is None else v for v in (values.gains, values.offsets))
+    return *_epilogue(values.epilogue), gains, offsets, values.function, values.times
 
 
 def build(graph: Graph, device: str, precision: str, bounds: Bounds) -> NativeEngine:

@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from fastsr.engines.native.draft import MAX_CHANNELS, Draft, Unsupported, straight
-from fastsr.engines.native.program import Array, Conv, Epilogue, Program, Remap, RowReduction
+from fastsr.engines.native.operator_patterns import NORMALIZATION, recognized
+from fastsr.engines.native.program import (
+    Array,
+    Bilinear,
+    Conv,
+    Epilogue,
+    Normalization,
+    Pointwise,
+    Program,
+    Remap,
+    RowReduction,
+)
 from fastsr.engines.native.ring_ranges import RingRanges, shared_ranges
+from fastsr.engines.native.single_values import (
+    Affine,
+    Change,
+    SingleValues,
+    Slopes,
+    Sum,
+    clamped,
+    extended,
+    into_epilogue,
+    multiplies,
+)
 from fastsr.network import quantization
 from fastsr.network.graph import Graph, Node
 from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_output_head
@@ -17,7 +40,8 @@ from fastsr.network.resize_kind import resize_kind
 
 MAX_KERNEL = 9
 MAX_FACTOR = 16
-BASES = ("nearest", "bicubic")  # ways of enlarging the input that the store knows
+MAX_AHEAD = 8  # operators that are run before their turn for a product's other operand
+BASES = ("nearest", "bilinear", "bicubic")  # ways of enlarging the input that the store knows
 
 
 class _NotLast(Exception):
@@ -67,8 +91,9 @@ class _Lowering:
 
     def __init__(self, headless: HeadlessGraph, precision: str, fold: int = 1) -> None:
         self.headless, self.graph, self.precision, self.fold = headless, headless.body, precision, fold
-        self.nodes = _read_nodes(self.graph)
+        self.nodes, same = recognized(_read_nodes(self.graph), self.graph.weights, self.graph.output)
         self.ranges = shared_ranges(self.graph) if precision == "int8" else {}
+        self.ranges |= {name: self.ranges[other] for other, name in same.items() if other in self.ranges}
         # In bf16 the first and the last convolutions stay in float: what they round is seen, pixels most of all.
         self.last = next((n for n in reversed(self.nodes) if n.op == "Conv"), None)
         name = self.graph.input
@@ -79,16 +104,18 @@ class _Lowering:
         self.draft = Draft(name, self.graph.channels * fold**2)
         self.tensors, self.steps, self.numbers = self.draft.tensors, self.draft.steps, self.draft.numbers
         self.ring_ranges = RingRanges(self.draft)
+        self.single_values = SingleValues(self.graph, self.draft)
         self.readers: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in node.inputs:
                 self.readers.setdefault(name, []).append(node)
+        self.places = {name: i for i, node in enumerate(self.nodes) for name in node.outputs}
+        self.done: set[str] = set()
+        self.ahead = False  # whether operators are run before their turn
 
     def program(self) -> Program:
-        done: set[str] = set()
         for node in self.nodes:
-            if node.outputs[0] not in done:
-                done |= self._node(node)
+            self._make(node)
         output = self.numbers.get(self.graph.output, 0)
         if output == 0:
             raise Unsupported("its output is its input")
@@ -110,16 +137,22 @@ class _Lowering:
         if factor == 1:
             return
         order = np.arange(self.tensors[output].channels).reshape(-1, factor, factor).transpose(1, 2, 0).reshape(-1)
-        alone = isinstance(step, Conv) and step.target == output and step.factor == 1 and step.epilogue.add < 0
-        if not alone or self.graph.output in self.readers:
+        if not isinstance(step, Conv) or step.target != output or self.graph.output in self.readers:
             raise _NotLast
-        _permute(step, order)  # type: ignore[arg-type]
+        if step.factor != 1 or step.epilogue.add >= 0 or step.follows is not None:
+            raise _NotLast
+        _permute(step, order)
+
+    def _make(self, node: Node) -> None:
+        if node.outputs[0] not in self.done and self._wanted(node):
+            self.done |= self._node(node)
 
     def _node(self, node: Node) -> set[str]:
         """Add the steps of an operator; returns the names of the tensors that are made then."""
         if node.op == "Conv":
             return self._conv(node)
-        source = self.draft.number(node, next((name for name in node.inputs if name in self.numbers), node.inputs[0]))
+        name = self.single_values.source(node)
+        source = self.draft.number(node, name)
         if node.op == "Identity":
             self.numbers[node.outputs[0]] = source
             return {node.outputs[0]}
@@ -127,92 +160,110 @@ class _Lowering:
             return self.ring_ranges.concat(node)
         if node.op == "Split":
             return self.ring_ranges.split(node, source, self.graph.weights)
-        if node.op in ("DepthToSpace", "Resize"):
-            move = self._shuffle if node.op == "DepthToSpace" else self._repeat
-            table = move(node, self.tensors[source].channels)
-            target = self.draft.tensor(node.outputs[0], table.shape[2], self.tensors[source].factor * len(table))
-            self.draft.remap(Remap(source, target, table, Epilogue()))
-            return {node.outputs[0]}
-        return self._elementwise(node, source)
-
-    def _elementwise(self, node: Node, source: int) -> set[str]:
-        """A step of what changes each value on its own, and of what can be done behind it."""
+        if node.op == "Slice":
+            return self.ring_ranges.slice(node, source, self.graph.weights)
+        if node.op == NORMALIZATION:
+            return self._normalization(node, source)
         channels, factor = self.tensors[source].channels, self.tensors[source].factor
-        epilogue, name, made = Epilogue(), node.outputs[0], {node.outputs[0]}
-        step = Remap(source, -1, straight(channels), epilogue)
-        if (affine := self._affine(node, channels)) is not None:
-            gains, offsets = affine
-            step.gains = None if (gains == 1).all() else gains
-            step.offsets = offsets if offsets.any() else None
-        elif node.op in ("Add", "Mul", "Sub"):
-            operand = self._operand(node, node.inputs[1], channels, factor)
-            if node.op == "Mul":
-                step.times = operand
-            else:
-                epilogue.add = operand
-            if node.op == "Sub":  # -b + a
-                step.source, epilogue.add = operand, self._operand(node, node.inputs[0], channels, factor)
-                step.gains = np.full(channels, -1, np.float32)
-        elif node.op in _FUNCTIONS:
-            step.function = _FUNCTIONS[node.op]
-        else:
-            self._activation(node, channels, epilogue)
+        if node.op in ("DepthToSpace", "Resize"):
+            return self._moved(node, source)
+        values = Pointwise()
+        changes = self.single_values.changes(node, name, channels)
+        if changes is None or not extended(values, changes, node, self.draft, (channels, factor)):
+            raise Unsupported(f"operator {node.op}")
+        return self._add(Remap(source, -1, straight(channels), values), node.outputs[0], (channels, factor))
+
+    def _moved(self, node: Node, source: int) -> set[str]:
+        """A step of what moves values: a pixel shuffle, an enlargement."""
+        channels, factor = self.tensors[source].channels, self.tensors[source].factor
+        kind, times = resize_kind(node, self.graph.weights)
+        if node.op == "Resize":
+            if kind not in ("nearest", "bilinear"):
+                raise Unsupported(f"{node.outputs[0]}: a Resize that is neither bilinear nor repeats pixels")
+            if times % 1 or not 1 <= times <= MAX_FACTOR:
+                raise Unsupported(f"{node.outputs[0]}: a Resize by {times:g}")
+        if kind == "bilinear":
+            enlarged = Bilinear(self.draft.apart(source), -1, int(times))
+            return self._add(enlarged, node.outputs[0], (channels, factor * int(times)))
+        table = self._shuffle(node, channels) if node.op == "DepthToSpace" else _repeated(channels, int(times))
+        return self._add(Remap(source, -1, table), node.outputs[0], (table.shape[2], factor * len(table)))
+
+    def _normalization(self, node: Node, source: int) -> set[str]:
+        channels = self.tensors[source].channels
+        given = (node.attributes["gains"], node.attributes["offsets"])
+        gains, offsets = (
+            np.full(channels, other, np.float32) if v is None else v for v, other in zip(given, (1, 0), strict=True)
+        )
+        if {gains.shape, offsets.shape} != {(channels,)}:
+            raise Unsupported(f"{node.outputs[0]}: a normalization of {channels} channels by other weights")
+        name, made = node.outputs[0], {node.outputs[0]}
         while (following := self._only_reader(name)) is not None:
-            clamped = np.isfinite([epilogue.low, epilogue.high]).any()
-            if following.op == "Mul" and step.times < 0 and epilogue.add < 0 and not clamped:
-                other = following.inputs[1 - following.inputs.index(name)]
-                if other not in self.numbers:  # made later, or stored
-                    break
-                step.times = self._operand(following, other, channels, factor)
-            elif (following.op in _SLOPES and step.times >= 0) or not self._into_epilogue(
-                following, name, epilogue, channels, factor
-            ):
+            changes = self.single_values.changes(following, name, channels)
+            if changes is None or not all(isinstance(change, Affine) for change in changes):
                 break
+            for change in changes:
+                assert isinstance(change, Affine)
+                gains, offsets = gains * change.gains, offsets * change.gains + change.offsets
             name = following.outputs[0]
             made.add(name)
-        step.target = self.draft.tensor(name, channels, factor)
-        self.draft.remap(step)
-        return made
+        step = Normalization(
+            self.draft.apart(source), -1, node.attributes["centred"], node.attributes["epsilon"], gains, offsets
+        )
+        return made | self._add(step, name, (channels, self.tensors[source].factor))
 
-    def _affine(self, node: Node, channels: int) -> tuple[Array, Array] | None:
-        """The gains and offsets of an operator with one stored operand, per channel; None for another operator."""
-        stored = [i for i, name in enumerate(node.inputs) if name in self.graph.weights]
-        if node.op not in ("Add", "Sub", "Mul", "Div") or len(stored) != 1:
-            return None
-        value = self._stored(node, stored[0])
-        if value.size != 1 and (value.size != channels or value.shape[-3:] != (channels, 1, 1)):
-            raise Unsupported(f"{node.outputs[0]}: {node.op} of a constant of shape {value.shape}")
-        value = np.broadcast_to(value.reshape(-1), (channels,))
-        one, zero, first = np.ones(channels, np.float32), np.zeros(channels, np.float32), stored[0] == 0
-        if node.op == "Add":
-            return one, value
-        if node.op == "Sub":
-            return (-one, value) if first else (one, -value)
-        if node.op == "Mul":
-            return value, zero
-        with np.errstate(all="ignore"):
-            inverse = (1 / value.astype(np.float64)).astype(np.float32)
-        if first or not np.isfinite(inverse).all():
-            raise Unsupported(f"{node.outputs[0]}: Div by an image or by zero")
-        return inverse, zero
+    def _add(self, step: Remap | Bilinear | Normalization, name: str, target: tuple[int, int]) -> set[str]:
+        """Add a step that makes `name` of so many channels and such a factor, and does what follows it."""
+        values = step.pointwise if isinstance(step, Remap) else Pointwise()
+        last = self._following(name, values, target)
+        if isinstance(step, (Bilinear, Normalization)) and last[-1] != name:
+            step.follows = values
+        step.target = self.draft.tensor(last[-1], *target)
+        self.draft.add(step)
+        return set(last)
 
-    # ---- steps ----
+    def _following(self, name: str, values: Pointwise, target: tuple[int, int], sums: bool = True) -> list[str]:
+        """Gather what follows `name` and changes single values into `values`; returns the names that are made then.
 
-    def _into_epilogue(self, following: Node, name: str, epilogue: Epilogue, channels: int, factor: int) -> bool:
-        """Add an operator to what follows a step that makes `name`, if it is one that can be and comes in order."""
-        clamped = np.isfinite([epilogue.low, epilogue.high]).any()
-        if following.op == "Clip" and not clamped:
-            self._activation(following, 0, epilogue)
-        elif following.op in _SLOPES and epilogue.slopes is None and epilogue.add < 0 and not clamped:
-            self._activation(following, channels, epilogue)
-        elif following.op == "Add" and epilogue.add < 0 and not clamped:
-            other = following.inputs[1 - following.inputs.index(name)]
-            if other not in self.numbers:  # made later, or stored: then the addition is a step of its own
-                return False
-            epilogue.add = self._operand(following, other, channels, factor)
-        else:
-            return False
-        return True
+        `sums`: whether a tensor may be added.
+        """
+        names = [name]
+        while (following := self._only_reader(name)) is not None:
+            if following.op == "Mul" and multiplies(values):
+                self._make_operands(following, set(names))
+            changes = self.single_values.changes(following, name, target[0])
+            if changes is None or (not sums and any(isinstance(change, Sum) for change in changes)):
+                break
+            if not extended(values, changes, following, self.draft, target):
+                break
+            name = following.outputs[0]
+            names.append(name)
+        return names
+
+    def _make_operands(self, node: Node, chain: set[str]) -> None:
+        """Make what a product reads beside the chain of names that leads to it, where it does not depend on that.
+
+        So the product is done by the step that makes the chain.
+        """
+        if self.ahead:
+            return
+        self.ahead = True
+        for name in node.inputs:
+            if name not in chain and name not in self.numbers:
+                for needed in self._needed(name, chain):
+                    self._make(needed)
+        self.ahead = False
+
+    def _needed(self, name: str, chain: set[str]) -> list[Node]:
+        """The operators that must still be run for a tensor, in order; none where it depends on names of the chain."""
+        wanted, order = {name}, []
+        for node in reversed(self.nodes[: self.places.get(name, -1) + 1]):
+            if not wanted.intersection(node.outputs):
+                continue
+            order.append(node)
+            wanted |= {n for n in node.inputs if n in self.places and n not in self.numbers}
+            if wanted & chain or len(order) > MAX_AHEAD:
+                return []
+        return order[::-1]
 
     def _conv(self, node: Node) -> set[str]:
         """Add a convolution and what is done while its sums are in registers: activation, shuffle, addition, clamp."""
@@ -225,30 +276,52 @@ class _Lowering:
         order: npt.NDArray[Any] = np.arange(len(kernel))
         name = node.outputs[0]
         while (following := self._only_reader(name)) is not None:
-            channels, plain = len(kernel) // factor**2, epilogue.slopes is None
-            alone = epilogue.add < 0 and not np.isfinite([epilogue.low, epilogue.high]).any()
+            channels = len(kernel) // factor**2
             if following.op == "DepthToSpace" and factor == 1 and epilogue.add < 0:
                 table = self._shuffle(following, len(kernel))
                 factor, order = len(table), table.reshape(-1)
                 epilogue.slopes = None if epilogue.slopes is None else epilogue.slopes[order]
-            elif alone and (affine := self._affine(following, channels)) is not None:
-                gains, offsets = (np.tile(values, factor**2)[np.argsort(order)] for values in affine)
-                # An activation keeps positive factors, so they may come before it as well.
-                if not plain and ((gains <= 0).any() or offsets.any()):
-                    break
-                with np.errstate(all="ignore"):
-                    kernel, bias = kernel * gains[:, None, None, None], bias * gains + offsets
-            elif self._into_epilogue(following, name, epilogue, channels, resolution * factor):
-                if plain and epilogue.slopes is not None:
-                    epilogue.slopes = np.tile(epilogue.slopes, factor**2)
             else:
-                break
+                changes = self.single_values.changes(following, name, channels)
+                folded = _Folded(kernel, bias, dataclasses.replace(epilogue))
+                if changes is None or not all(
+                    self._fold(folded, change, following, order, (channels, resolution * factor)) for change in changes
+                ):
+                    break
+                kernel, bias, epilogue = folded.kernel, folded.bias, folded.epilogue
             name = following.outputs[0]
             made.add(name)
-        target = self.draft.tensor(name, len(kernel) // factor**2, resolution * factor)
+        shape = (len(kernel) // factor**2, resolution * factor)
+        values, names = Pointwise(), [name]
+        if not (quantization.by_rows(kernel.shape) and factor == 1):
+            names = self._following(name, values, shape, epilogue.add < 0)
+        target = self.draft.tensor(names[-1], *shape)
         step = self._step(node, source, target, kernel, bias, epilogue, factor)
         _permute(step, order, slopes=False)
-        return made
+        if len(names) > 1:
+            step.follows, self.tensors[target].floats = values, True
+        return made | set(names)
+
+    def _fold(
+        self, folded: _Folded, change: Change, node: Node, order: npt.NDArray[Any], target: tuple[int, int]
+    ) -> bool:
+        """Whether a convolution can make a change while its sums are in registers; if so it does from here on."""
+        epilogue, repeats = folded.epilogue, len(order) // target[0]
+        plain, alone = epilogue.slopes is None, epilogue.add < 0 and not clamped(epilogue)
+        match change:
+            case Affine() if alone:
+                gains, offsets = (np.tile(v, repeats)[np.argsort(order)] for v in (change.gains, change.offsets))
+                # An activation keeps positive factors, so they may come before it as well.
+                if not plain and ((gains <= 0).any() or offsets.any()):
+                    return False
+                with np.errstate(all="ignore"):
+                    folded.kernel = folded.kernel * gains[:, None, None, None]
+                    folded.bias = folded.bias * gains + offsets
+            case Slopes(values) if alone and plain:
+                epilogue.slopes = np.tile(values, repeats)
+            case _:
+                return into_epilogue(epilogue, change, node, self.draft, target)
+        return True
 
     def _step(
         self, node: Node, source: int, target: int, kernel: Array, bias: Array, epilogue: Epilogue, factor: int
@@ -295,12 +368,12 @@ class _Lowering:
         nothing = np.zeros(len(flat), np.float32 if scale is None else np.int32)
         conv = Conv(source, partial, flat, nothing, None, Epilogue())
         self.steps.append(conv)
-        plain = epilogue.slopes is None and epilogue.add < 0 and not np.isfinite([epilogue.low, epilogue.high]).any()
+        plain = epilogue.slopes is None and epilogue.add < 0 and not clamped(epilogue)
         summed = target if plain else self.draft.tensor(f"{made.name}/sum", out, made.factor)
         self.tensors[summed].floats = True
         self.steps.append(RowReduction(partial, summed, rows, bias, scales))
         if not plain:
-            self.draft.remap(Remap(summed, target, straight(out), epilogue))
+            self.draft.add(Remap(summed, target, straight(out), Pointwise(epilogue)))
         return conv
 
     def _kernel(self, node: Node) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
@@ -330,32 +403,6 @@ class _Lowering:
             raise Unsupported(f"{node.outputs[0]}: {node.op} with weights that are not stored as float32")
         return value
 
-    def _activation(self, node: Node, channels: int, epilogue: Epilogue) -> None:
-        """Add an activation of `channels` channels to what follows a step."""
-        a = node.attributes
-        if node.op == "Clip":
-            bounds = [self._bound(node, i, key, v) for i, key, v in ((1, "min", -np.inf), (2, "max", np.inf))]
-            epilogue.low, epilogue.high = bounds
-            return
-        if node.op == "PRelu":
-            slopes = self._stored(node, 1)
-            if slopes.size not in (1, channels) or (slopes.size > 1 and slopes.shape[-3:] != (channels, 1, 1)):
-                raise Unsupported(f"{node.outputs[0]}: PRelu slopes of shape {slopes.shape}")
-            epilogue.slopes = np.ascontiguousarray(np.broadcast_to(slopes.reshape(-1), (channels,)))
-        elif node.op in ("Relu", "LeakyRelu"):
-            slope = a.get("alpha", 0.01) if node.op == "LeakyRelu" else 0.0
-            epilogue.slopes = np.full(channels, slope, np.float32)
-        else:
-            raise Unsupported(f"operator {node.op}")
-
-    def _bound(self, node: Node, index: int, key: str, unbounded: float) -> float:
-        if len(node.inputs) > index and node.inputs[index]:
-            value = self._stored(node, index)
-            if value.size != 1:
-                raise Unsupported(f"{node.outputs[0]}: Clip with a bound for each sample")
-            return float(value.reshape(-1)[0])
-        return float(node.attributes.get(key, unbounded))
-
     def _shuffle(self, node: Node, channels: int) -> npt.NDArray[np.int32]:
         factor = node.attributes["blocksize"]
         if factor > MAX_FACTOR or channels % factor**2:
@@ -365,15 +412,6 @@ class _Lowering:
             return np.ascontiguousarray(index.reshape(-1, factor, factor).transpose(1, 2, 0))
         return index.reshape(factor, factor, -1)
 
-    def _repeat(self, node: Node, channels: int) -> npt.NDArray[np.int32]:
-        kind, factor = resize_kind(node, self.graph.weights)
-        if kind != "nearest":
-            raise Unsupported(f"{node.outputs[0]}: a Resize that does not repeat pixels")
-        if factor % 1 or not 1 <= factor <= MAX_FACTOR:
-            raise Unsupported(f"{node.outputs[0]}: a Resize by {factor:g}")
-        index = np.arange(channels, dtype=np.int32)
-        return np.ascontiguousarray(np.broadcast_to(index, (int(factor), int(factor), channels)))
-
     def _only_reader(self, name: str) -> Node | None:
         readers = self.readers.get(name, [])
         return (
@@ -382,19 +420,19 @@ class _Lowering:
             else None
         )
 
-    def _operand(self, node: Node, name: str, channels: int, factor: int) -> int:
-        """The number of a tensor that is added to one of so many channels at such a resolution, or multiplied by it."""
-        number = self.draft.number(node, name)
-        added = self.tensors[number]
-        if (added.channels, added.factor) != (channels, factor):
-            raise Unsupported(f"{node.outputs[0]}: {node.op} of different shapes")
-        number = self.draft.apart(number)
-        self.tensors[number].floats = True
-        return number
+
+@dataclasses.dataclass
+class _Folded:
+    """A convolution with what has been folded into it."""
+
+    kernel: Array
+    bias: Array
+    epilogue: Epilogue
 
 
-_SLOPES = ("PRelu", "Relu", "LeakyRelu")
-_FUNCTIONS = {"Sigmoid": "sigmoid", "Tanh": "tanh"}
+def _repeated(channels: int, factor: int) -> npt.NDArray[np.int32]:
+    """The table of pixels that are repeated."""
+    return np.ascontiguousarray(np.broadcast_to(np.arange(channels, dtype=np.int32), (factor, factor, channels)))
 
 
 def _quantized_by_rows(

@@ -46,8 +46,25 @@ class Epilogue:
 
 
 @dataclasses.dataclass
+class Pointwise:
+    """epilogue(function(gains * value + offsets) * times), of each value on its own.
+
+    The epilogue's activation comes before the product.
+    """
+
+    epilogue: Epilogue = dataclasses.field(default_factory=Epilogue)
+    gains: npt.NDArray[np.float32] | None = None  # per channel
+    offsets: npt.NDArray[np.float32] | None = None
+    function: str = "none"  # csrc/cpu/conv/kernels/functions.h has them all
+    times: int = -1  # tensor that is multiplied
+
+
+@dataclasses.dataclass
 class Conv:
-    """target = epilogue(source * kernel + bias), shuffled by `factor`: outputs come in the order (dy, dx, channel)."""
+    """target = epilogue(source * kernel + bias), shuffled by `factor`: outputs come in the order (dy, dx, channel).
+
+    Then, in place, what follows.
+    """
 
     source: int
     target: int
@@ -56,24 +73,43 @@ class Conv:
     scales: npt.NDArray[np.float32] | None  # int8: of one unit of the sum; None: kept as integers for a RowReduction
     epilogue: Epilogue
     factor: int = 1
+    follows: Pointwise | None = None  # only one of it and the epilogue adds a tensor
 
 
 @dataclasses.dataclass
 class Remap:
-    """target = epilogue(function(gains * moved source + offsets) * times).
-
-    Channel c at sub-pixel (dy, dx) is moved from channel table[dy, dx, c] of its pixel. The epilogue's activation comes
-    before the product.
-    """
+    """target = pointwise(moved source): channel c at sub-pixel (dy, dx) comes from channel table[dy, dx, c]."""
 
     source: int
     target: int
     table: npt.NDArray[np.int32]  # factor x factor x channels
-    epilogue: Epilogue
-    gains: npt.NDArray[np.float32] | None = None  # per channel
-    offsets: npt.NDArray[np.float32] | None = None
-    function: str = "none"  # "none", "sigmoid" or "tanh"
-    times: int = -1  # tensor that is multiplied
+    pointwise: Pointwise = dataclasses.field(default_factory=Pointwise)
+
+
+@dataclasses.dataclass
+class Normalization:
+    """target = (source - mean) / sqrt(variance + epsilon) * gains + offsets, of each pixel over its channels.
+
+    Where it is not centred, the mean is taken for 0. Then, in place, what follows.
+    """
+
+    source: int
+    target: int
+    centred: bool
+    epsilon: float
+    gains: npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.float32]
+    follows: Pointwise | None = None
+
+
+@dataclasses.dataclass
+class Bilinear:
+    """target = source enlarged bilinearly (ONNX's half_pixel), clamped at its edges; then, in place, what follows."""
+
+    source: int
+    target: int
+    factor: int
+    follows: Pointwise | None = None
 
 
 @dataclasses.dataclass
@@ -90,6 +126,16 @@ class RowReduction:
     scales: npt.NDArray[np.float32] | None  # int8: of one unit, by channel of the source
 
 
+Step = Conv | Remap | RowReduction | Normalization | Bilinear
+
+
+def pointwise(step: Step) -> Pointwise | None:
+    """What a step does to single values by itself, behind what it makes."""
+    if isinstance(step, RowReduction):
+        return None
+    return step.pointwise if isinstance(step, Remap) else step.follows
+
+
 @dataclasses.dataclass
 class Program:
     """Steps in order; tensors[0] is the input, and `output` goes to the frame, shuffled, with the input added.
@@ -98,8 +144,8 @@ class Program:
     """
 
     tensors: list[Tensor]
-    steps: list[Conv | Remap | RowReduction]
+    steps: list[Step]
     output: int
     factor: int
-    base: str  # the enlarged input that is added: "none", "nearest" or "bicubic"
+    base: str  # the enlarged input that is added: "none", "nearest", "bilinear" or "bicubic"
     fold: int = 1

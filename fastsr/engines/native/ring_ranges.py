@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastsr.engines.native.draft import MAX_CHANNELS, Draft, Unsupported
-from fastsr.engines.native.program import Array, Conv, Remap, RowReduction, Tensor
+from fastsr.engines.native.program import Array, Conv, Step, Tensor, pointwise
+from fastsr.network.channel_slice import channel_slice
 from fastsr.network.graph import Graph, Node
 
 
@@ -59,10 +60,22 @@ class RingRanges:
         first = 0
         for name, size in zip(node.outputs, sizes, strict=True):
             if name:
-                made = self._draft.tensor(name, size, self._tensors[source].factor)
-                self._tensors[made].source, self._tensors[made].first = source, first
+                self._view(name, source, first, size)
             first += size
         return set(node.outputs)
+
+    def slice(self, node: Node, source: int, weights: Mapping[str, Array]) -> set[str]:
+        """A run of a tensor's channels, as a range of its ring."""
+        limits = channel_slice(node, weights, self._tensors[source].channels)
+        if limits is None:
+            raise Unsupported(f"{node.outputs[0]}: Slice of other than channels")
+        low, high = limits
+        self._view(node.outputs[0], self._draft.copied(source) if source == 0 else source, low, high - low)
+        return {node.outputs[0]}
+
+    def _view(self, name: str, source: int, first: int, channels: int) -> None:
+        made = self._draft.tensor(name, channels, self._tensors[source].factor)
+        self._tensors[made].source, self._tensors[made].first = source, first
 
     def settle(self) -> None:
         """What can be told when all steps are there: what lies in a ring of its own too, and how rings are held."""
@@ -83,7 +96,7 @@ class RingRanges:
                 far = [step for step in self._steps[read + 1 :] if part in _operands(step)]
                 last = max((i for i, step in enumerate(self._steps) if part in _operands(step)), default=0)
                 # Each convolution keeps a row more.
-                if (last - read) * wide <= 1.5 * (last - made) * self._tensors[part].channels:
+                if not far or (last - read) * wide <= 1.5 * (last - made) * self._tensors[part].channels:
                     continue
                 copy = self._draft.copied(part)
                 self._steps.insert(made + 1, self._steps.pop())
@@ -113,20 +126,20 @@ class RingRanges:
                 _hold(self._tensors[part], [whole])
 
 
-def _operands(step: Conv | Remap | RowReduction) -> tuple[int, ...]:
+def _operands(step: Step) -> set[int]:
     """The tensors that are added or multiplied."""
-    if isinstance(step, RowReduction):
-        return ()
-    return (step.epilogue.add, step.times) if isinstance(step, Remap) else (step.epilogue.add,)
+    values = pointwise(step)
+    found = {step.epilogue.add} if isinstance(step, Conv) else set()
+    return found if values is None else found | {values.epilogue.add, values.times}
 
 
-def _replace_operand(step: Conv | Remap | RowReduction, old: int, new: int) -> None:
-    if isinstance(step, RowReduction):
-        return
-    if step.epilogue.add == old:
+def _replace_operand(step: Step, old: int, new: int) -> None:
+    if isinstance(step, Conv) and step.epilogue.add == old:
         step.epilogue.add = new
-    if isinstance(step, Remap) and step.times == old:
-        step.times = new
+    values = pointwise(step)
+    if values is not None:
+        values.epilogue.add = new if values.epilogue.add == old else values.epilogue.add
+        values.times = new if values.times == old else values.times
 
 
 def _is_run(part: list[int], whole: list[int]) -> bool:
@@ -147,7 +160,7 @@ def shared_ranges(graph: Graph) -> dict[str, tuple[float, float]]:
     groups: dict[str, set[str]] = {}
     ranges = graph.ranges
     for node in graph.nodes:
-        if node.op in ("Concat", "Split", "Identity"):
+        if node.op in ("Concat", "Split", "Slice", "Identity"):
             names = [*(node.inputs if node.op == "Concat" else node.inputs[:1]), *node.outputs]
             names = [name for name in names if name != graph.input]  # it lies in none but its own
             joined = set().union(*(groups.get(name, {name}) for name in names))

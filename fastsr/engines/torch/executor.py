@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,8 @@ from fastsr.network.graph import Graph, Node
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _RESIZE_MODES = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
+
+_FLOAT32, _FLOAT16 = 1, 10  # ONNX's numbers of the types
 
 Inputs = list[Any]
 
@@ -90,6 +93,51 @@ def _split(node: Node, x: Inputs) -> tuple[Tensor, ...]:
     return made
 
 
+def _reduce_mean(node: Node, x: Inputs) -> Tensor:
+    axes = x[1].tolist() if len(x) > 1 and x[1] is not None else node.attributes["axes"]
+    made: Tensor = x[0].mean(dim=list(axes), keepdim=bool(node.attributes.get("keepdims", 1)))
+    return made
+
+
+def _layer_normalization(node: Node, x: Inputs) -> Tensor:
+    axis = node.attributes.get("axis", -1) % x[0].ndim
+    bias = x[2] if len(x) > 2 else None
+    return F.layer_norm(x[0], x[0].shape[axis:], x[1], bias, node.attributes.get("epsilon", 1e-5))
+
+
+def _batch_normalization(node: Node, x: Inputs) -> Tensor:
+    return F.batch_norm(x[0], x[3], x[4], x[1], x[2], eps=node.attributes.get("epsilon", 1e-5))
+
+
+def _hard_sigmoid(node: Node, x: Inputs) -> Tensor:
+    return torch.clamp(x[0] * node.attributes.get("alpha", 0.2) + node.attributes.get("beta", 0.5), 0, 1)
+
+
+def _folded(function: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Node, Inputs], Tensor]:
+    """An operator of any number of tensors."""
+    return lambda node, x: functools.reduce(function, x)
+
+
+def _cast(node: Node, x: Inputs) -> Tensor:
+    if node.attributes.get("to") not in (_FLOAT32, _FLOAT16):
+        raise ModelError("Cast to other than float is not supported by the torch engine; use engine='onnxruntime'")
+    made: Tensor = x[0]  # computed in the engine's precision
+    return made
+
+
+def _slice(node: Node, x: Inputs) -> Tensor:
+    starts, ends = x[1].tolist(), x[2].tolist()
+    axes = x[3].tolist() if len(x) > 3 and x[3] is not None else range(len(starts))
+    steps = x[4].tolist() if len(x) > 4 and x[4] is not None else [1] * len(starts)
+    if min(steps) < 1:
+        raise ModelError("Slice backward is not supported by the torch engine; use engine='onnxruntime'")
+    runs = [slice(None)] * x[0].ndim
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        runs[axis] = slice(start, end, step)
+    made: Tensor = x[0][tuple(runs)]
+    return made
+
+
 _OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
@@ -105,6 +153,28 @@ _OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
     "Div": lambda node, x: x[0] / x[1],
     "Tanh": lambda node, x: torch.tanh(x[0]),
     "Sigmoid": lambda node, x: torch.sigmoid(x[0]),
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": lambda node, x: F.hardswish(x[0]),
+    "Mish": lambda node, x: F.mish(x[0]),
+    "Gelu": lambda node, x: F.gelu(x[0], approximate=node.attributes.get("approximate", "none")),
+    "Elu": lambda node, x: F.elu(x[0], node.attributes.get("alpha", 1.0)),
+    "Softplus": lambda node, x: F.softplus(x[0]),
+    "Erf": lambda node, x: torch.erf(x[0]),
+    "Exp": lambda node, x: torch.exp(x[0]),
+    "Sqrt": lambda node, x: torch.sqrt(x[0]),
+    "Reciprocal": lambda node, x: torch.reciprocal(x[0]),
+    "Pow": lambda node, x: torch.pow(x[0], x[1]),
+    "Abs": lambda node, x: torch.abs(x[0]),
+    "Neg": lambda node, x: torch.neg(x[0]),
+    "Min": _folded(torch.minimum),
+    "Max": _folded(torch.maximum),
+    "BatchNormalization": _batch_normalization,
+    "LayerNormalization": _layer_normalization,
+    "ReduceMean": _reduce_mean,
+    "Transpose": lambda node, x: x[0].permute(node.attributes["perm"]),
+    "Cast": _cast,
+    "Dropout": lambda node, x: x[0],
+    "Slice": _slice,
     "Split": _split,
     "Concat": lambda node, x: torch.cat(x, node.attributes["axis"]),
     "Identity": lambda node, x: x[0],

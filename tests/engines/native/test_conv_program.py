@@ -273,7 +273,7 @@ def test_steps_of_single_values_fit_their_tensors():
         ({"offsets": np.ones(9, np.float32)}, "gains or offsets do not fit"),
         ({"times": 0}, "multiplied does not fit"),
         ({"times": 3}, "no such tensor yet"),
-        ({"function": "sine"}, "function must be none, sigmoid or tanh"),
+        ({"function": "sine"}, "no such function: sine"),
     ):
         made = program("fp32", FIRST, FLOATS, FLOATS, FLOATS)
         conv(made, 0, 1, (8, 3, 1, 1))
@@ -281,8 +281,65 @@ def test_steps_of_single_values_fit_their_tensors():
             made.remap(1, 2, 1, np.arange(8, dtype=np.int32), NONE, -1, -INF, INF, **arguments)
 
 
+def test_only_what_the_last_step_has_made_is_changed_in_place():
+    fine = {"slopes": NONE, "add": -1, "low": -INF, "high": INF}
+    for arguments, message in (
+        ({"target": 1}, "only what the last step has made"),
+        ({"target": 9}, "only what the last step has made"),
+        ({"slopes": np.ones(7, np.float32)}, "slopes do not fit"),
+        ({"gains": np.ones(7, np.float32)}, "gains or offsets do not fit"),
+        ({"times": 2}, "do not fit"),
+        ({"times": 0}, "multiplied does not fit"),
+        ({"add": 1}, "do not fit"),
+        ({"function": "sine"}, "no such function"),
+    ):
+        made = program("fp32", FIRST, FLOATS, FLOATS)
+        with pytest.raises(ValueError, match="only what the last step has made"):
+            made.follow(0, **fine)
+        conv(made, 0, 1, (8, 3, 1, 1))
+        conv(made, 1, 2, (8, 8, 3, 3), add=1)
+        with pytest.raises(ValueError, match=message):
+            made.follow(**{"target": 2, **fine, **arguments})
+        made.follow(2, **fine, function="sqrt")
+        with pytest.raises(ValueError, match="only what the last step has made"):
+            made.follow(2, **fine)
+    made = program("int8", (3, 1, True, True), (9, 1, True, False))
+    conv(made, 0, 1, np.zeros((9, 3, 1, 3), np.int8))
+    with pytest.raises(ValueError, match="do not fit"):
+        made.follow(1, **fine)
+    made = program("int8", (3, 1, True, True), (9, 1, False, True))
+    conv(made, 0, 1, np.zeros((9, 3, 1, 3), np.int8), scales=np.ones(9, np.float32))
+    with pytest.raises(ValueError, match="do not fit"):
+        made.follow(1, **fine)
+
+
+def test_normalizations_and_enlargements_fit_their_tensors():
+    one = np.ones(8, np.float32)
+    for arguments, message in (
+        ({"source": 0}, "do not fit"),
+        ({"target": 3}, "do not fit"),
+        ({"epsilon": -1.0}, "epsilon out of bounds"),
+        ({"epsilon": float("nan")}, "epsilon out of bounds"),
+        ({"gains": np.ones(7, np.float32)}, "gains or offsets do not fit"),
+        ({"offsets": NONE}, "gains or offsets do not fit"),
+    ):
+        made = program("fp32", FIRST, FLOATS, FLOATS, (8, 2, True, False))
+        conv(made, 0, 1, (8, 3, 1, 1))
+        given = {"source": 1, "target": 2, "centred": True, "epsilon": 1e-5, "gains": one, "offsets": one}
+        with pytest.raises(ValueError, match=message):
+            made.normalize(**(given | arguments))
+        made.normalize(**given)
+        for source, target, factor in ((0, 3, 2), (1, 3, 3), (1, 2, 1), (1, 3, 0), (1, 3, -2), (1, 3, 2**31 - 1)):
+            with pytest.raises(ValueError, match=r"fit|made already"):
+                made.bilinear(source, target, factor)
+        made.bilinear(2, 3, 2)
+
+
 DTYPES = ("float32", "int8", "int32", "float64", "object", ">f4")
 CHANNELS = (1, 3, 4, 8, 12, 24, 33)
+BASES = ("none", "nearest", "bilinear", "bicubic")
+KINDS = ("conv", "conv", "int8", "raw", "remap", "reduce_rows", "normalize", "bilinear")
+FUNCTIONS = ("none", "sigmoid", "mish", "exp", "reciprocal")
 
 
 @settings(max_examples=150, deadline=None)
@@ -323,6 +380,10 @@ def test_any_calls_are_refused_or_make_an_image(data):
         if not tell(made.concat, view, parts):
             tell(made.slice, view, parts[0], first)
     numbers = st.integers(-1, len(held))
+
+    def function():
+        return data.draw(st.sampled_from(FUNCTIONS)), data.draw(numbers) if data.draw(st.booleans()) else -1
+
     mostly = st.sampled_from((True,) * 9 + (False,))
     for target in range(1, len(held)):
         source = data.draw(st.integers(0, target - 1))
@@ -331,14 +392,15 @@ def test_any_calls_are_refused_or_make_an_image(data):
         add = data.draw(numbers) if data.draw(st.booleans()) else -1
         bound = data.draw(st.sampled_from((INF, 0.9)))
         outputs = out * factor**2
-        kind = data.draw(st.sampled_from(("conv", "conv", "int8", "raw", "remap", "reduce_rows")))
+        kind = data.draw(st.sampled_from(KINDS))
         if kind == "remap":
             table = np.arange(factor**2 * out, dtype=np.int32) % deep
             gains = np.full(out, 0.5, np.float32) if data.draw(st.booleans()) else NONE
-            function = data.draw(st.sampled_from(("none", "sigmoid", "tanh")))
-            times = data.draw(numbers) if data.draw(st.booleans()) else -1
-            rest = (gains, NONE, function, times)
-            tell(made.remap, source, target, factor, table, NONE, add, -INF, bound, *rest)
+            tell(made.remap, source, target, factor, table, NONE, add, -INF, bound, gains, NONE, *function())
+        elif kind == "normalize":
+            tell(made.normalize, source, target, data.draw(st.booleans()), 1e-5, np.ones(out), np.zeros(out))
+        elif kind == "bilinear":
+            tell(made.bilinear, source, target, factor)
         elif kind == "reduce_rows":
             scales = data.draw(st.sampled_from((NONE, np.ones(deep, np.float32))))
             terms = deep // out - (len(scales) > 0) if data.draw(mostly) else 3
@@ -353,11 +415,14 @@ def test_any_calls_are_refused_or_make_an_image(data):
             scales = np.full(outputs, 1e-3, np.float32) if kind == "int8" else NONE
             slopes = np.zeros(outputs, np.float32) if data.draw(st.booleans()) else NONE
             tell(made.conv, source, target, kernel, bias, scales, slopes, add, -INF, bound, factor)
+        if data.draw(st.booleans()):
+            added = data.draw(numbers) if data.draw(st.booleans()) else -1
+            tell(made.follow, target, NONE, added, -INF, bound, NONE, NONE, *function())
     last = data.draw(st.integers(0, len(held)))
     fold = data.draw(st.sampled_from((1, 1, 2, 3)))
     colours = max(1, held[0][0] // fold**2)
     factor = 1 if last >= len(held) else max(1, round((held[last][0] / colours) ** 0.5))
-    stored = tell(made.store, last, factor, data.draw(st.sampled_from(("none", "nearest", "bicubic"))), fold)
+    stored = tell(made.store, last, factor, data.draw(st.sampled_from(BASES)), fold)
     height, width = (data.draw(st.integers(1, most)) * fold for most in (9, 40))
     frame = np.full((height, width, colours), 7, np.uint8)
     if not stored:
@@ -374,7 +439,7 @@ def test_folds_and_bases_that_do_not_fit_are_refused():
     made = program("fp32", (12, 1, True, False), (48, 1, True, False))
     conv(made, 0, 1, (48, 12, 1, 1))
     for factor, base, fold, message in (
-        (4, "cubic", 2, "base must be none, nearest or bicubic"),
+        (4, "cubic", 2, "base must be none, nearest, bilinear or bicubic"),
         (4, "none", 3, "fold does not fit the input"),
         (4, "none", 0, "fold does not fit the input"),
         (4, "none", -2, "fold does not fit the input"),

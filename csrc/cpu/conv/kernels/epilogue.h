@@ -1,7 +1,6 @@
-// The epilogue: what happens to sums before they are stored.
+// The epilogue: what happens to a convolution's sums before they are stored.
 #pragma once
 
-#include "cpu/conv/kernels/functions.h"
 #include "cpu/conv/kernels/requantize.h"
 #include "cpu/conv/kernels/simd.h"
 #include "cpu/conv/row_args.h"
@@ -95,55 +94,6 @@ FASTSR_HOT void apply_epilogue(const ConvRow& row, int64_t x, int vector,
     }
     Epilogue<true>(row, vector + v)(x, values);
   }
-}
-
-FASTSR_HOT Floats applied(Function function, Floats v) {
-  switch (function) {
-    case Function::none: break;
-    case Function::sigmoid: return sigmoid(v);
-    case Function::tanh: return hyperbolic_tangent(v);
-  }
-  return v;
-}
-
-// Without a convolution, on a row of floats. Without kPointwise there is nothing but the epilogue.
-template <bool kPointwise>
-void epilogue_row_of(const EpilogueRow& row) {
-  const EpilogueParams& epilogue = *row.epilogue;
-  const float inverse = 1.f / row.quantization.scale;
-  const int64_t width = row.format == StorageFormat::u8x4 ? 1 : 2;
-  const OutputStrides strides = row.strides;
-  auto* floats = reinterpret_cast<char*>(row.row.floats);
-  const auto* add = reinterpret_cast<const char*>(row.row.add);
-  const auto* times = reinterpret_cast<const char*>(row.times);
-  uint8_t* packed = row.row.packed;
-  for (int64_t x = 0; x < row.count; ++x) {
-    for (int64_t c = 0; c < row.padded_channels; c += kLanes) {
-      const int64_t at = c * static_cast<int64_t>(sizeof(float));
-      Floats v = load_vector<Floats>(floats + at);
-      if (kPointwise) {
-        if (row.gains != nullptr) v *= load_vector<Floats>(row.gains + c);
-        if (row.offsets != nullptr) v += load_vector<Floats>(row.offsets + c);
-        v = applied(row.function, v);
-      }
-      if (!epilogue.slopes.empty()) v = v < 0.f ? v * load_vector<Floats>(epilogue.slopes.data() + c) : v;
-      if (kPointwise && times != nullptr) v *= load_vector<Floats>(times + at);
-      if (add != nullptr) v += load_vector<Floats>(add + at);
-      if (epilogue.clipped) v = smaller(larger(v, splat(epilogue.low)), splat(epilogue.high));
-      store_vector(floats + at, v);
-      if (packed != nullptr) requantize(packed + c * width, v, row.format, row.quantization, inverse);
-    }
-    floats += strides.floats;
-    packed += strides.packed;
-    add += strides.add;
-    if (kPointwise) times += row.times_stride;
-  }
-}
-
-inline void epilogue_row(const EpilogueRow& row) {
-  const bool pointwise =
-      row.gains != nullptr || row.offsets != nullptr || row.times != nullptr || row.function != Function::none;
-  return pointwise ? epilogue_row_of<true>(row) : epilogue_row_of<false>(row);
 }
 
 }  // namespace fastsr::cpu::FASTSR_ISA_NAME

@@ -2,11 +2,14 @@
 // width of its vectors, FASTSR_BYTE_DOTS says that it multiplies bytes, FASTSR_BF16 that it multiplies bfloat16).
 #include "cpu/conv/kernel_table.h"
 #include "cpu/conv/kernels/bicubic_row.h"
+#include "cpu/conv/kernels/bilinear_row.h"
 #include "cpu/conv/kernels/dot_bf16.h"
 #include "cpu/conv/kernels/dot_f32.h"
 #include "cpu/conv/kernels/dot_s16.h"
 #include "cpu/conv/kernels/dot_u8.h"
 #include "cpu/conv/kernels/epilogue.h"
+#include "cpu/conv/kernels/epilogue_row.h"
+#include "cpu/conv/kernels/normalize_row.h"
 #include "cpu/conv/kernels/peak_rate.h"
 #include "cpu/conv/kernels/pixel_rows.h"
 #include "cpu/conv/kernels/reduce_rows.h"
@@ -58,6 +61,8 @@ const ConvKernels conv_kernels{kLanes,
                                remap_row,
                                reduce_rows,
                                epilogue_row,
+                               normalize_row,
+                               bilinear_row,
                                bicubic_row,
                                store_row,
                                peak_operations};

@@ -25,13 +25,17 @@ double cubic(double x) {
   return x < 2 ? ((x - 5) * x + 8) * a * x - 4 * a : 0;
 }
 
-CubicTaps cubic_taps(int64_t scale) {
+double linear(double x) { return std::max(0., 1 - std::abs(x)); }
+
+// Where sub-pixel `p` lies, counted from its input pixel: in the middle of its part of it (ONNX's half_pixel).
+double place(int64_t p, int64_t scale) { return (static_cast<double>(p) + 0.5) / static_cast<double>(scale) - 0.5; }
+
+CubicTaps enlarging_taps(int64_t scale, double (*weight)(double)) {
   CubicTaps taps;
   for (int64_t p = 0; p < scale; ++p) {
-    // Sub-pixels lie in the middle of their part of an input pixel (ONNX's half_pixel).
-    const double at = (static_cast<double>(p) + 0.5) / static_cast<double>(scale) - 0.5, left = std::floor(at);
+    const double at = place(p, scale), left = std::floor(at);
     taps.first.push_back(static_cast<int>(left) - 1);
-    for (int k = 0; k < kCubicTaps; ++k) taps.weights.push_back(static_cast<float>(cubic(at - left + 1 - k)));
+    for (int k = 0; k < kCubicTaps; ++k) taps.weights.push_back(static_cast<float>(weight(at - left + 1 - k)));
   }
   return taps;
 }
@@ -284,16 +288,77 @@ void ProgramBuilder::remap(int source, int target, int factor, std::vector<int32
   step.kind = Kind::remap;
   step.source = source;
   step.target = target;
-  step.add = epilogue.add;
   step.factor = factor;
-  step.table = std::move(table);
-  const int padded = program_.tensors[target].padded_channels;
-  step.gains = padded_runs(before.gains, 1, padded, 0.f);
-  step.offsets = padded_runs(before.offsets, 1, padded, 0.f);
+  const auto stays = [&](size_t c) { return table[c] == static_cast<int32_t>(c); };
+  bool moves = factor > 1 || program_.tensors[source].padded_channels < program_.tensors[target].padded_channels;
+  for (size_t c = 0; !moves && c < table.size(); ++c) moves = !stays(c);
+  if (moves) step.table = std::move(table);
+  step.add = epilogue.add;
+  step.add_follows = true;
+  change_values(step, epilogue, before);
+  program_.steps.push_back(std::move(step));
+  checks_.made(target);
+}
+
+void ProgramBuilder::follow(int target, const EpilogueSpec& epilogue, const PointwiseSpec& before) {
+  const bool last = !program_.steps.empty() && program_.steps.back().target == target;
+  const bool followed = last && program_.steps.back().can_be_followed();
+  const bool adds = last && program_.steps.back().add >= 0;
+  checks_.follow(target, followed, adds, epilogue.slopes.size(), epilogue.add, before);
+  Step& step = program_.steps.back();
+  change_values(step, epilogue, before);
+  if (epilogue.add >= 0) step.add = epilogue.add;
+  step.add_follows = !adds;
+  step.follows = true;
+}
+
+// Notes what a step does to single values of its target.
+void ProgramBuilder::change_values(Step& step, const EpilogueSpec& epilogue, const PointwiseSpec& before) const {
+  const Tensor& target = program_.tensors[step.target];
+  const int padded = target.padded_channels;
+  PointwiseSpec padding = before;
+  // What fills up the channels is 1 before a function that might make infinity of it, or of what others have made.
+  const bool unbounded = before.function == Function::reciprocal || before.function == Function::exp ||
+                         before.function == Function::square || before.function == Function::cube;
+  if (unbounded && padding.gains.empty()) padding.gains.assign(target.channels, 1.f);
+  if (unbounded && padding.offsets.empty()) padding.offsets.assign(target.channels, 0.f);
+  step.gains = padded_runs(padding.gains, 1, padded, 0.f);
+  step.offsets = padded_runs(padding.offsets, 1, padded, unbounded ? 1.f : 0.f);
   step.function = before.function;
   step.times = before.times;
   step.epilogue =
       EpilogueParams{padded_runs(epilogue.slopes, 1, padded, 0.f), epilogue.clipped(), epilogue.low, epilogue.high};
+}
+
+void ProgramBuilder::normalize(int source, int target, const NormalizationSpec& spec) {
+  checks_.normalize(source, target, spec);
+  const Tensor& to = program_.tensors[target];
+  const int padded = to.padded_channels;
+  const std::vector<float> there(static_cast<size_t>(to.channels), 1.f);
+  Step step;
+  step.kind = Kind::normalize;
+  step.source = source;
+  step.target = target;
+  step.normalization =
+      Normalization{spec.centred, spec.epsilon, padded_runs(there, 1, padded, 0.f),
+                    padded_runs(spec.gains, 1, padded, 0.f), padded_runs(spec.offsets, 1, padded, 0.f)};
+  program_.steps.push_back(std::move(step));
+  checks_.made(target);
+}
+
+void ProgramBuilder::bilinear(int source, int target, int factor) {
+  checks_.bilinear(source, target, factor);
+  Step step;
+  step.kind = Kind::bilinear;
+  step.source = source;
+  step.target = target;
+  step.factor = factor;
+  step.reach[0] = step.reach[1] = 1;
+  for (int64_t p = 0; p < factor; ++p) {
+    const double at = place(p, factor);
+    step.first_taps.push_back(static_cast<int>(std::floor(at)));
+    step.tap_weights.push_back(static_cast<float>(at - std::floor(at)));
+  }
   program_.steps.push_back(std::move(step));
   checks_.made(target);
 }
@@ -317,12 +382,13 @@ void ProgramBuilder::store(int source, int factor, const std::string& base, int 
   step.kind = Kind::store;
   step.source = source;
   step.factor = factor;
-  step.base = base_named(base);
+  const Base step_base = step.base = base_named(base);
   checks_.store(source, factor, step.base, fold);
   program_.steps.push_back(std::move(step));
   program_.body_factor = program_.tensors[source].factor;
   program_.fold = fold;
-  if (program_.steps.back().base == Base::bicubic) program_.cubic = cubic_taps(program_.scale());
+  if (step_base == Base::bicubic) program_.cubic = enlarging_taps(program_.scale(), cubic);
+  if (step_base == Base::bilinear) program_.cubic = enlarging_taps(program_.scale(), linear);
   checks_.stored();
 }
 

@@ -33,19 +33,27 @@ class ProgramBuilder {
   // outputs, which come in the order (dy, dx, channel).
   void conv(int source, int target, const Array& kernel, const Array& bias, std::vector<float> scales,
             EpilogueSpec epilogue, int factor);
-  // target = `before` of source, with channel table[dy][dx][c] at sub-pixel (dy, dx); factor 1 copies.
+  // What the last step, a convolution, a normalization or an enlargement, has made as `target` is changed in place:
+  // epilogue(`before`). Only one of a convolution's epilogue and this one may add a tensor.
+  void follow(int target, const EpilogueSpec& epilogue, const PointwiseSpec& before);
+  // target = epilogue(`before` of source), with channel table[dy][dx][c] at sub-pixel (dy, dx); factor 1 copies.
   void remap(int source, int target, int factor, std::vector<int32_t> table, const EpilogueSpec& epilogue,
              const PointwiseSpec& before);
+  void normalize(int source, int target, const NormalizationSpec& spec);
+  // Target = source enlarged bilinearly by `factor`; what lies beyond its edges is what lies at them.
+  void bilinear(int source, int target, int factor);
   // target = bias + sums of the rows of `source`, which holds `terms` kernel rows of `channels` each. With scales
   // `source` holds s32 and once more as many channels, which are added to the middle row.
   void reduce_rows(int source, int target, int terms, const Array& bias, std::vector<float> scales);
-  // The last step: `source`, shuffled by `factor`, plus the enlarged input (none, nearest or bicubic), to pixels. The
-  // first tensor holds blocks of `fold` x `fold` pixels, in the order (dy, dx, channel). No step may follow.
+  // The last step: `source`, shuffled by `factor`, plus the enlarged input (none, nearest, bilinear or bicubic), to
+  // pixels. The first tensor holds blocks of `fold` x `fold` pixels, in the order (dy, dx, channel). No step may
+  // follow.
   void store(int source, int factor, const std::string& base, int fold);
 
   const ConvProgram& program() const { return program_; }
 
  private:
+  void change_values(Step& step, const EpilogueSpec& epilogue, const PointwiseSpec& before) const;
   StorageFormat reads(int source, const ConvSpec& spec) const;
   void winograd_2d_conv(Step step, const ConvSpec& spec);
   void winograd_f4_conv(Step step, const ConvSpec& spec);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <stdexcept>
 
 #include "common/checks.h"
@@ -145,12 +146,44 @@ void ProgramChecks::remap(int source, int target, int factor, const std::vector<
           "tensors do not fit");
   require(static_cast<int64_t>(table.size()) == int64_t{factor} * factor * to.channels, "table does not fit");
   for (const int32_t c : table) require(c >= 0 && c < from.channels, "table out of bounds");
+  values(to, slopes, add, before);
+}
+
+void ProgramChecks::follow(int target, bool last, bool added, size_t slopes, int add,
+                           const PointwiseSpec& before) const {
+  require(!stored_ && last, "only what the last step has made is changed in place");
+  const Tensor& to = source(target);
+  require(to.floats && !to.sums && add != target && before.times != target && !(added && add >= 0),
+          "tensors do not fit");
+  values(to, slopes, add, before);
+}
+
+// What single values of `target` are changed by.
+void ProgramChecks::values(const Tensor& to, size_t slopes, int add, const PointwiseSpec& before) const {
   require(slopes == 0 || static_cast<int64_t>(slopes) == to.channels, "slopes do not fit");
   for (const std::vector<float>& values : {before.gains, before.offsets}) {
     require(values.empty() || static_cast<int64_t>(values.size()) == to.channels, "gains or offsets do not fit");
   }
   operand(add, to, "added");
   operand(before.times, to, "multiplied");
+}
+
+void ProgramChecks::normalize(int source, int target, const NormalizationSpec& spec) const {
+  const Tensor &from = this->source(source), &to = this->target(target);
+  require(source > 0 && from.floats && !from.sums && from.parts.empty() && to.floats && to.factor == from.factor &&
+              to.channels == from.channels,
+          "tensors do not fit");
+  require(spec.epsilon >= 0 && spec.epsilon <= std::numeric_limits<float>::max(), "epsilon out of bounds");
+  for (const std::vector<float>& values : {spec.gains, spec.offsets}) {
+    require(static_cast<int64_t>(values.size()) == to.channels, "gains or offsets do not fit");
+  }
+}
+
+void ProgramChecks::bilinear(int source, int target, int factor) const {
+  const Tensor &from = this->source(source), &to = this->target(target);
+  require(source > 0 && from.floats && !from.sums && from.parts.empty() && to.floats && factor >= 1 &&
+              factor <= kMaxShuffle && to.factor == int64_t{from.factor} * factor && to.channels == from.channels,
+          "tensors do not fit");
 }
 
 void ProgramChecks::reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const {
@@ -178,16 +211,27 @@ void ProgramChecks::store(int source, int factor, Base base, int fold) const {
 }
 
 Function function_named(const std::string& name) {
-  if (name == "none") return Function::none;
-  if (name == "sigmoid") return Function::sigmoid;
-  require(name == "tanh", "function must be none, sigmoid or tanh");
-  return Function::tanh;
+  static const std::map<std::string, Function> names{
+      {"none", Function::none},       {"abs", Function::abs},
+      {"square", Function::square},   {"cube", Function::cube},
+      {"sqrt", Function::sqrt},       {"reciprocal", Function::reciprocal},
+      {"exp", Function::exp},         {"erf", Function::erf},
+      {"sigmoid", Function::sigmoid}, {"centred_sigmoid", Function::centred_sigmoid},
+      {"tanh", Function::tanh},       {"softplus", Function::softplus},
+      {"elu", Function::elu},         {"silu", Function::silu},
+      {"mish", Function::mish},       {"hard_swish", Function::hard_swish},
+      {"gelu", Function::gelu},       {"gelu_tanh", Function::gelu_tanh},
+  };
+  const auto found = names.find(name);
+  require(found != names.end(), "no such function: " + name);
+  return found->second;
 }
 
 Base base_named(const std::string& name) {
   if (name == "none") return Base::none;
   if (name == "nearest") return Base::nearest;
-  require(name == "bicubic", "base must be none, nearest or bicubic");
+  if (name == "bilinear") return Base::bilinear;
+  require(name == "bicubic", "base must be none, nearest, bilinear or bicubic");
   return Base::bicubic;
 }
 

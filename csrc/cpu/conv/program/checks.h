@@ -28,6 +28,10 @@ class ProgramChecks {
             bool clipped, int factor) const;
   void remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add,
              const PointwiseSpec& before) const;
+  // `last`: it is what the last step has made, and may be changed in place; `added`: that one has added a tensor.
+  void follow(int target, bool last, bool added, size_t slopes, int add, const PointwiseSpec& before) const;
+  void normalize(int source, int target, const NormalizationSpec& spec) const;
+  void bilinear(int source, int target, int factor) const;
   void reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const;
   void store(int source, int factor, Base base, int fold) const;
 
@@ -53,6 +57,7 @@ class ProgramChecks {
   const Tensor& target(int i) const;
   // That whoever reads `view` finds all that it holds in `ring`.
   void same_ring(const Tensor& view, const Tensor& ring) const;
+  void values(const Tensor& target, size_t slopes, int add, const PointwiseSpec& before) const;
   // `done`: what is done with tensor `i`, if there is one.
   void operand(int i, const Tensor& target, const std::string& done) const;
 

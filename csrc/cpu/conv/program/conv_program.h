@@ -15,8 +15,8 @@
 
 namespace fastsr::cpu {
 
-// What is added to the network's output: nothing, the input repeated, or enlarged by cubic convolution.
-enum class Base { none, nearest, bicubic };
+// What is added to the network's output: nothing, the input repeated, or enlarged bilinearly or by cubic convolution.
+enum class Base { none, nearest, bilinear, bicubic };
 
 struct Tensor {
   int channels, factor;  // times the input's resolution
@@ -36,6 +36,13 @@ struct Tensor {
   bool held(bool as_packed) const { return as_packed ? packed : floats; }
 };
 
+// Of each padded channel: whether there is one (1 or 0), gains and offsets, which are 0 where there is none.
+struct Normalization {
+  bool centred = true;
+  float epsilon = 0;
+  std::vector<float> there, gains, offsets;
+};
+
 struct Step {
   enum class Kind {
     load,
@@ -46,6 +53,8 @@ struct Step {
     winograd_f4x4_3x3,
     winograd_f2x2_3x3,
     remap,
+    normalize,
+    bilinear,
     reduce_rows,
     store
   };
@@ -56,16 +65,25 @@ struct Step {
   StorageFormat reads = StorageFormat::f32;  // what a convolution reads
   PackedConv conv;
   int apart = 1;  // columns of a direct convolution's kernel whose inputs do not adjoin: each is a kernel row
-  std::vector<float> gains, offsets;  // of a remap: function(value * gain + offset); empty for none
+  // Of a remap, and of what follows another step in place (`follows`): function(value * gain + offset), the epilogue.
+  bool follows = false, add_follows = false;  // the latter: what follows adds, not the convolution
+  std::vector<float> gains, offsets;          // empty for none
   Function function = Function::none;
   EpilogueParams epilogue;
-  std::vector<int32_t> table;       // of a remap
+  std::vector<int32_t> table;   // of a remap; empty where every channel stays in its place
+  Normalization normalization;  // over channels
+  std::vector<int> first_taps;  // of a bilinear enlargement: see LinearTaps
+  std::vector<float> tap_weights;
   int terms = 0;                    // of a row reduction,
   std::vector<float> init, scales;  // its bias and scales
   Base base = Base::none;
 
   bool convolves() const {
     return kind == Kind::conv || kind == Kind::winograd_f4_row || kind == Kind::winograd_f4_1xn || tile_rows() > 1;
+  }
+  // Whether single values of what it makes may be changed in place: they are floats.
+  bool can_be_followed() const {
+    return !follows && (convolves() || kind == Kind::normalize || kind == Kind::bilinear);
   }
   // Rows of Winograd's tiles along both axes, which are made together; 1 where there are none.
   int tile_rows() const {
@@ -74,8 +92,8 @@ struct Step {
   }
 };
 
-// Cubic convolution by a whole factor: for each sub-pixel the weights of its taps, and the first of them, counted from
-// its input pixel.
+// Enlargement by a whole factor, by cubic convolution or bilinearly: for each sub-pixel the weights of its taps, and
+// the first of them, counted from its input pixel.
 struct CubicTaps {
   std::vector<float> weights;
   std::vector<int> first;
@@ -88,7 +106,7 @@ struct ConvProgram {
   std::vector<Step> steps{};
   int64_t body_factor = 1;  // of the tensor that the store step reads
   int64_t fold = 1;         // the first tensor holds blocks of fold x fold pixels
-  CubicTaps cubic{};        // of a bicubic base
+  CubicTaps cubic{};        // of a bicubic or bilinear base
   bool tiles = false;       // rows are made two or four at a time: threads may share them, however little they are
 
   bool complete() const { return !steps.empty() && steps.back().kind == Step::Kind::store; }

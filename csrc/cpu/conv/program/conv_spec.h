@@ -16,11 +16,19 @@ struct EpilogueSpec {
   bool clipped() const { return low > -3e38f || high < 3e38f; }
 };
 
-// What a remap makes of values before its epilogue: function(value * gain + offset), times another tensor.
+// What is made of values before an epilogue: function(value * gain + offset), times another tensor.
 struct PointwiseSpec {
   std::vector<float> gains, offsets;  // per channel; empty for none
   Function function = Function::none;
   int times = -1;  // the tensor, or -1
+};
+
+// Normalization over channels: less the mean (where `centred`), over the root of the variance plus `epsilon`, times
+// gains, plus offsets.
+struct NormalizationSpec {
+  bool centred;
+  float epsilon;
+  std::vector<float> gains, offsets;  // per channel
 };
 
 // `kernel` is out x in x rows x columns.

@@ -110,7 +110,7 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
       const int64_t must = bounds.memory > 0 ? strip_bytes(program, rows_kept, shape, columns)
                                              : unit_bytes(program, rows_kept, width, shape.width).all;
       const int64_t most_bytes = bounds.memory > 0 ? bounds.memory / teams : std::max(team * kUnitBytes, 2 * must);
-      const int64_t batch = batch_rows(program, rows_kept, width, shape, most_bytes - must);
+      const int64_t batch = batch_rows(program, rows_kept, width, shape, std::max<int64_t>(0, most_bytes - must));
       const double shared = team > 1 ? kWaiting / shared_evenly(width, batch, team) : 1;
       for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * teams); ++rows) {
         const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);

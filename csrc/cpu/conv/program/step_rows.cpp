@@ -42,8 +42,12 @@ class Part {
   void input_transform() const;
   void conv() const;
   void remap() const;
+  void normalize() const;
+  void bilinear_rows() const;
   void reduce_rows() const;
-  void epilogue() const;
+  void epilogue() const { change_values(y_, floats(step_.target, y_, columns_.first), stride(step_.target)); }
+  void change_values(int64_t y, const float* from, int64_t from_stride) const;
+  void follow(int64_t first, int64_t count) const;
   void store() const;
   const void* folded() const;
   const float* bicubic(int64_t y, int64_t first, int64_t count) const;
@@ -63,11 +67,13 @@ void Part::make() const {
     case Kind::load: return load();
     case Kind::conv:
     case Kind::winograd_f4_row:
-    case Kind::winograd_f4_1xn: return conv();
+    case Kind::winograd_f4_1xn: conv(); return follow(y_ * step_.factor, step_.factor);
     case Kind::winograd_f4x4_3x3:
     case Kind::winograd_f2x2_3x3: return winograd_2d(1);
     case Kind::input_transform: return input_transform();
     case Kind::remap: return remap();
+    case Kind::normalize: return normalize();
+    case Kind::bilinear: return bilinear_rows();
     case Kind::reduce_rows: return reduce_rows();
     case Kind::store: return store();
   }
@@ -106,8 +112,9 @@ std::vector<OutputPointers> Part::outputs(int64_t y, int64_t x) const {
   for (int64_t sub = 0; sub < step_.factor * step_.factor; ++sub) {
     const int64_t row = y * step_.factor + sub / step_.factor, column = x * step_.factor + sub % step_.factor;
     float* to = floats(step_.target, row, column);
-    uint8_t* to_packed = packed(step_.target, row, column);
-    const float* added = floats(step_.add, row, column);
+    // What follows in place packs, and adds.
+    uint8_t* to_packed = step_.follows ? nullptr : packed(step_.target, row, column);
+    const float* added = step_.add_follows ? nullptr : floats(step_.add, row, column);
     for (int64_t c = 0; c < target().padded_channels; c += kernels_.lanes) {
       made.push_back(OutputPointers{to ? to + c : nullptr,
                                     to_packed ? to_packed + c * program_.packed_item(target()) : nullptr,
@@ -209,24 +216,30 @@ void Part::winograd_2d(int64_t bands) const {
   arguments.count = columns_.length() / step_.factor;
   arguments.before = first - begin;
   arguments.strides = strides();
-  arguments.format = target().packed ? program_.format : StorageFormat::f32;
+  arguments.format = target().packed && !step_.follows ? program_.format : StorageFormat::f32;
   arguments.quantization = target().quantization;
   bf16 ? kernels_.winograd_f2x2_3x3(arguments) : kernels_.winograd_f4x4_3x3(arguments);
+  const int64_t top = y_ * rows + shift[0] / step_.factor + made.front().from;
+  const int64_t bottom = (y_ + bands - 1) * rows + shift[0] / step_.factor + made.back().to;
+  follow(top * step_.factor, (bottom - top) * step_.factor);
 }
 
 // ---- what could not be folded into a convolution --------------------------------------------------------------------
 
-void Part::epilogue() const {
+// Row y of the target, of what is at `from` (floats from pixel to pixel: `from_stride`).
+void Part::change_values(int64_t y, const float* from, int64_t from_stride) const {
   const int t = step_.target;
   const Rings& rings = unit_.rings;
-  const int64_t added = step_.add >= 0 ? rings.floats[step_.add].pixel : 0;
+  const bool adds = step_.add >= 0 && step_.add_follows;
   EpilogueRow row{};
-  row.times = floats(step_.times, y_, columns_.first);
+  row.source = from;
+  row.source_stride = from_stride * static_cast<int64_t>(sizeof(float));
+  row.times = floats(step_.times, y, columns_.first);
   row.times_stride = step_.times >= 0 ? rings.floats[step_.times].pixel : 0;
   row.function = step_.function;
-  row.row = OutputPointers{floats(t, y_, columns_.first), packed(t, y_, columns_.first),
-                           floats(step_.add, y_, columns_.first)};
-  row.strides = OutputStrides{rings.floats[t].pixel, rings.packed[t].pixel, added};
+  row.row = OutputPointers{floats(t, y, columns_.first), packed(t, y, columns_.first),
+                           adds ? floats(step_.add, y, columns_.first) : nullptr};
+  row.strides = OutputStrides{rings.floats[t].pixel, rings.packed[t].pixel, adds ? rings.floats[step_.add].pixel : 0};
   row.gains = step_.gains.empty() ? nullptr : step_.gains.data();
   row.offsets = step_.offsets.empty() ? nullptr : step_.offsets.data();
   row.epilogue = &step_.epilogue;
@@ -237,13 +250,54 @@ void Part::epilogue() const {
   kernels_.epilogue(row);
 }
 
+// Changes rows of the target in place, where something follows what made them.
+void Part::follow(int64_t first, int64_t count) const {
+  if (!step_.follows) return;
+  for (int64_t y = first; y < first + count; ++y) {
+    change_values(y, floats(step_.target, y, columns_.first), stride(step_.target));
+  }
+}
+
 void Part::remap() const {
   const int64_t factor = step_.factor, from = columns_.first / factor;
+  if (step_.table.empty()) return change_values(y_, floats(step_.source, y_, from), stride(step_.source));
   const int32_t* table = step_.table.data() + y_ % factor * factor * target().channels;
   kernels_.remap(RemapRow{floats(step_.source, y_ / factor, from), floats(step_.target, y_, columns_.first),
                           columns_.length(), columns_.first % factor, factor, target().channels, stride(step_.source),
                           stride(step_.target), target().padded_channels, table});
   epilogue();
+}
+
+void Part::normalize() const {
+  const Normalization& n = step_.normalization;
+  kernels_.normalize(NormalizeRow{floats(step_.source, y_, columns_.first), floats(step_.target, y_, columns_.first),
+                                  stride(step_.source), stride(step_.target), columns_.length(), target().channels,
+                                  target().padded_channels, n.centred, n.epsilon, n.there.data(), n.gains.data(),
+                                  n.offsets.data()});
+  if (target().packed || step_.follows) epilogue();
+}
+
+void Part::bilinear_rows() const {
+  const Ring& ring = unit_.rings.floats[step_.source];
+  const FrameShape& shape = unit_.frame.shape;
+  const int64_t factor = step_.factor, phase = y_ % factor, upper = y_ / factor + step_.first_taps[phase];
+  BilinearRow row{};
+  for (int k = 0; k < 2; ++k) {
+    row.rows[k] = floats(step_.source, clamp_index(upper + k, shape.height * source().factor), ring.first);
+  }
+  row.row_weight = step_.tap_weights[phase];
+  row.columns = LinearTaps{step_.first_taps.data(), step_.tap_weights.data()};
+  row.factor = factor;
+  row.origin = ring.first;
+  row.width = shape.width * source().factor;
+  row.first = columns_.first;
+  row.count = columns_.length();
+  row.source_stride = stride(step_.source);
+  row.target_stride = stride(step_.target);
+  row.padded_channels = target().padded_channels;
+  row.target = floats(step_.target, y_, columns_.first);
+  kernels_.bilinear(row);
+  if (target().packed || step_.follows) epilogue();
 }
 
 void Part::reduce_rows() const {
@@ -309,7 +363,7 @@ void Part::store() const {
   for (int64_t dy = 0; dy < step_.factor; ++dy) {
     const int64_t row = y_ * step_.factor + dy;
     const float* added = nullptr;
-    if (step_.base == Base::bicubic) {
+    if (step_.base == Base::bicubic || step_.base == Base::bilinear) {
       added = bicubic(row, from, to - from + 1) + (first * step_.factor - from * scale) * channels;
     }
     uint8_t* out = static_cast<uint8_t*>(frame.out) + (row * width + first * step_.factor) * pixel;
