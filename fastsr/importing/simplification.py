@@ -65,7 +65,7 @@ class _Simplification:
         for node in self._graph.node:
             node.input[:] = [self._same.get(name, name) for name in node.input]
             if not self._folded(node) and not self._needless(node):
-                nodes.append(node)
+                nodes += self._joined_channels(node) or [node]
         nodes = self._with_splits(self._with_plain_chains(nodes))
         self._name_output(nodes)
         self._store(_needed(nodes, self._graph.output[0].name))
@@ -121,6 +121,28 @@ class _Simplification:
         if node.op_type == "Pad":  # as many may be cut off on one side as are added on the other
             return len(node.input) > 1 and not self._constants.get(node.input[1], np.array(1)).any()
         return True
+
+    def _joined_channels(self, node: NodeProto) -> list[NodeProto]:
+        """An assignment to a run of channels, as slices of the others joined with what is assigned."""
+        indices = self._constants.get(node.input[1]) if node.op_type == "ScatterND" and not node.attribute else None
+        shape = self._shapes.get(node.input[0], ())
+        if indices is None or len(shape) != 4 or indices.shape[::2] != (1, 2) or indices[..., 0].any():
+            return []
+        first, count = int(indices[0, 0, 1]), indices.shape[1]
+        if first < 0 or (indices[0, :, 1] != np.arange(first, first + count)).any():
+            return []
+        source, assigned, made = node.input[0], node.input[2], []
+        parts = [(0, first), (first + count, shape[1])]
+        for low, high in parts:
+            name = f"{node.output[0]}/from{low}"
+            bounds = [f"{name}/low", f"{name}/high", f"{name}/axis"]
+            for bound, value in zip(bounds, (low, high, 1), strict=True):
+                self._keep(bound, np.array([value], np.int64))
+            if low < high:
+                made.append(helper.make_node("Slice", [source, *bounds], [name]))
+        names = [n.output[0] for n in made]
+        joined = [*names[: first > 0], assigned, *names[first > 0 :]]
+        return [*made, helper.make_node("Concat", joined, [node.output[0]], axis=1)]
 
     def _with_plain_chains(self, nodes: list[NodeProto]) -> list[NodeProto]:
         """Three operators that reorder or repeat what they read as those that say so."""
