@@ -144,7 +144,7 @@ class _Lowering:
         _permute(step, order)
 
     def _make(self, node: Node) -> None:
-        if node.outputs[0] not in self.done and self._wanted(node):
+        if node.outputs[0] not in self.done:
             self.done |= self._node(node)
 
     def _node(self, node: Node) -> set[str]:
