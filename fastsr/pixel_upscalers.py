@@ -21,7 +21,7 @@ from fastsr.engines.protocol import (
     StreamingEngine,
     counted,
 )
-from fastsr.images import DecodedImage, Frame, resample
+from fastsr.images import DecodedImage, Frame, luma, resample
 from fastsr.network.graph import Graph
 
 
@@ -110,8 +110,10 @@ class Generator:
                 rows = slice(top, top + resample.BAND)
                 gray[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
             return gray
-        planes = zip(np.moveaxis(pixels, 2, 0), counted(progress, given), strict=True)
-        return np.stack([engine.run(np.ascontiguousarray(p[..., None]), r)[..., 0] for p, r in planes], axis=2)
+        # Eyes see detail in luma: that is what a network of one channel is for, and trained on.
+        y, chroma = luma.split(pixels)
+        made = engine.run(y, progress)
+        return luma.joined(made, resample.resize(chroma, (made.shape[1], made.shape[0])), pixels.dtype)
 
 
 class Interpolation:
