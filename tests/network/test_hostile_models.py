@@ -39,7 +39,7 @@ def outcome(path, seed):
     return None
 
 
-@pytest.mark.parametrize("original", range(12))
+@pytest.mark.parametrize("original", range(15))
 def test_nothing_but_our_errors_comes_out_of_mutated_models(original, tmp_path):
     model = originals(tmp_path)[original]
     found, ran = {}, 0

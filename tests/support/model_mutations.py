@@ -6,6 +6,7 @@ import random
 import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto
+from support.native_networks import gates, normalized, sliced
 from support.small_models import Builder, compact, deconvolved, downsampling, gated, mixed, rrdb, srresnet
 
 from fastsr.network import exported_onnx, onnx_reader
@@ -28,6 +29,8 @@ TEXTS = (
 )
 PLACES = ("", "weights.bin", "../weights.bin", "/etc/hostname", "a" * 5000, "a\0b", ".", "gone.bin")
 OPERATORS = ("Conv", "ConvTranspose", "PRelu", "Clip", "DepthToSpace", "SpaceToDepth", "Resize", "Add", "Mul", "Concat")
+OPERATORS += ("Slice", "ReduceMean", "Transpose", "LayerNormalization", "BatchNormalization", "Sigmoid", "Elu", "Pow")
+OPERATORS += ("Sub", "Div", "Min", "Max", "Sqrt", "Softplus", "Erf", "Reciprocal", "Dropout", "ScatterND")
 OPERATORS += ("Split", "Pad", "MaxPool", "Relu", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear", "Constant")
 
 
@@ -56,7 +59,7 @@ def _exported(folder, precision):
 def originals(folder):
     """The models that are changed; `folder` is for files on the way."""
     builders = [compact(2), compact(3, inputs=1), srresnet(), mixed(), deconvolved(), downsampling()]
-    builders += [_split_and_joined(), rrdb(8, 4, 1), gated(8, 1)]
+    builders += [_split_and_joined(), rrdb(8, 4, 1), gated(8, 1), gates(), normalized(), sliced()]
     return [*map(_with_ranges, builders), *(_exported(folder, precision) for precision in ("fp16", "bf16", "int8"))]
 
 

@@ -232,6 +232,13 @@ def enlarged(seed=0):
     return b.resize(6, "linear", **place).add("Add", made)
 
 
+def bilinear(seed=0):
+    """The input enlarged bilinearly and added at the end, as the store does it."""
+    b = Builder(3, seed).conv(16).prelu().conv(12).shuffle(2)
+    made, b.x = b.x, "input"
+    return b.resize(2, "linear", coordinate_transformation_mode="half_pixel").add("Add", made)
+
+
 def constants(seed=0):
     """Constants as either operand, of every shape; a mean taken off before padding; operators without effect."""
     b = Builder(3, seed)
@@ -288,6 +295,7 @@ NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x
     "gates-x1": gates,
     "normalized-x2": normalized,
     "enlarged-x6": enlarged,
+    "bilinear-x2": bilinear,
     "constants-x1": constants,
     "sliced-x2": sliced,
     "folded-x4": lambda: folded(4, 32),
