@@ -88,6 +88,18 @@ def _remove_unless_locked(path: str) -> None:
         os.close(descriptor)
 
 
+def cache_folder() -> Path:
+    """Where what can be made again is kept: $FASTSR_CACHE, else $XDG_CACHE_HOME/fastsr, else ~/.cache/fastsr.
+
+    Raises RuntimeError where there is no home folder.
+    """
+    own, shared = os.environ.get("FASTSR_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if own:
+        return Path(own)
+    # the XDG specification has relative paths ignored
+    return (Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache") / "fastsr"
+
+
 def write_failure(path: Path, error: OSError) -> str:
     """What went wrong and what to do, for a message."""
     folder = path.parent

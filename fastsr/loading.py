@@ -76,7 +76,7 @@ def load(
         device: "auto", "cpu" or "cuda".
         precision: "fp32", "bf16", "fp16", "int8", or "auto": on a CPU fp32, on a GPU fp16. Reduced ones are faster
             where a machine has instructions for them, and less exact; `fastsr.models()` says what they cost.
-        engine: "auto", "cpu", "onnxruntime", "torch" or "tensorrt".
+        engine: "auto", "cpu", "onnxruntime", "openvino", "torch" or "tensorrt".
         tile: side of the windows that large frames are cut into, border included, in input pixels; the result does not
             depend on it, unless `overlap` is given.
         realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not

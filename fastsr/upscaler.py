@@ -62,7 +62,7 @@ class Upscaler:
 
     @property
     def engine(self) -> str:
-        """Name of the engine in use: "cpu", "onnxruntime", "torch" or "tensorrt"; "pillow" for an interpolation."""
+        """Name of the engine in use: "cpu", "onnxruntime", "openvino", "torch", "tensorrt"; "pillow" for a filter."""
         return "pillow" if self._generator is None else self._generator.engine.name
 
     @property

@@ -17,6 +17,15 @@ def no_imported_models(tmp_path_factory):
         yield
 
 
+@pytest.fixture(autouse=True)
+def one_runtime(monkeypatch, request):
+    """Which runtimes are installed, and how fast they are here, changes no test but those of that choice."""
+    if "runtime_choice" not in request.node.nodeid:
+        from fastsr.engines import runtime_choice
+
+        monkeypatch.setattr(runtime_choice, "faster", lambda graph: runtime_choice.USUAL)
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """An empty working folder, so that tests write paths as users do."""

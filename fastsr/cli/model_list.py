@@ -82,6 +82,7 @@ def _what(card: store.Card) -> str:
 
 def _weight(name: str, path: Path, timed: bool) -> tuple[str, str, str]:
     """The engine that runs a model on the CPU, MFLOP for an input pixel, and seconds for a megapixel of input."""
+    from fastsr.engines import runtime_choice
     from fastsr.engines.native import engine
     from fastsr.network import arithmetic, onnx_reader
 
@@ -89,8 +90,9 @@ def _weight(name: str, path: Path, timed: bool) -> tuple[str, str, str]:
         graph = onnx_reader.read(path)
     except ModelError:
         return "unreadable", "", ""
-    runs_on = "cpu" if engine.unsupported(graph) is None else "onnxruntime"
-    return runs_on, f"{arithmetic.mflop_per_pixel(graph):.3g}", _seconds(name) if timed else ""
+    seconds = _seconds(name) if timed else ""
+    runs_on = "cpu" if engine.unsupported(graph) is None else runtime_choice.remembered(graph)
+    return runs_on, f"{arithmetic.mflop_per_pixel(graph):.3g}", seconds
 
 
 def _seconds(name: str) -> str:

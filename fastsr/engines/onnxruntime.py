@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from fastsr import _core
+from fastsr.engines.interruptible import interruptible
 from fastsr.engines.windowed import WindowedEngine
 from fastsr.errors import EngineError, ModelError
 from fastsr.network.graph import Graph
@@ -47,8 +48,13 @@ class OnnxRuntimeEngine(WindowedEngine):
     def fetch(self, outputs: list[str], batch: npt.NDArray[np.float32]) -> list[npt.NDArray[Any]]:
         """The named outputs of the model for one batch. Raises EngineError, naming the model, when it cannot run."""
         feed = batch.astype(self.graph.dtype, copy=False)
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = 4
         try:
-            made = self._session.run(outputs, {self.graph.input: feed})
+            made = interruptible(
+                lambda: self._session.run(outputs, {self.graph.input: feed}, options),
+                lambda: setattr(options, "terminate", True),
+            )
         except Exception as error:
             shape = "x".join(map(str, feed.shape))
             raise EngineError(

@@ -15,7 +15,7 @@ Progress = Callable[[int, int], None]  # (tiles or parts of the work done, in al
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Device = Literal["auto", "cpu", "cuda"]
-EngineName = Literal["auto", "cpu", "onnxruntime", "torch", "tensorrt", "onnx"]
+EngineName = Literal["auto", "cpu", "onnxruntime", "openvino", "torch", "tensorrt", "onnx"]
 
 PRECISIONS: tuple[str, ...] = get_args(Precision)
 DEVICES: tuple[str, ...] = get_args(Device)

@@ -55,6 +55,14 @@ REGISTRY: dict[str, EngineSpec] = {
             'run: pip install "fastsr[onnx]"',
         ),
         EngineSpec(
+            "openvino",
+            "fastsr.engines.openvino",
+            ("cpu",),
+            ("fp32",),
+            "openvino",
+            'run: pip install "fastsr[openvino]"',
+        ),
+        EngineSpec(
             "torch",
             "fastsr.engines.torch.engine",
             ("cpu", "cuda"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 from fastsr import environment
+from fastsr.engines import runtime_choice
 from fastsr.engines.gpu import discovery
 from fastsr.engines.precision_probe import probe
 from fastsr.engines.protocol import DEVICES, PRECISIONS, Engine, GpuEngine
@@ -72,7 +73,10 @@ def _on_cpu(graph: Graph, precision: str) -> EngineSpec:
     reason = engine.unsupported(graph)
     if reason is None:
         return REGISTRY["cpu"]
-    other = REGISTRY["torch" if precision == "bf16" else "onnxruntime"]
+    name = "torch" if precision == "bf16" else "onnxruntime"
+    if precision in ("auto", "fp32"):
+        name = runtime_choice.faster(graph)
+    other = REGISTRY[name]
     try:
         other.builder()
     except EngineError as error:

@@ -18,18 +18,10 @@ from fastsr import files
 from fastsr.engines.tensorrt import engine_file
 from fastsr.engines.tensorrt.engine_file import Description
 from fastsr.errors import EngineError
+from fastsr.files import cache_folder as folder
 
 LIMIT = 4 << 30  # bytes of all files; beyond it, what was used longest ago goes
 _OURS = re.compile(r"[0-9a-f]{64}\.(engine|kernels|part)")
-
-
-def folder() -> Path:
-    """Where engines are kept: $FASTSR_CACHE, else $XDG_CACHE_HOME/fastsr, else ~/.cache/fastsr."""
-    own, shared = os.environ.get("FASTSR_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if own:
-        return Path(own)
-    # the XDG specification has relative paths ignored
-    return (Path(shared) if shared and Path(shared).is_absolute() else Path.home() / ".cache") / "fastsr"
 
 
 def key(description: Description) -> str:
