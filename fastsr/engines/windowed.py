@@ -107,7 +107,8 @@ class WindowedEngine(ABC):
             if made.shape != expected:
                 raise EngineError(
                     f"{self.graph.path}: made {made.shape} where {expected} was expected; "
-                    "export it with convolutions that keep the size and with a constant scale"
+                    "export it with convolutions that keep the size and with a constant scale, or have it made so: "
+                    f"fastsr import {self.graph.path}"
                 )
             ops.tile_scatter(made, window[None] * scale, out)
             if progress is not None:

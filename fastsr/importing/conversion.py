@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from fastsr.errors import ModelError
-from fastsr.importing import comparison, ncnn, ncnn_to_onnx, packages, simplification, source, store
+from fastsr.importing import borders, comparison, ncnn, ncnn_to_onnx, packages, simplification, source, store
 from fastsr.importing.packages import PackagedModel
 from fastsr.importing.source import NcnnSource
 from fastsr.importing.store import Card
@@ -160,19 +162,58 @@ def _plainer(original: Graph) -> tuple[onnx.ModelProto, Graph, str]:
     Third, what it was compared with.
     """
     model = onnx.load_model_from_string(original.serialized)
-    try:
-        plain = simplification.simplified(model)
-        if original.fixed_size is not None:
-            plain = simplification.for_any_size(plain)
-        graph = onnx_reader.parsed(original.path, plain.SerializeToString())
-        if graph.radius is None:
-            raise ModelError("holds operators that depend on the size")
-        sizes = None if original.fixed_size is None else [original.fixed_size]
-        return plain, graph, comparison.compared(graph, comparison.runner(original), "the file itself", sizes)
-    except MemoryError:
-        raise
-    except Exception:  # of onnx's inference and evaluation, by what a file may hold
-        return model, original, "kept as it is"
+    for plain in _plainer_forms(model, original):
+        try:
+            made = plain()
+            graph = onnx_reader.parsed(original.path, made.SerializeToString())
+            if graph.radius is not None:
+                return _bordered(made, graph, original)
+        except MemoryError:
+            raise
+        except Exception:  # of onnx's inference and evaluation, by what a file may hold
+            continue
+    # What depends on the size is the exporter's business; at most a border lacks.
+    with contextlib.suppress(ModelError):
+        return _bordered(model, original, original, needed=True)
+    return model, original, "kept as it is"
+
+
+def _bordered(
+    model: onnx.ModelProto, graph: Graph, original: Graph, needed: bool = False
+) -> tuple[onnx.ModelProto, Graph, str]:
+    """A form of a file with the border that its convolutions do not pad, and what it was compared with.
+
+    Raises ModelError where it is off from the file; if `needed`, also where there is no border.
+    """
+    border = borders.missing_border(model, graph)
+    if border:
+        model = borders.with_border(model, border)
+        graph = onnx_reader.parsed(original.path, model.SerializeToString())
+    elif needed:
+        raise ModelError(f"{original.path}: lacks no border")
+    return model, graph, _compared_with_file(graph, original, border)
+
+
+def _plainer_forms(model: onnx.ModelProto, original: Graph) -> list[Callable[[], onnx.ModelProto]]:
+    """What makes the forms that may be the same for any size, the one that is surer first."""
+    if original.fixed_size is not None:
+        return [lambda: simplification.for_any_size(simplification.simplified(model))]
+    sized = simplification.for_one_size(model, *borders.size_beyond(original))
+    return [
+        lambda: simplification.simplified(model),
+        lambda: simplification.for_any_size(simplification.simplified(sized)),
+    ]
+
+
+def _compared_with_file(graph: Graph, original: Graph, border: int) -> str:
+    """`compared` with a file itself, which is handed an image with the border that `graph` makes."""
+    run = comparison.runner(original)
+    sizes = None
+    if original.fixed_size is not None:
+        height, width = original.fixed_size
+        sizes = [(height - 2 * border, width - 2 * border)]
+    amounts = ((0, 0), (0, 0), (border, border), (border, border))
+    return comparison.compared(graph, lambda image: run(np.pad(image, amounts, "edge")), "the file itself", sizes)
 
 
 def _imported(candidate: _Candidate, name: str | None) -> Card:

@@ -17,6 +17,8 @@ import numpy.typing as npt
 import onnx
 from onnx import NodeProto, helper, numpy_helper
 
+from fastsr.importing.crops import with_crops
+
 MAX_FOLDED = 1 << 20  # values of a tensor that is computed ahead
 _SHAPES = frozenset(("Shape", "Size"))  # known from the size alone
 _NEVER = frozenset(
@@ -33,8 +35,10 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same model in plainer operators; for a model of a fixed size also without computing with shapes."""
     made = onnx.ModelProto()
     made.CopyFrom(model)
-    work = _Simplification(made)
-    work.run()
+    before = math.inf
+    while len(made.graph.node) < before:  # shapes that were constants by then tell more of them
+        before = len(made.graph.node)
+        _Simplification(made).run()
     return made
 
 
@@ -51,10 +55,24 @@ def for_any_size(model: onnx.ModelProto) -> onnx.ModelProto:
     return made
 
 
+def for_one_size(model: onnx.ModelProto, height: int, width: int) -> onnx.ModelProto:
+    """`model` for one image of a size."""
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    made.graph.ClearField("value_info")
+    for dimension, side in zip(made.graph.input[0].type.tensor_type.shape.dim, (1, None, height, width), strict=True):
+        if side is not None:
+            dimension.Clear()
+            dimension.dim_value = side
+    for dimension in made.graph.output[0].type.tensor_type.shape.dim:
+        dimension.Clear()
+    return made
+
+
 class _Simplification:
     def __init__(self, model: onnx.ModelProto) -> None:
         self._graph = model.graph
-        self._shapes = dict(_shapes(model))
+        self._shapes = dict(shapes(model))
         self._constants: dict[str, Array] = {t.name: numpy_helper.to_array(t) for t in self._graph.initializer}
         self._same: dict[str, str] = {}
         self._opset = max(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
@@ -67,6 +85,7 @@ class _Simplification:
             if not self._folded(node) and not self._needless(node):
                 nodes += self._joined_channels(node) or [node]
         nodes = self._with_splits(self._with_plain_chains(nodes))
+        nodes = with_crops(nodes, self._shapes, self._constants, self._keep)
         self._name_output(nodes)
         self._store(_needed(nodes, self._graph.output[0].name))
 
@@ -299,7 +318,7 @@ def _needed(nodes: list[NodeProto], output: str) -> list[NodeProto]:
     return kept[::-1]
 
 
-def _shapes(model: onnx.ModelProto) -> Iterator[tuple[str, Shape]]:
+def shapes(model: onnx.ModelProto) -> Iterator[tuple[str, Shape]]:
     """The shapes of tensors that are known wholly, for one image at a time."""
     single = onnx.ModelProto()
     single.CopyFrom(model)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -20,11 +22,12 @@ from torch import nn
 from fastsr.errors import ModelError
 from fastsr.importing import simplification
 from fastsr.importing.checkpoint import Checkpoint
+from fastsr.importing.exportable_modules import exportable
 from fastsr.network import onnx_reader
 from fastsr.network.graph import SCALE, Graph
 
 OPSET = 17
-AS_IT_IS = torch.onnx.TrainingMode.PRESERVE  # see `_settle`
+AS_IT_IS = torch.onnx.TrainingMode.PRESERVE  # as `exportable` left it
 EXPORTED_AT = (10, 14)  # height and width, in multiples of what the network takes
 MAY_VARY = (11, 15)
 
@@ -35,20 +38,22 @@ def candidates(checkpoint: Checkpoint, path: Path) -> Iterator[tuple[onnx.ModelP
     First what was exported for one size and no longer holds it, for engines know all of its operators; else what the
     exporter makes for any size. Raises ModelError, naming the file, where the network cannot be exported.
     """
-    _settle(checkpoint.model)
-    step = max(checkpoint.multiple, 1)
+    model, multiple = exportable(checkpoint.model)
+    checkpoint = dataclasses.replace(checkpoint, model=model)
+    step = math.lcm(max(checkpoint.multiple, 1), multiple)
     height, width = (max(side * step, checkpoint.minimum + step * side) for side in EXPORTED_AT)
     with contextlib.suppress(ModelError):
         fixed = _exported(checkpoint, path, height, width, None)
-        model = simplification.for_any_size(_plainer(fixed))
-        graph = onnx_reader.parsed(path, model.SerializeToString())
+        made = simplification.for_any_size(_plainer(fixed))
+        graph = onnx_reader.parsed(path, made.SerializeToString())
         if graph.radius is not None:
-            yield model, graph
+            yield made, graph
     axes = {"input": {0: "N", 2: "H", 3: "W"}, "output": {0: "N", 2: "Y", 3: "X"}}
-    odd = [side * step + checkpoint.minimum + (step > 1) for side in MAY_VARY]
-    model = _plainer(_exported(checkpoint, path, odd[0], odd[1], axes))
-    onnx.helper.set_model_props(model, {SCALE: str(checkpoint.scale)})
-    yield model, onnx_reader.parsed(path, model.SerializeToString())
+    # A network that fills sides up itself shall do so while it is exported.
+    odd = [side * step + checkpoint.minimum + (step > multiple) for side in MAY_VARY]
+    made = _plainer(_exported(checkpoint, path, odd[0], odd[1], axes))
+    onnx.helper.set_model_props(made, {SCALE: str(checkpoint.scale)})
+    yield made, onnx_reader.parsed(path, made.SerializeToString())
 
 
 def _plainer(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -98,23 +103,6 @@ def _unlogged() -> Iterator[None]:
         yield
     finally:
         torch._C._jit_onnx_log = original
-
-
-def _settle(model: nn.Module) -> None:
-    """Bring modules that compute in roundabout ways while they evaluate into the form that is exported plainly."""
-    for module in model.modules():
-        kind = type(module).__name__
-        if kind == "PLKConv2d":  # evaluated, it writes into a part of its input; in training it splits and joins
-            module.training = True
-        for name, child in module.named_children():
-            if type(child).__name__ == "Conv3XC":  # folds its kernels anew at every call
-                setattr(module, name, _folded(child))
-
-
-def _folded(block: Any) -> nn.Module:
-    """SPAN's block of convolutions as the one that it computes."""
-    block.update_params()
-    return nn.Sequential(block.eval_conv, nn.LeakyReLU(0.05)) if block.has_relu else block.eval_conv
 
 
 def _exported(checkpoint: Checkpoint, path: Path, height: int, width: int, axes: Any) -> onnx.ModelProto:

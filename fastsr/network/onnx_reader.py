@@ -48,6 +48,9 @@ def _read(path: Path, content: bytes, as_stored: bool) -> Graph:
         kinds = {"value", "value_float", "value_floats", "value_int", "value_ints"} & node.attributes.keys()
         if node.op == "Constant" and kinds and node.outputs:
             weights[node.outputs[0]] = np.asarray(node.attributes[kinds.pop()])
+        elif node.op == "Identity" and node.inputs[0] in weights:  # how exporters share one weight
+            weights[node.outputs[0]] = weights[node.inputs[0]]
+    nodes = tuple(node for node in nodes if node.op != "Identity" or node.inputs[0] not in weights)
     inputs = [i for i in model.graph.input if i.name not in weights]
     if len(inputs) != 1 or len(model.graph.output) != 1:
         raise ModelError(

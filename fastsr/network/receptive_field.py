@@ -71,7 +71,8 @@ class Walk:
             return
         if not self._known(node, images):
             self.opaque.append(node.op)
-        ratio, channels = self.resolution[images[0]], max(self.channels[name] for name in images)
+        # What was enlarged to a size that is not known here meets what has that size.
+        ratio, channels = max(self.resolution[name] for name in images), max(self.channels[name] for name in images)
         channels = operator_shapes.repeated(node, channels, self.shapes)
         stride = node.attributes.get("strides", (1, 1))[0]
         made = [channels] * len(node.outputs)
@@ -88,7 +89,9 @@ class Walk:
             ratio = ratio / block if deep else ratio * block
             made = [channels * block**2 if deep else channels // block**2]
         elif node.op in ("Resize", "Upsample"):
-            ratio *= self._resize_factor(node) or 1
+            ratio = self.resolution[images[0]] * (self._resize_factor(node) or 1)
+            if len(images) > 1:  # to the size of another tensor
+                ratio = self.resolution[images[-1]]
         elif node.op == "Concat":
             made = [sum(self.channels[name] for name in images)]
         elif node.op == "Split":
@@ -212,13 +215,26 @@ class Walk:
         return int(ratio)
 
     def alignment(self) -> int:
-        """Input sides must be multiples of this for every tensor to have whole sides."""
-        multiple = math.lcm(*(ratio.denominator for ratio in self.resolution.values()))
+        """Input sides must be multiples of this for every tensor to have whole sides.
+
+        Only what is enlarged by a factor again needs them: what is resized to another tensor's size, or never, may
+        have lost a part of a pixel.
+        """
+        smaller = [self.resolution[node.inputs[0]] for node in self.nodes if self._enlarges(node)]
+        multiple = math.lcm(*(ratio.denominator for ratio in smaller))
         if multiple > MAX_ALIGNMENT:
             raise ModelError(
                 f"{self.path}: needs sides in steps of {multiple} pixels; fastsr takes at most {MAX_ALIGNMENT}"
             )
         return multiple
+
+    def _enlarges(self, node: Node) -> bool:
+        """Whether an operator makes more pixels than it reads, by a factor that it tells."""
+        if not node.inputs or node.inputs[0] not in self.resolution:
+            return False
+        if node.op in ("Resize", "Upsample"):
+            return self._resize_factor(node) is not None
+        return node.op in ("DepthToSpace", "ConvTranspose")
 
     def cost(self) -> float:
         """Floats per input pixel that the widest operator reads and writes."""

@@ -22,15 +22,9 @@ torchvision_operators.settle()
 spandrel = pytest.importorskip("spandrel", reason="spandrel is not installed")
 
 from spandrel.architectures.Compact import Compact  # noqa: E402 - after what it needs is settled
-from spandrel.architectures.DAT import DAT  # noqa: E402
 from spandrel.architectures.ESRGAN import ESRGAN  # noqa: E402
-from spandrel.architectures.HAT import HAT  # noqa: E402
-from spandrel.architectures.PLKSR import PLKSR, RealPLKSR  # noqa: E402
-from spandrel.architectures.RCAN import RCAN  # noqa: E402
-from spandrel.architectures.RealCUGAN import UpCunet2x  # noqa: E402
-from spandrel.architectures.SAFMN import SAFMN  # noqa: E402
+from spandrel.architectures.PLKSR import PLKSR  # noqa: E402
 from spandrel.architectures.SPAN import SPAN  # noqa: E402
-from spandrel.architectures.SwinIR import SwinIR  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -38,53 +32,17 @@ def models(tmp_path, monkeypatch):
     monkeypatch.setenv("FASTSR_MODELS", str(tmp_path / "store"))
 
 
-SMALL = {"num_filters": 8, "num_blocks": 2}
-WINDOWED = {"upscale": 4, "upsampler": "pixelshuffle", "resi_connection": "1conv", "num_heads": [2]}
-NETWORKS = {  # network; scale; alignment; whether the reach of its operators is known
-    "esrgan-x4": (lambda: ESRGAN(**SMALL, scale=4), 4, 1, True),
-    "esrgan-x8": (lambda: ESRGAN(**SMALL, scale=8), 8, 1, True),
-    "esrgan-x2": (lambda: ESRGAN(**SMALL, in_nc=12, scale=4, shuffle_factor=2), 2, 2, True),
-    "esrgan-x1": (lambda: ESRGAN(**SMALL, in_nc=48, scale=4, shuffle_factor=4), 1, 4, True),
-    "esrgan-plus": (lambda: ESRGAN(**SMALL, scale=4, plus=True), 4, 1, True),
-    "compact": (lambda: Compact(num_feat=8, num_conv=2, upscale=4), 4, 1, True),
-    "span": (lambda: SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2), 2, 1, True),
-    "plksr": (lambda: PLKSR(dim=16, n_blocks=2, kernel_size=9), 4, 1, True),
-    "realplksr-layer-norm": (lambda: RealPLKSR(dim=16, n_blocks=1, kernel_size=9, layer_norm=True), 4, 1, None),
-    "realplksr-group-norm": (lambda: RealPLKSR(dim=16, n_blocks=1, kernel_size=9), 4, 1, False),
-    "rcan": (lambda: RCAN(n_resgroups=1, n_resblocks=2, n_feats=16, scale=4), 4, 1, False),
-    "real-cugan": (UpCunet2x, 2, 2, False),
-    "swinir": (lambda: SwinIR(**WINDOWED, img_size=48, window_size=8, depths=[2], embed_dim=12), 4, 1, False),
-    "hat": (
-        lambda: HAT(**WINDOWED, img_size=64, window_size=16, depths=[2], embed_dim=24, squeeze_factor=6),
-        4,
-        1,
-        False,
-    ),
-    "dat": (lambda: DAT(**WINDOWED, img_size=64, split_size=[8, 16], depth=[2], embed_dim=24), 4, 1, False),
+NETWORKS = {
+    "esrgan-x4": lambda: ESRGAN(num_filters=8, num_blocks=2, scale=4),
+    "compact": lambda: Compact(num_feat=8, num_conv=2, upscale=4),
+    "span": lambda: SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2),
+    "plksr": lambda: PLKSR(dim=16, n_blocks=2, kernel_size=9),
 }
-SLOW = ("real-cugan", "swinir", "hat", "dat")
 
 
 def network(name="esrgan-x4"):
     torch.manual_seed(0)
-    return NETWORKS[name][0]().eval()
-
-
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NETWORKS])
-def test_families_are_exported_and_equal(name, tmp_path):
-    made, scale, alignment, known = network(name), *NETWORKS[name][1:]
-    torch.save(made.state_dict(), tmp_path / f"{name}.pth")
-    (card,) = conversion.import_file(str(tmp_path / f"{name}.pth"))
-    assert card.scale == scale
-    assert card.compared.startswith("compared with PyTorch")
-    graph = onnx_reader.read(card.path)
-    assert (graph.scale, graph.alignment) == (scale, alignment)
-    assert known is None or (graph.radius is not None) == known
-    image = np.random.default_rng(0).random((4 * 5, 4 * 7, 3), np.float32)
-    ours = fastsr.load(name, device="cpu", engine="onnxruntime").upscale(image)
-    with torch.inference_mode():
-        theirs = made(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0).clip(0, 1).numpy()
-    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    return NETWORKS[name]().eval()
 
 
 @pytest.mark.parametrize("name", ["plksr", "span"])
@@ -216,9 +174,11 @@ def test_weights_under_real_esrgans_names_are_the_same_network(tmp_path):
     np.testing.assert_array_equal(old, new)
 
 
-def test_what_the_exporter_cannot_write_is_told_and_not_printed(tmp_path, capfd):
-    torch.save(SAFMN(dim=12, n_blocks=1, upscaling_factor=4).state_dict(), tmp_path / "a.pth")
-    with pytest.raises(ModelError, match=r"its network \(SAFMN\) cannot be exported as ONNX .* runs in PyTorch alone"):
+def test_what_the_exporter_cannot_write_is_told_and_not_printed(tmp_path, monkeypatch, capfd):
+    torch.save(network("compact").state_dict(), tmp_path / "a.pth")
+    forward = Compact.forward
+    monkeypatch.setattr(Compact, "forward", lambda self, x: forward(self, torch.special.i0(x)))
+    with pytest.raises(ModelError, match=r"its network \(.*Compact.*\) cannot be exported as ONNX .* PyTorch alone"):
         fastsr.load(tmp_path / "a.pth")
     assert capfd.readouterr() == ("", "")
 
