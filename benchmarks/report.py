@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, plot
+from benchmarks import families as measured_families
+from benchmarks import imports as measured_imports
+from benchmarks import machine, models_table, plot
 from benchmarks import memory as measured_memory
 from benchmarks import ops as measured_ops
 from benchmarks import upscalers as measured_upscalers
@@ -24,6 +26,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks.md"
+MODELS = ROOT / "docs" / "models.md"
 COMPARISON = ROOT / "docs" / "assets" / "side-by-side.png"
 PLOT = ROOT / "docs" / "assets" / "quality-speed.png"
 
@@ -36,6 +39,8 @@ RIVALS = {
     "ONNX Runtime": ("ONNX Runtime fp32",),
     "OpenVINO": ("OpenVINO fp32",),
 }
+NOT_MEASURED = "Not measured yet."
+ISAS = ("portable", "avx2", "avxvnni", "wide", "avx512", "avx512bf16")  # the best last
 # Models that differ from a timed one in their weights alone take the same time.
 SAME_NETWORK = {"faces-x4": "fast-x4", "srresnet-x4": "srgan-x4", "photo-x4": "srgan-x4"}
 
@@ -186,6 +191,42 @@ def video() -> str:
     return "\n".join([measured_video.table(result), "", note + _where(content)])
 
 
+def known_models() -> str:
+    """What `benchmarks.models` measured, by kind of processor."""
+    sections = [f"{models_table.sections(content)}\n\n{_where(content)}" for content in _known()]
+    return "\n\n".join(sections) or NOT_MEASURED
+
+
+def real_esrgan() -> str:
+    """README's first table: Real-ESRGAN's x4plus by fastsr and by others."""
+    measured = _known()
+    if not measured:
+        return NOT_MEASURED
+    content = max(measured, key=lambda content: ISAS.index(content["machine"]["isa"]))
+    return f"{models_table.headline(content)} {_where(content)}"
+
+
+def families() -> str:
+    """A row per family of networks: engine, difference from PyTorch, arithmetic, reach."""
+    content = _read("families.json")
+    versions = ", ".join(f"{k} {content['machine']['packages'][k]}" for k in ("torch", "spandrel", "onnxruntime"))
+    note = (
+        "Random weights, in the sizes that models are shared in, on one image of 32x24 pixels in 0..1, in fp32. MFLOP "
+        "of convolutions, for a pixel of the input; empty where attention multiplies matrices too. "
+    )
+    return "\n".join([measured_families.table(content["rows"]), "", f"{note}{versions}."])
+
+
+def imports() -> str:
+    """A row per package that carries models: how long their import takes."""
+    content = _read("imports.json")
+    return "\n".join([measured_imports.table(content["rows"]), "", _where(content)])
+
+
+def _known() -> list[dict[str, Any]]:
+    return [_read(file.name) for file in sorted(RESULTS.glob("models-*.json"))]
+
+
 def _read(name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((RESULTS / name).read_text())
     return content
@@ -199,10 +240,12 @@ def _where(content: dict[str, Any]) -> str:
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    README: {"models": models},
+    README: {"real-esrgan": real_esrgan, "models": models},
+    MODELS: {"families": families, "imports": imports},
     BENCHMARKS: {
         "quality": quality,
         "cpu-engines": cpu_engines,
+        "known-models": known_models,
         "memory": memory,
         "startup": startup,
         "video": video,

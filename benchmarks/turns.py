@@ -33,16 +33,16 @@ class Ended(RuntimeError):
 class Runner:
     """One way in a process of its own, so that the threads of one runtime never compete with another's."""
 
-    def __init__(self, make: Callable[..., Way], *arguments: Any) -> None:
-        """`make(*arguments)` is called there; both travel by pickle."""
+    def __init__(self, make: Callable[..., Way], *arguments: Any, image: Callable[[], Frame] = frame) -> None:
+        """`make(*arguments)` is called there, and `image()` for its input; all of that travels by pickle."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, make, arguments), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, make, arguments, image), daemon=True)
         self._process.start()
         theirs.close()
 
     def output(self) -> npt.NDArray[np.int64]:
-        """What it makes of the frame. Raises Ended."""
+        """What it makes of its input. Raises Ended."""
         try:
             self._pipe.send("output")
             made: npt.NDArray[np.int64] = self._pipe.recv()
@@ -52,7 +52,7 @@ class Runner:
         return made
 
     def seconds(self) -> float:
-        """How long it takes for the frame."""
+        """How long it takes for it."""
         self._pipe.send("time")
         taken: float = self._pipe.recv()
         return taken
@@ -63,8 +63,8 @@ class Runner:
         self._process.join()
 
 
-def _serve(pipe: Any, make: Callable[..., Way], arguments: tuple[Any, ...]) -> None:
-    run, pixels = make(*arguments), frame()
+def _serve(pipe: Any, make: Callable[..., Way], arguments: tuple[Any, ...], image: Callable[[], Frame]) -> None:
+    run, pixels = make(*arguments), image()
     while (asked := pipe.recv()) != "end":
         begun = time.perf_counter()
         made = run(pixels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import statistics
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fastsr.network import catalog
 
 TIMED_SIDE = 128  # pixels of the image that models are timed on
 TIMED_RUNS = 3
+WIDTH = 120  # of running text
 
 
 def add_parsers(commands: Any) -> None:
@@ -57,31 +59,37 @@ def models(arguments: argparse.Namespace) -> str:
 
 
 def models_table(timed: bool = False) -> str:
-    """The shipped models, the imported ones and the interpolations, one a line; then what can be had besides."""
-    rows = [["model", "scale", "engine", "MFLOP/pixel", "s/megapixel", "PSNR (Y)", "what it is"]]
+    """The shipped models and the interpolations, the imported models, and what can be had besides."""
+    cost = ["engine", "MFLOP/pixel", *(["s/megapixel"] if timed else [])]
+    rows = [["model", "scale", *cost, "PSNR (Y)", "what it is"]]
     for model in catalog.models().values():
         scores = ", ".join(f"{name} {values['psnr']:.2f}" for name, values in model.scores.items())
         rows.append([model.name, f"x{model.scale}", *_weight(model.name, model.path, timed), scores, model.summary])
+    rows += [[name, "any", "pillow", *[""] * len(cost), "interpolation"] for name in catalog.INTERPOLATIONS]
+    imported = [["imported", "scale", *cost, "network", "licence", "from", "authors"]]
     for card in store.cards().values():
-        rows.append([card.name, f"x{card.scale}", *_weight(card.name, card.path, timed), "", _what(card)])
-    rows += [[name, "any", "pillow", "", "", "", "interpolation"] for name in catalog.INTERPOLATIONS]
-    if not timed:
-        rows = [row[:4] + row[5:] for row in rows]
+        weight = _weight(card.name, card.path, timed)
+        about = [card.architecture, card.licence or "unknown", _short(card.source), card.authors]
+        imported.append([card.name, f"x{card.scale}", *weight, *about])
+    tables = [_aligned(rows), *([_aligned(imported)] if len(imported) > 1 else []), *_others()]
+    return "\n\n".join(tables)
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    """Columns beside each other."""
     widths = [max(map(len, column)) for column in list(zip(*rows, strict=True))[:-1]]
     lines = ["  ".join([*(c.ljust(w) for c, w in zip(row, widths, strict=False)), row[-1]]) for row in rows]
-    return "\n".join([*lines, *_others()])
+    return "\n".join(line.rstrip() for line in lines)
 
 
-def _what(card: store.Card) -> str:
-    """Kind, origin and licence of an imported model, as far as they are known."""
-    licence = card.licence or "licence unknown"
-    return "; ".join(
-        part for part in (card.architecture, card.authors, licence, f"imported from {card.source}") if part
-    )
+def _short(source: str) -> str:
+    """The file that a model was made of; of an archive its name alone, of a wheel the package's and the version."""
+    archive = source.partition(":")[0]
+    return " ".join(archive.split("-")[:2]) if archive.endswith(".whl") else archive
 
 
-def _weight(name: str, path: Path, timed: bool) -> tuple[str, str, str]:
-    """The engine that runs a model on the CPU, MFLOP for an input pixel, and seconds for a megapixel of input."""
+def _weight(name: str, path: Path, timed: bool) -> list[str]:
+    """The engine that runs a model on the CPU, MFLOP for an input pixel and, if timed, seconds for a megapixel."""
     from fastsr.engines import runtime_choice
     from fastsr.engines.native import engine
     from fastsr.network import arithmetic, onnx_reader
@@ -89,10 +97,9 @@ def _weight(name: str, path: Path, timed: bool) -> tuple[str, str, str]:
     try:
         graph = onnx_reader.read(path)
     except ModelError:
-        return "unreadable", "", ""
-    seconds = _seconds(name) if timed else ""
+        return ["unreadable", *[""] * (1 + timed)]
     runs_on = "cpu" if engine.unsupported(graph) is None else runtime_choice.remembered(graph)
-    return runs_on, f"{arithmetic.mflop_per_pixel(graph):.3g}", seconds
+    return [runs_on, f"{arithmetic.mflop_per_pixel(graph):.3g}", *([_seconds(name)] if timed else [])]
 
 
 def _seconds(name: str) -> str:
@@ -112,8 +119,8 @@ def _seconds(name: str) -> str:
 
 
 def _others() -> list[str]:
-    """Models of packages that were not imported yet: by a line for each package."""
-    lines = []
+    """Models of packages that were not imported yet: a paragraph for each package."""
+    made = []
     for extra in packages.EXTRAS:
         names = [m.name for m in packages.models().values() if m.extra == extra and store.card(m.name) is None]
         if not names:
@@ -121,7 +128,8 @@ def _others() -> list[str]:
         try:
             importlib.metadata.version(packages.package_of(extra))
         except importlib.metadata.PackageNotFoundError:
-            lines.append(f"not installed: {', '.join(names)} ({packages.remedy(extra)})")
+            text = f"not installed ({packages.remedy(extra)}): {', '.join(names)}"
         else:
-            lines.append(f"imported on first use: {', '.join(names)}")
-    return ["", *lines] if lines else []
+            text = f"imported on first use: {', '.join(names)}"
+        made.append(textwrap.fill(text, WIDTH, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False))
+    return made

@@ -70,7 +70,8 @@ def run(checkpoint: Checkpoint, path: Path, image: npt.NDArray[np.float32]) -> n
     """What PyTorch makes of 1 x C x H x W. Raises ModelError where it does not run on that size."""
     try:
         with torch.inference_mode():
-            return np.asarray(_image(checkpoint.model(torch.from_numpy(image))).numpy(), np.float32)
+            given = torch.tensor(image)  # a copy, for some networks write into it
+            return np.asarray(_image(checkpoint.model(given)).numpy(), np.float32)
     except (RuntimeError, IndexError, AssertionError) as error:
         size = "x".join(map(str, image.shape[:1:-1]))
         reason = (str(error).splitlines() or [type(error).__name__])[0]

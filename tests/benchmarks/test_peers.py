@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.small_models import compact, srresnet
+from support.small_models import compact, gated, rrdb, srresnet
 
 from benchmarks import cpu_engines, ncnn_peer, plot, turns, untrained, upscalers
-from fastsr.engines.native.engine import NativeEngine
+from fastsr.engines.native.engine import NativeEngine, unsupported
 from fastsr.network import onnx_reader
 
 FRAME = np.random.default_rng(0).integers(0, 256, (24, 31, 3), np.uint8)
 
 
-@pytest.fixture(params=[compact, srresnet])
+@pytest.fixture(params=[compact, srresnet, lambda: rrdb(8, 4, 1), gated], ids=["compact", "srresnet", "rrdb", "gated"])
 def network(request, tmp_path):
     return onnx_reader.read(request.param().save(tmp_path / "m.onnx"))
 
@@ -62,8 +62,17 @@ def test_untrained_generators(tmp_path):
     assert shapes == [(6, 3, 3, 3), (6, 6, 3, 3), (6, 6, 3, 3), (48, 6, 3, 3)]
     first = path.read_bytes()
     assert untrained.write("compact-6x2", tmp_path).read_bytes() == first
-    with pytest.raises(ValueError, match="compact-64x16"):
-        untrained.write("compact-6", tmp_path)
+    for name in ("compact-6", "rrdb-2x3", "esrgan-4"):
+        with pytest.raises(ValueError, match="compact-64x16"):
+            untrained.write(name, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "convolutions"), [("rrdb-1", 3 * 5 + 6), ("span-8", 1 + 6 * 3 + 3)])
+def test_untrained_generators_of_others_kinds(name, convolutions, tmp_path):
+    network = onnx_reader.read(untrained.write(name, tmp_path))
+    assert (network.name, network.scale, network.fixed_size) == (name, 4, None)
+    assert sum(node.op == "Conv" for node in network.nodes) == convolutions
+    assert unsupported(network) is None
 
 
 def test_ncnns_files_name_every_tensor_once(network, tmp_path):
@@ -80,6 +89,9 @@ def test_ncnns_files_name_every_tensor_once(network, tmp_path):
     assert len(set(read)) == len(read)
     assert set(made) - set(read) == {network.output}
     sizes = {"Conv": lambda n: 4 + 4 * sum(network.weights[name].size for name in n.inputs[1:])}
+    sizes["Sub"] = lambda n: (
+        2 * 4 * sum(network.weights[name].size for name in n.inputs[1:] if network.weights[name].size > 1)
+    )
     sizes["PRelu"] = lambda n: 4 * network.weights[n.inputs[1]].size
     assert binary.stat().st_size == sum(sizes[n.op](n) for n in network.nodes if n.op in sizes)
 

@@ -110,8 +110,8 @@ def test_large_images_go_through_in_windows(tmp_path, monkeypatch):
     with Image.open(SAMPLE) as image:
         image.crop((0, 0, 300, 200)).save(tmp_path / "large.png")
     seen = []
-    real = int8_calibration._Watched.forward
-    monkeypatch.setattr(int8_calibration._Watched, "forward", lambda self, x: (seen.append(x.shape), real(self, x))[1])
+    real = int8_calibration.Watched.forward
+    monkeypatch.setattr(int8_calibration.Watched, "forward", lambda self, x: (seen.append(x.shape), real(self, x))[1])
     for kind in ("_text", "_smooth"):
         monkeypatch.setattr(int8_calibration, kind, lambda network: [np.zeros((16, 16, 3), np.uint8)])
     cut = calibrate(path, [tmp_path / "large.png"], low=True).ranges("photographs")

@@ -112,7 +112,7 @@ def calibrate(path: Path, images: Iterable[Path], count: int = IMAGES, low: bool
 
     for purpose, watch in (("extremes", widen), ("histograms", fill)):
         for kind, made in kinds.items():
-            engine = _Watched(network, names, functools.partial(watch, kind))
+            engine = Watched(network, names, functools.partial(watch, kind))
             for pixels in tqdm(made(), desc=f"{purpose}, {kind}", leave=False):
                 engine.run(pixels)
     shares = {kind: {name: c / c.sum() for name, c in held.items()} for kind, held in counts.items()}
@@ -250,7 +250,7 @@ def _crops(images: list[Path], network: Graph) -> list[tuple[Pixels, Pixels]]:
     return made
 
 
-class _Watched(OnnxRuntimeEngine):
+class Watched(OnnxRuntimeEngine):
     """The float model, run window by window as everywhere; shows the named tensors of each window to `watch`."""
 
     def __init__(self, network: Graph, names: list[str], watch: Watch) -> None:

@@ -138,7 +138,7 @@ def _slice(node: Node, x: Inputs) -> Tensor:
     return made
 
 
-_OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
+OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
     "Conv": _conv,
     "ConvTranspose": _conv_transpose,
     "PRelu": _prelu,
@@ -185,7 +185,7 @@ class Executor:
     """Runs a graph's operators one by one, on one device at one precision, in channels-last order."""
 
     def __init__(self, graph: Graph, device: str, precision: str) -> None:
-        unknown = graph.operators - set(_OPERATORS) - {"Constant"}
+        unknown = graph.operators - set(OPERATORS) - {"Constant"}
         if unknown:
             raise ModelError(
                 f"{graph.path}: the torch engine has no {', '.join(sorted(unknown))}; use engine='onnxruntime'"
@@ -213,7 +213,7 @@ class Executor:
         values: dict[str, Any] = {**self._weights, self.graph.input: x}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
-            made = _OPERATORS[node.op](node, inputs)
+            made = OPERATORS[node.op](node, inputs)
             values.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
             for name in filter(None, finished):  # frees what no later operator reads
                 del values[name]

