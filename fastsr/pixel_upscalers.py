@@ -19,7 +19,6 @@ from fastsr.engines.protocol import (
     Pixels,
     Progress,
     StreamingEngine,
-    counted,
 )
 from fastsr.images import DecodedImage, Frame, luma, resample
 from fastsr.network.graph import Graph

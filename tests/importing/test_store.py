@@ -408,6 +408,17 @@ def test_times_are_shown_when_asked_for(param, capsys, monkeypatch):
     assert float(own.split()[4]) > 0
 
 
+@pytest.mark.parametrize("name", ["esrgan", "compact"])
+def test_real_esrgans_kinds_need_no_other_runtime(name, tmp_path, monkeypatch):
+    for package in ("onnxruntime", "ncnn", "torch"):
+        monkeypatch.setitem(sys.modules, package, None)
+    path = ncnn_networks.write(ncnn_networks.NETWORKS[name](), tmp_path, name)
+    loaded = fastsr.load(path, device="cpu")
+    assert loaded.engine == "cpu"
+    assert loaded.upscale(np.zeros((6, 7, 3), np.uint8)).shape == (24, 28, 3)
+    assert "ncnn is not installed" in store.card(name).compared
+
+
 def test_export_takes_imported_models(param, capsys, here):
     run(capsys, "import", param)
     code, _, _ = run(capsys, "export", "small", "--onnx", "--precision", "fp16", "-o", "out.onnx")
