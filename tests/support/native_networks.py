@@ -168,12 +168,12 @@ def functions(seed=0):
 
 
 def chained(seed=0):
-    """Functions as chains of operators, behind convolutions and behind a shuffle."""
+    """Functions as chains of operators, behind convolutions in tiles and along the row, and behind a shuffle."""
     b = Builder(3, seed)
     for i in range(len(chains(Builder(), "input"))):
-        b.conv(20)
+        b.conv(40 if i % 2 else 24)
         chains(b, b.x)[i]()
-    b.conv(16).shuffle(2)
+    b.conv(128).shuffle(2)
     chains(b, b.x)[0]()
     return b.add("Tanh").conv(3).scaled(0.3).add("Add", b.constant(0.5))
 

@@ -465,8 +465,11 @@ def test_ranges_of_one_ring_take_the_memory_of_their_tensors(engines):
     assert engines["dense-x2", "fp32"]._program.unit_bytes(2000) < 2000 * (6 + 4) * pixel
 
 
-@pytest.mark.parametrize("name", ["dense-x2", "dense-odd-x2", "gated-x2", "parted-x1"])
-def test_views_in_bf16_are_near_float_and_the_same_for_any_cut(networks, name, monkeypatch):
+CHANGED_VALUES = ("chained-x2", "gates-x1", "normalized-x2", "sliced-x2")
+
+
+@pytest.mark.parametrize("name", ["dense-x2", "dense-odd-x2", "gated-x2", "parted-x1", *CHANGED_VALUES])
+def test_views_and_functions_in_bf16_are_near_float_and_the_same_for_any_cut(networks, name, monkeypatch):
     if "wide" not in _core.available_isas():
         pytest.skip("needs AVX2")
     monkeypatch.setenv("FASTSR_ISA", "wide")
