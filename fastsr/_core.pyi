@@ -37,7 +37,14 @@ _Floats = Sequence[float] | npt.NDArray[np.float32]
 class ConvProgram:
     def __init__(self, precision: str) -> None: ...
     def tensor(
-        self, channels: int, factor: int, floats: bool, packed: bool, scale: float = 1.0, zero_point: int = 0
+        self,
+        channels: int,
+        factor: int,
+        floats: bool,
+        packed: bool,
+        scale: float = 1.0,
+        zero_point: int = 0,
+        growth: tuple[int, int] = (0, 0),
     ) -> int: ...
     def concat(self, target: int, parts: Sequence[int]) -> None: ...
     def slice(self, target: int, source: int, first: int) -> None: ...
@@ -53,7 +60,24 @@ class ConvProgram:
         low: float,
         high: float,
         factor: int,
+        before: tuple[int, int] | None = None,
+        dilation: tuple[int, int] = (1, 1),
     ) -> None: ...
+    def depthwise(
+        self,
+        source: int,
+        target: int,
+        kernel: npt.NDArray[Any],
+        bias: npt.NDArray[Any],
+        slopes: _Floats,
+        add: int,
+        low: float,
+        high: float,
+        before: tuple[int, int] | None = None,
+        dilation: tuple[int, int] = (1, 1),
+    ) -> None: ...
+    def pad(self, source: int, target: int, added: tuple[int, int], border: str) -> None: ...
+    def space_to_depth(self, source: int, target: int, down: int) -> None: ...
     def remap(
         self,
         source: int,
@@ -85,7 +109,15 @@ class ConvProgram:
         self, source: int, target: int, centred: bool, epsilon: float, gains: _Floats, offsets: _Floats
     ) -> None: ...
     def bilinear(self, source: int, target: int, factor: int) -> None: ...
-    def reduce_rows(self, source: int, target: int, terms: int, bias: npt.NDArray[Any], scales: _Floats) -> None: ...
+    def reduce_rows(
+        self,
+        source: int,
+        target: int,
+        terms: int,
+        bias: npt.NDArray[Any],
+        scales: _Floats,
+        before: int | None = None,
+    ) -> None: ...
     def store(self, source: int, factor: int, base: str, fold: int = 1) -> None: ...
     def run(
         self,

@@ -94,21 +94,41 @@ bool on_main_thread() {
   return main.attr("ident").cast<unsigned long>() == PyThread_get_thread_ident();
 }
 
+// Rows and columns of a kernel before its middle.
+cpu::Sides middle(const py::array& kernel, const cpu::Sides& dilation) {
+  const auto half = [&](int axis) {
+    const int64_t size = kernel.ndim() == 4 ? kernel.shape(2 + axis) : 1;
+    return static_cast<int>(std::min<int64_t>(size / 2 * dilation[axis], 1 << 20));
+  };
+  return {half(0), half(1)};
+}
+
 // A program that is built and then run.
 class Program {
  public:
   explicit Program(const std::string& precision)
       : builder_(cpu::conv_kernels(), precision), executor_(builder_.program()) {}
 
-  int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero_point) {
-    return builder_.tensor(channels, factor, floats, packed, cpu::QuantizationParams{scale, zero_point});
+  int tensor(int channels, int factor, bool floats, bool packed, float scale, int zero_point,
+             const cpu::Sides& growth) {
+    return builder_.tensor(channels, factor, floats, packed, cpu::QuantizationParams{scale, zero_point}, growth);
   }
 
   void conv(int source, int target, const py::array& kernel, const py::array& bias, Floats scales, Floats slopes,
-            int add, float low, float high, int factor) {
+            int add, float low, float high, int factor, const std::optional<cpu::Sides>& before,
+            const cpu::Sides& dilation) {
     const py::array kernel_kept = straight(kernel), bias_kept = straight(bias);
     builder_.conv(source, target, view(kernel_kept, "kernel"), view(bias_kept, "bias"), std::move(scales),
-                  cpu::EpilogueSpec{std::move(slopes), add, low, high}, factor);
+                  cpu::EpilogueSpec{std::move(slopes), add, low, high}, factor,
+                  before.value_or(middle(kernel_kept, dilation)), dilation);
+  }
+
+  void depthwise(int source, int target, const py::array& kernel, const py::array& bias, Floats slopes, int add,
+                 float low, float high, const std::optional<cpu::Sides>& before, const cpu::Sides& dilation) {
+    const py::array kernel_kept = straight(kernel), bias_kept = straight(bias);
+    builder_.depthwise(source, target, view(kernel_kept, "kernel"), view(bias_kept, "bias"),
+                       cpu::EpilogueSpec{std::move(slopes), add, low, high},
+                       before.value_or(middle(kernel_kept, dilation)), dilation);
   }
 
   void concat(int target, const std::vector<int>& parts) { builder_.concat(target, parts); }
@@ -133,9 +153,15 @@ class Program {
 
   void bilinear(int source, int target, int factor) { builder_.bilinear(source, target, factor); }
 
-  void reduce_rows(int source, int target, int terms, const py::array& bias, Floats scales) {
+  void pad(int source, int target, const cpu::Sides& added, const std::string& border) {
+    builder_.pad(source, target, added, cpu::border_named(border));
+  }
+
+  void space_to_depth(int source, int target, int down) { builder_.space_to_depth(source, target, down); }
+
+  void reduce_rows(int source, int target, int terms, const py::array& bias, Floats scales, std::optional<int> before) {
     const py::array kept = straight(bias);
-    builder_.reduce_rows(source, target, terms, view(kept, "bias"), std::move(scales));
+    builder_.reduce_rows(source, target, terms, view(kept, "bias"), std::move(scales), before.value_or(terms / 2));
   }
 
   void store(int source, int factor, const std::string& base, int fold) { builder_.store(source, factor, base, fold); }
@@ -226,11 +252,16 @@ PYBIND11_MODULE(_core, module) {
   py::class_<fastsr::Program>(module, "ConvProgram")
       .def(py::init<const std::string&>(), py::arg("precision"))
       .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),
-           py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero_point") = 0)
+           py::arg("packed"), py::arg("scale") = 1.f, py::arg("zero_point") = 0,
+           py::arg("growth") = fastsr::cpu::Sides{})
       .def("concat", &fastsr::Program::concat, py::arg("target"), py::arg("parts"))
       .def("slice", &fastsr::Program::slice, py::arg("target"), py::arg("source"), py::arg("first"))
       .def("conv", &fastsr::Program::conv, py::arg("source"), py::arg("target"), py::arg("kernel"), py::arg("bias"),
-           py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"))
+           py::arg("scales"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("factor"),
+           py::arg("before") = py::none(), py::arg("dilation") = fastsr::cpu::Sides{1, 1})
+      .def("depthwise", &fastsr::Program::depthwise, py::arg("source"), py::arg("target"), py::arg("kernel"),
+           py::arg("bias"), py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"),
+           py::arg("before") = py::none(), py::arg("dilation") = fastsr::cpu::Sides{1, 1})
       .def("remap", &fastsr::Program::remap, py::arg("source"), py::arg("target"), py::arg("factor"), py::arg("table"),
            py::arg("slopes"), py::arg("add"), py::arg("low"), py::arg("high"), py::arg("gains") = fastsr::Floats{},
            py::arg("offsets") = fastsr::Floats{}, py::arg("function") = "none", py::arg("times") = -1)
@@ -241,7 +272,9 @@ PYBIND11_MODULE(_core, module) {
            py::arg("epsilon"), py::arg("gains"), py::arg("offsets"))
       .def("bilinear", &fastsr::Program::bilinear, py::arg("source"), py::arg("target"), py::arg("factor"))
       .def("reduce_rows", &fastsr::Program::reduce_rows, py::arg("source"), py::arg("target"), py::arg("terms"),
-           py::arg("bias"), py::arg("scales"))
+           py::arg("bias"), py::arg("scales"), py::arg("before") = py::none())
+      .def("pad", &fastsr::Program::pad, py::arg("source"), py::arg("target"), py::arg("added"), py::arg("border"))
+      .def("space_to_depth", &fastsr::Program::space_to_depth, py::arg("source"), py::arg("target"), py::arg("down"))
       .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())

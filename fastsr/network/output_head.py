@@ -81,11 +81,12 @@ def _without(graph: Graph, taken: list[Node], output: str, factor: int, scale: i
         model.graph.ClearField(field)
         getattr(model.graph, field).extend(values)
     model.graph.ClearField("value_info")
-    kept = {n.output[0] for n in nodes}
+    kept = tuple(n for n in graph.nodes if not gone & set(n.outputs))
+    known = {name for n in kept for name in (*n.inputs, *n.outputs)}
     return dataclasses.replace(
         graph,
-        nodes=tuple(n for n in graph.nodes if n.outputs[0] in kept),
-        weights={name: value for name, value in graph.weights.items() if name in read or name in kept},
+        nodes=kept,
+        weights={name: value for name, value in graph.weights.items() if name in known},
         output=output,
         scale=scale,
         serialized=model.SerializeToString(),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy.typing as npt
 
 from fastsr.errors import ModelError
-from fastsr.network import operator_shapes
+from fastsr.network import borders, operator_shapes
 from fastsr.network.channel_slice import channel_slice
 from fastsr.network.graph import MAX_ALIGNMENT, MAX_SCALE, Node
 
@@ -127,13 +127,14 @@ class Walk:
         if node.op in ("Resize", "Upsample"):
             return self._known_resize(node)
         if node.op == "Pad":
-            return self._pad_amounts(node) is not None and a.get("mode", "constant") != "wrap"
+            return borders.added(node, self.weights) is not None and a.get("mode", "constant") != "wrap"
         if node.op == "Concat":
             return a.get("axis") in (1, -3) and len(images) == len(node.inputs)
         if node.op == "Split":
             return a.get("axis", 0) in (1, -3)
         if node.op == "Slice":
-            return channel_slice(node, self.weights, self.channels[images[0]]) is not None
+            of_channels = channel_slice(node, self.weights, self.channels[images[0]])
+            return of_channels is not None or borders.added(node, self.weights) is not None
         if node.op in _POINTWISE:
             alike = len({self.resolution[name] for name in images}) == 1
             return alike and all(self._even(node, name) for name in node.inputs if name and name not in images)
@@ -295,8 +296,9 @@ class Walk:
             return low * a["blocksize"], (high + 1) * a["blocksize"] - 1
         if node.op in ("Resize", "Upsample"):
             return self._through_resize(node, interval)
-        if node.op == "Pad":
-            return _joined([(low - before, high - before) for before in self._pad_amounts(node) or ()])
+        if node.op in ("Pad", "Slice"):
+            above, left, _, _ = borders.added(node, self.weights) or (0, 0, 0, 0)
+            return _joined([(low - before, high - before) for before in (above, left)])
         return interval
 
     def _pads(self, attributes: dict[str, Any], size: Any, dilation: Any, stride: Any) -> tuple[int, int]:
@@ -307,19 +309,6 @@ class Walk:
         if rule == "VALID":
             return 0, 0
         return tuple(attributes.get("pads", (0, 0, 0, 0))[:2])  # type: ignore[return-value]
-
-    def _pad_amounts(self, node: Node) -> tuple[int, int] | None:
-        """Rows above and columns to the left; None where not known or where other axes are padded too."""
-        amounts, axes = self.weights.get(node.inputs[1]), list(range(4))
-        if len(node.inputs) > 3 and node.inputs[3]:
-            if node.inputs[3] not in self.weights:
-                return None
-            axes = [int(axis) % 4 for axis in self.weights[node.inputs[3]]]
-        if amounts is None or amounts.shape != (2 * len(axes),):
-            return None
-        before = dict.fromkeys(range(4), 0) | {axis: int(n) for axis, n in zip(axes, amounts, strict=False)}
-        after = {axis: int(n) for axis, n in zip(axes, amounts[len(axes) :], strict=True)}
-        return (before[2], before[3]) if not any((before[0], before[1], after.get(0), after.get(1))) else None
 
     def _through_resize(self, node: Node, interval: Interval) -> Interval:
         factor = self._resize_factor(node) or Fraction(1)

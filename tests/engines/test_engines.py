@@ -97,7 +97,7 @@ def test_pixels_in_pixels_out(networks, whole, name, dtype):
         assert np.abs(made.astype(np.float64) / full - expected).max() <= level
 
 
-@pytest.mark.parametrize("name", [n for n in MODELS if n != "downsampling-x2"])
+@pytest.mark.parametrize("name", MODELS)
 def test_torch_agrees_with_onnx(networks, whole, name):
     pytest.importorskip("torch")
     from fastsr.engines.torch.engine import TorchEngine
@@ -353,6 +353,18 @@ def test_torch_has_the_functions_and_normalizations(name, tmp_path):
     expected = OnnxRuntimeEngine(network, "fp32", None).run(frame)
     made = selection.build(network, "cpu", "fp32", "torch", None).run(frame)
     np.testing.assert_allclose(made, expected, atol=1e-5)
+
+
+def test_torch_pads_and_crops(tmp_path):
+    """Borders of every kind, Slice as a crop, and convolutions with pads on one side."""
+    pytest.importorskip("torch")
+    b = Builder(3).pad(3, 2, 1, 4, "reflect").conv(8, pads=[0, 1, 0, 0]).pad(-1, 2, 1, -1, "edge").conv(8, pads=[0] * 4)
+    b.pad(1, 1, 1, 0).add("Slice", *(b.weight(np.array(values)) for values in ([2, 1], [2**62, -4], [2, 3])))
+    path = b.conv(3).save(tmp_path / "m.onnx")
+    network, frame = onnx_reader.read(path), frame_of(0, 21, 18, dtype=np.float32)
+    expected = OnnxRuntimeEngine(network, "fp32", None).run(frame)
+    made = fastsr.load(path, engine="torch").upscale(frame)
+    assert np.abs(made - expected).max() < 1e-5
 
 
 def test_torch_splits_and_joins(tmp_path):

@@ -217,6 +217,14 @@ def _padded_along_axes():
     return _convolved(b, 3)
 
 
+def _cropped():
+    """Convolutions that pad nothing, a border that makes up for them and one-sided crops."""
+    b = Builder().pad(5, 3, 1, 4, "reflect").conv(8, pads=[0] * 4).conv(8, 5, pads=[0] * 4)
+    starts, ends, axes = ([0, 2], [-1, 2**62], [2, -1])
+    b.add("Slice", *(b.weight(np.array(values)) for values in (starts, ends, axes)))
+    return b.pad(1, 1, 0, 0).conv(3)
+
+
 def _split_unevenly():
     b = Builder().conv(8)
     b.nodes.append(helper.make_node("Split", [b.x, b.weight(np.array([3, 5]))], ["s0", "s1"], axis=1))
@@ -235,7 +243,7 @@ def _quantized():
     return b.shuffle(2)
 
 
-@pytest.mark.parametrize("make", [_padded_on_one_side, _padded_along_axes, _split_unevenly, _quantized])
+@pytest.mark.parametrize("make", [_padded_on_one_side, _padded_along_axes, _cropped, _split_unevenly, _quantized])
 def test_radius_of_unusual_operators(make, tmp_path):
     network = onnx_reader.read(make().save(tmp_path / "m.onnx", opset=19))
     session = onnxruntime.InferenceSession(network.serialized)
@@ -299,10 +307,19 @@ def _branching():
     return b.add("Add", "chosen")
 
 
+def _cut(start, end, axis, *step):
+    """A Slice whose size the image's decides, or of channels."""
+    return lambda: (b := Builder().conv(3)).add("Slice", *(b.weight(np.array([v])) for v in (start, end, axis, *step)))
+
+
 @pytest.mark.parametrize(
     "make",
     [
         _wrapped,
+        _cut(-5, 2**62, 2),
+        _cut(0, 30, 3),
+        _cut(0, 2**62, 1),
+        _cut(0, 2**62, 2, 2),
         _split_across,
         _branching,
         _resized(2, "linear", coordinate_transformation_mode="align_corners"),

@@ -276,6 +276,76 @@ def sliced(seed=0):
     return b.concat(made, (b.sliced(1, 3).x, 2)).conv(12).shuffle(2)
 
 
+def valid(seed=0):
+    """Convolutions that pad nothing, behind a border that is repeated; what is left of an earlier tensor is added."""
+    b = Builder(3, seed).pad(7, 6, 7, 7, "edge").conv(16, 3, pads=[0] * 4).add("LeakyRelu", alpha=0.1)
+    b.conv(32, 3, pads=[0] * 4).add("LeakyRelu", alpha=0.1)
+    before = b.x
+    b.conv(32, 3, pads=[0] * 4).prelu().conv(32, 5, pads=[1, 0, 1, 2])
+    made, b.x = b.x, before
+    b.pad(-2, -2, -2, -2).add("Add", made)
+    b.conv(12, 3, pads=[0] * 4).conv(12, 3, pads=[0] * 4)
+    return b.pad(0, 1, 0, -1).add("Slice", *(b.weight(np.array(v)) for v in ([1, 1], [-1, 2**62], [2, 3]))).shuffle(2)
+
+
+def bordered(seed=0):
+    """Borders of every kind inside of a network; kernels that are even, apart, or of 17 rows; one-sided pads."""
+    b = Builder(3, seed).pad(1, 2, 3, 0, "reflect").conv(20, 4, pads=[0, 1, 0, 2])
+    b.pad(-1, 2, 2, -1, "edge").conv(28, 3, pads=[1, 0, 0, 0]).prelu().pad(2, 1, 1, 1, "reflect")
+    b.conv(28, 3, pads=[0, 0, 1, 1]).pad(2, 2, 2, 2).conv(16, 2, 3).conv(8, 3, 2)
+    return b.conv(6, 17).pad(-3, -3, 4, 4).conv(3, 8, pads=[0, 0, 0, 1])
+
+
+def unet(seed=0):
+    """Half and a quarter of the resolution inside, nothing padded; crops of earlier tensors are added and joined."""
+    b = Builder(3, seed).pad(13, 13, 13, 13, "reflect").conv(16, pads=[0] * 4).prelu()
+    first = b.x
+    b.conv(32, 2, stride=2, pads=[0] * 4).prelu().conv(32, pads=[0] * 4).prelu()
+    second = b.x
+    b.conv(40, 2, stride=2, pads=[0] * 4).conv(32, pads=[0] * 4).add("LeakyRelu", alpha=0.1)
+    b.transposed(32, 2).scaled(8).prelu()
+    made, b.x = b.x, second
+    b.pad(-2, -2, -2, -2).add("Add", made).conv(32, pads=[0] * 4).transposed(12, 2).scaled(8)
+    made, b.x = (b.x, 12), first
+    b.pad(-8, -8, -8, -8)
+    return b.concat((b.x, 16), made).conv(24, pads=[0] * 4).transposed(3, 4, pads=[7] * 4).scaled(4)
+
+
+def strided(seed=0):
+    """Strides at the input and behind it, blocks of pixels inside, kernels that blocks do not divide, other growths."""
+    b = Builder(3, seed).conv(16, 3, stride=2).prelu()
+    before = b.x
+    b.conv(30, 5, stride=3, pads=[1, 2, 2, 0]).transposed(16, 5, 3, pads=[1, 1, 1, 1]).scaled(8).prelu()
+    b.add("Add", before)
+    b.unshuffle(3).conv(36, 1).shuffle(3).transposed(8, 3, pads=[1] * 4, output_padding=[1] * 2).scaled(4)
+    b.conv(8, 2, 2, pads=[1] * 4)
+    return b.transposed(3, 9, 2, pads=[4] * 4, output_padding=[1] * 2).scaled(2)
+
+
+def halved(base, seed=0):
+    """Half of the resolution inside, blocks of an input that is read elsewhere too, and added enlarged at the end."""
+    b = Builder(3, seed).conv(16).prelu()
+    first, b.x, b.deep = b.x, "input", 3
+    b.unshuffle(2).conv(32).prelu().shuffle(2).conv(16).add("Add", first).conv(16, stride=2).conv(32).shuffle(2)
+    b.conv(12).shuffle(2)
+    made, b.x = b.x, "input"
+    return b.resize(2, base).add("Add", made)
+
+
+def grouped(seed=0):
+    """Depthwise convolutions, with strides and apart ones too, groups small and large, also of transposed ones."""
+    b = Builder(3, seed).conv(3, 5, group=3).conv(20).add("Relu")
+    trunk = b.x
+    b.conv(20, 7, group=20).prelu().conv(20, 3, 2, group=20).add("Add", trunk).conv(40, 3, group=2).prelu()
+    left, right = b.split(17, 23)
+    b.x, b.deep = left
+    b.conv(17, 5, group=17, pads=[0, 1, 4, 3]).add("Clip", b.weight(np.float32(-1)), b.weight(np.float32(2)))
+    b.concat((b.x, 17), right).conv(64, 1).conv(64, 3, group=32).add("LeakyRelu", alpha=0.2)
+    b.conv(64, 3, stride=2, group=64).conv(48, 5, group=4).conv(96, 3, stride=2, group=3, pads=[1, 1, 1, 1])
+    b.transposed(12, 4, group=6).scaled(10)
+    return b.add("Tanh").transposed(3, 4, group=3).scaled(10)
+
+
 DEEP = 5  # convolutions
 
 NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x4", "srresnet-x4")} | {
@@ -302,7 +372,20 @@ NATIVE = {name: MODELS[name] for name in ("compact-x2", "compact-x3", "compact-x
     "folded-x2": lambda: folded(2, 24, base=None),
     "folded-x1": lambda: folded(1, 8, fold=3),
     "bicubic-x4": bicubic,
+    "valid-x2": valid,
+    "unet-x2": unet,
+    "strided-x2": strided,
+    "grouped-x1": grouped,
+    "halved-x2": lambda: halved("nearest"),
+    "halved-cubic-x2": lambda: halved("cubic"),
+    "deconvolved-x4": MODELS["deconvolved-x4"],
+    "downsampling-x2": MODELS["downsampling-x2"],
+    "bordered-x1": bordered,
 }
+
+
+# With convolutions that stay in float in int8: depthwise ones, and transposed ones, whose inputs have no ranges.
+PARTLY_FLOAT = ("unet-x2", "strided-x2", "deconvolved-x4", "grouped-x1")
 
 
 def ranged(builder, folder):

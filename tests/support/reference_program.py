@@ -5,7 +5,16 @@ import math
 import numpy as np
 from support.reference_kernels import to_network
 
-from fastsr.engines.native.program import Bilinear, Conv, Normalization, Remap, pointwise
+from fastsr.engines.native.program import (
+    Bilinear,
+    Conv,
+    Normalization,
+    Pad,
+    Remap,
+    RowReduction,
+    SpaceToDepth,
+    pointwise,
+)
 
 _erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -36,12 +45,28 @@ FUNCTIONS = {
 }
 
 
-def _shifted(x, kernel):
-    """Every kernel tap with the image moved under it, zero outside."""
-    rows, columns = kernel.shape[2:]
-    padded = np.pad(x, ((rows // 2,) * 2, (columns // 2,) * 2, (0, 0)))
-    for dy, dx in np.ndindex(rows, columns):
-        yield kernel[:, :, dy, dx], padded[dy : dy + x.shape[0], dx : dx + x.shape[1]]
+def _placed(x, first, size):
+    """Rows and columns of an image from `first` on, as many as `size` says; zero outside."""
+    made = np.zeros((*size, *x.shape[2:]), x.dtype)
+    (y, x0), (height, width) = first, x.shape[:2]
+    rows = slice(max(0, -y), max(0, -y, min(size[0], height - y)))
+    columns = slice(max(0, -x0), max(0, -x0, min(size[1], width - x0)))
+    made[rows, columns] = x[rows.start + y : rows.stop + y, columns.start + x0 : columns.stop + x0]
+    return made
+
+
+def _before(step):
+    """Rows and columns of a convolution's kernel before its outputs' own."""
+    if step.before is not None:
+        return step.before
+    return tuple(side // 2 * apart for side, apart in zip(step.kernel.shape[2:], step.dilation, strict=True))
+
+
+def _shifted(step, x, kernel, size):
+    """Every kernel tap with the image moved under it, zero outside; of as many rows and columns as are made."""
+    for dy, dx in np.ndindex(kernel.shape[2:]):
+        place = [k * apart - before for k, apart, before in zip((dy, dx), step.dilation, _before(step), strict=True)]
+        yield kernel[:, :, dy, dx], _placed(x, place, size)
 
 
 def _activated(x, epilogue):
@@ -85,9 +110,9 @@ def _dot_float(total, x, weights):
     return total
 
 
-def _conv_bf16(step, x):
-    made = np.broadcast_to(step.bias, (*x.shape[:2], len(step.kernel)))
-    for kernel, image in _shifted(_bf16(x), _bf16(step.kernel)):
+def _conv_bf16(step, x, size):
+    made = np.broadcast_to(step.bias, (*size, len(step.kernel)))
+    for kernel, image in _shifted(step, _bf16(x), _bf16(step.kernel), size):
         made = _dot_bf16(made, image, kernel)
     return made
 
@@ -101,12 +126,12 @@ def _planes(d):
     return [d[1] + d[2], d[2] - d[1], d[0] - d[2], d[1] - d[3]]
 
 
-def _winograd_bf16(step, x, begin):
-    """A 3x3 convolution in tiles of two by two outputs, the first of which begins at row and column `begin`."""
-    (height, width), outputs = x.shape[:2], len(step.kernel)
-    down, across = ((length - begin + 1) // 2 for length in (height, width))
-    around = [(1 - begin, begin + 2 * count + 1 - size) for count, size in ((down, height), (across, width))]
-    padded = np.pad(_bf16(x), (*around, (0, 0)))
+def _winograd_bf16(step, x, begins, size):
+    """A 3x3 convolution in tiles of two by two outputs, the first of which begins at row and column `begins`."""
+    (height, width), outputs = size, len(step.kernel)
+    down, across = ((length - begin + 1) // 2 for length, begin in zip(size, begins, strict=True))
+    first = [begin - before for begin, before in zip(begins, _before(step), strict=True)]
+    padded = _placed(_bf16(x), first, (2 * down + 2, 2 * across + 2))
     columns = [_planes([padded[k : k + 2 * down : 2, i : i + 2 * across : 2] for k in range(4)]) for i in range(4)]
     rows = [_planes([column[k] for column in columns]) for k in range(4)]
     weights = np.einsum("ky,ix,ocyx->ikoc", _FILTER, _FILTER, step.kernel.astype(np.float64)).astype(np.float32)
@@ -127,50 +152,55 @@ def _winograd_bf16(step, x, begin):
     right = column(3, np.zeros(1), (upper - upper_2, lower - lower_2))
     made = np.stack([np.stack(rows, axis=1) for rows in (left, right)], axis=3)  # down, row, across, column, output
     made = made.reshape(2 * down, 2 * across, outputs)
-    return made[-begin : height - begin, -begin : width - begin]
+    return made[-begins[0] : height - begins[0], -begins[1] : width - begins[1]]
 
 
 def _in_bf16(step, program):
-    return step.kernel.dtype == np.float32 and program.tensors[step.source].packed
+    return step.kernel.dtype == np.float32 and program.tensors[step.source].packed and not step.depthwise
 
 
 def _in_tiles(step, program):
     """Whether a convolution in bf16 is Winograd's."""
     outputs, inputs, *size = step.kernel.shape
-    return step.source != 0 and size == [3, 3] and inputs >= 25 and outputs >= 16
+    dense = tuple(step.dilation) == (1, 1)
+    return step.source != 0 and size == [3, 3] and dense and inputs >= 25 and outputs >= 16
 
 
 def _grid(step, program, grids):
-    """Rows (and columns) of its target that a step makes at once, and where they begin.
+    """Rows (and columns) of its target that a step makes at once, and the row and the column where they begin.
 
     That of float convolutions is not the engine's; none in bf16 may follow on them, but for the one of the input.
     """
     if not isinstance(step, Conv):
-        return 1, 0
+        return 1, (0, 0)
     if not (_in_bf16(step, program) and _in_tiles(step, program)):
-        return step.factor, 0
-    alignment, begin = grids[step.source]
-    return 2 * step.factor, (-step.factor * ((1 - begin) % 2) if alignment % 2 == 0 else 0)
+        return step.factor, (0, 0)
+    alignment, begins = grids[step.source]
+    if alignment % 2:
+        return 2 * step.factor, (0, 0)
+    after = (2 - before for before in _before(step))
+    return 2 * step.factor, tuple(-step.factor * ((a - begin) % 2) for a, begin in zip(after, begins, strict=True))
 
 
 def _conv(step, program, tensors, grid):
     x = tensors[step.source]
+    size = [n // step.factor for n in tensors.size(step.target)]
     if _in_bf16(step, program):
-        tiles = _in_tiles(step, program)
-        made = _winograd_bf16(step, x, grid[1] // step.factor) if tiles else _conv_bf16(step, x)
+        begins = [begin // step.factor for begin in grid[1]]
+        made = _winograd_bf16(step, x, begins, size) if _in_tiles(step, program) else _conv_bf16(step, x, size)
     elif step.kernel.dtype == np.int8:
         x = _quantized(x, program.tensors[step.source].quantization)
-        total = np.zeros((*x.shape[:2], len(step.kernel)), np.int64) + step.bias
-        for kernel, image in _shifted(x, step.kernel.astype(np.int64)):
+        total = np.zeros((*size, len(step.kernel)), np.int64) + step.bias
+        for kernel, image in _shifted(step, x, step.kernel.astype(np.int64), size):
             total += image @ kernel.T
         assert np.abs(total).max() < 2**31
         if step.scales is None:
             return total
         made = total.astype(np.float32) * step.scales
     else:
-        made = np.zeros((*x.shape[:2], len(step.kernel)), np.float64) + step.bias
-        for kernel, image in _shifted(x.astype(np.float64), step.kernel):
-            made += image @ kernel.T
+        made = np.zeros((*size, len(step.kernel)), np.float64) + step.bias
+        for kernel, image in _shifted(step, x.astype(np.float64), step.kernel, size):
+            made += image * kernel[:, 0] if step.depthwise else image @ kernel.T
         made = made.astype(np.float32)
     height, width, deep = made.shape
     f, channels = step.factor, deep // step.factor**2
@@ -202,16 +232,32 @@ def _single_values(values, x, tensors):
     return _added(x if values.times < 0 else x * tensors[values.times], values.epilogue, tensors)
 
 
+def _pad(step, tensors):
+    x, size, (above, left) = tensors[step.source], tensors.size(step.target), step.added
+    around = [(before, n - length - before) for n, length, before in zip(size, x.shape, step.added, strict=False)]
+    mode = {"zeros": "constant"}.get(step.border, step.border)
+    added = np.pad(x, [*([max(0, n) for n in both] for both in around), (0, 0)], mode=mode)
+    first = max(0, -above), max(0, -left)
+    return added[first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
+
+
+def _space_to_depth(step, tensors):
+    size = [n * step.down for n in tensors.size(step.target)]
+    return _folded(_placed(tensors[step.source], (0, 0), size), step.down)
+
+
 def _reduce_rows(step, tensors):
     x = tensors[step.source].astype(np.float32)
     if step.scales is not None:
         x = x * step.scales
-    half, channels = step.terms // 2, len(step.bias)
-    padded = np.pad(x, ((half, half), (0, 0), (0, 0)))
-    total = np.broadcast_to(step.bias, (*x.shape[:2], channels))
+    before, channels = step.terms // 2 if step.before is None else step.before, len(step.bias)
+    size = tensors.size(step.target)
+    total = np.broadcast_to(step.bias, (*size, channels))
     for k in range(step.terms):
-        total = total + padded[k : k + len(x), :, k * channels : (k + 1) * channels]
-    return total if step.scales is None else total + x[:, :, step.terms * channels :]
+        total = total + _placed(x[:, :, k * channels : (k + 1) * channels], (k - before, 0), size)
+    if step.scales is None:
+        return total
+    return total + _placed(x[:, :, step.terms * channels :], (step.terms // 2 - before, 0), size)
 
 
 def _folded(x, side):
@@ -250,6 +296,12 @@ class _Tensors(dict):
     def __init__(self, program, first):
         super().__init__({0: first})
         self.tensors = program.tensors
+        self.blocks = [n // program.tensors[0].factor for n in first.shape[:2]]
+
+    def size(self, number):
+        """A tensor's rows and columns."""
+        t = self.tensors[number]
+        return [n * t.factor + more for n, more in zip(self.blocks, t.growth, strict=True)]
 
     def __missing__(self, number):
         t = self.tensors[number]
@@ -259,10 +311,10 @@ class _Tensors(dict):
 
 
 class _Grids(dict):
-    """Alignment and begin of what steps have made, by number (see `_grid`); a view has those of its last part."""
+    """Alignment and begins of what steps have made, by number (see `_grid`); a view has those of its last part."""
 
     def __init__(self, program):
-        super().__init__({0: (1, 0)})
+        super().__init__({0: (1, (0, 0))})
         self.tensors = program.tensors
 
     def __missing__(self, number):
@@ -272,7 +324,14 @@ class _Grids(dict):
         return self[t.source]
 
 
-_MADE_BY = {Remap: _remap, Normalization: _normalization, Bilinear: _bilinear}
+_MADE_BY = {
+    Remap: _remap,
+    Normalization: _normalization,
+    Bilinear: _bilinear,
+    Pad: _pad,
+    SpaceToDepth: _space_to_depth,
+    RowReduction: _reduce_rows,
+}
 
 
 def run_program(program, frame):
@@ -284,7 +343,7 @@ def run_program(program, frame):
         if isinstance(step, Conv):
             made = _conv(step, program, tensors, grids[step.target])
         else:
-            made = _MADE_BY.get(type(step), _reduce_rows)(step, tensors)
+            made = _MADE_BY[type(step)](step, tensors)
         values = pointwise(step)
         tensors[step.target] = made if values is None else _single_values(values, made, tensors)
     out, f = tensors[program.output], program.factor

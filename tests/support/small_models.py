@@ -28,22 +28,24 @@ class Builder:
         self.weights.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def conv(self, out, kernel=3, dilation=1, stride=1, group=1):
+    def conv(self, out, kernel=3, dilation=1, stride=1, group=1, pads=None):
         fan = self.deep // group * kernel**2
         weight = self.random.standard_normal((out, self.deep // group, kernel, kernel)).astype(np.float32) / fan**0.5
         bias = self.random.standard_normal(out).astype(np.float32) * 0.1
         pad = dilation * (kernel - 1) // 2
-        rules = {"pads": [pad] * 4, "dilations": [dilation] * 2, "strides": [stride] * 2, "group": group}
+        rules = {"pads": pads or [pad] * 4, "dilations": [dilation] * 2, "strides": [stride] * 2, "group": group}
         self.deep = out
         return self.add("Conv", self.weight(weight), self.weight(bias), kernel_shape=[kernel] * 2, **rules)
 
-    def transposed(self, out, kernel=4, stride=2):
-        weight = self.random.standard_normal((self.deep, out, kernel, kernel)).astype(np.float32) / (self.deep * kernel)
+    def transposed(self, out, kernel=4, stride=2, pads=None, **rules):
+        shape = (self.deep, out // rules.get("group", 1), kernel, kernel)
+        weight = self.random.standard_normal(shape).astype(np.float32) / (self.deep * kernel)
         self.deep = out
-        pad = (kernel - stride) // 2
-        return self.add(
-            "ConvTranspose", self.weight(weight), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[pad] * 4
-        )
+        rules |= {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads or [(kernel - stride) // 2] * 4}
+        return self.add("ConvTranspose", self.weight(weight), **rules)
+
+    def pad(self, above, left, below, right, mode="constant"):
+        return self.add("Pad", self.weight(np.array([0, 0, above, left, 0, 0, below, right])), mode=mode)
 
     def transposed_axes(self, *order):
         return self.add("Transpose", perm=order)

@@ -14,6 +14,7 @@ struct ConvKernels {
   void (*conv_f32)(const ConvRow&);
   void (*conv_int8)(const ConvRow&);
   void (*conv_bf16)(const ConvRow&);  // null where bf16 is not offered
+  void (*depthwise)(const ConvRow&);
   void (*input_transform)(const InputTransformRow&);
   void (*winograd_f4_row)(const ConvRow&);
   void (*winograd_f4_1xn)(const ConvRow&);

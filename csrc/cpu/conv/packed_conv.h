@@ -8,7 +8,7 @@
 
 namespace fastsr::cpu {
 
-constexpr int kMaxKernel = 9;  // rows and columns of a kernel
+constexpr int kMaxKernel = 17;  // rows and columns of a kernel
 
 // What happens to a value between the sum and its store: PReLU, an addition, a clamp.
 struct EpilogueParams {

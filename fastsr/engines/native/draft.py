@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from fastsr.engines.native.program import Remap, Step, Tensor
+from fastsr.engines.native.program import Remap, Size, Step, Tensor
 from fastsr.network.graph import Node
 
 MAX_CHANNELS = 2048
@@ -18,16 +18,16 @@ class Unsupported(Exception):
 class Draft:
     """Tensors and steps; a tensor's number is its place among the tensors."""
 
-    def __init__(self, name: str, channels: int) -> None:
+    def __init__(self, name: str, channels: int, factor: int) -> None:
         """Tensor 0, `name`, is what the load makes of the image."""
-        self.tensors = [Tensor(name, channels, 1)]
+        self.tensors = [Tensor(name, channels, factor)]
         self.steps: list[Step] = []
         self.numbers = {name: 0}
 
-    def tensor(self, name: str, channels: int, factor: int) -> int:
+    def tensor(self, name: str, channels: int, size: Size) -> int:
         """The number of a new tensor."""
         self.numbers[name] = len(self.tensors)
-        self.tensors.append(Tensor(name, channels, factor))
+        self.tensors.append(Tensor(name, channels, size.factor, growth=size.growth))
         return self.numbers[name]
 
     def number(self, node: Node, name: str) -> int:
@@ -44,7 +44,7 @@ class Draft:
     def copied(self, source: int) -> int:
         """The number of a copy, made now."""
         copied = self.tensors[source]
-        made = self.tensor(f"{copied.name}/copy{len(self.tensors)}", copied.channels, copied.factor)
+        made = self.tensor(f"{copied.name}/copy{len(self.tensors)}", copied.channels, copied.size)
         self.add(Remap(source, made, straight(copied.channels)))
         return made
 
@@ -52,19 +52,19 @@ class Draft:
         """A tensor that is neither a view nor the input, whose pixels lie closer together than others': or a copy."""
         return self.copied(number) if number == 0 or self.tensors[number].is_view else number
 
-    def operand(self, node: Node, name: str, channels: int, factor: int) -> int:
-        """The number of a tensor that is added to one of so many channels at such a resolution, or multiplied by it.
+    def operand(self, node: Node, name: str, channels: int, size: Size) -> int:
+        """The number of a tensor that is added to one of so many channels and such a size, or multiplied by it.
 
         One channel is taken for as many as are wanted.
         """
         number = self.number(node, name)
         read = self.tensors[number]
-        if read.factor != factor or read.channels not in (1, channels):
+        if read.size != size or read.channels not in (1, channels):
             raise Unsupported(f"{node.outputs[0]}: {node.op} of different shapes")
         if read.channels == channels:
             number = self.apart(number)
         else:
-            made = self.tensor(f"{read.name}/copy{len(self.tensors)}", channels, factor)
+            made = self.tensor(f"{read.name}/copy{len(self.tensors)}", channels, size)
             self.add(Remap(number, made, np.zeros((1, 1, channels), np.int32)))
             number = made
         self.tensors[number].floats = True

@@ -12,7 +12,18 @@ from fastsr.engines import memory_shortage
 from fastsr.engines.memory_shortage import out_of_memory
 from fastsr.engines.native.draft import Unsupported
 from fastsr.engines.native.lowering import lower, unsupported
-from fastsr.engines.native.program import Bilinear, Conv, Epilogue, Normalization, Pointwise, Program, Remap, pointwise
+from fastsr.engines.native.program import (
+    Bilinear,
+    Conv,
+    Epilogue,
+    Normalization,
+    Pad,
+    Pointwise,
+    Program,
+    Remap,
+    SpaceToDepth,
+    pointwise,
+)
 from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import EngineError
 from fastsr.network import catalog, quantization
@@ -77,7 +88,9 @@ class NativeEngine:
                 f"{graph.path}: the native engine cannot run it: {reason}; use engine='onnxruntime'"
             ) from None
         self.channels, self._path = graph.channels, graph.path
-        self.fold, self.scale = program.fold, graph.scale
+        self.block, self.scale = program.block, graph.scale
+        blocks = max(1, *((-t.growth[axis]) // t.factor + 1 for t in program.tensors for axis in (0, 1)))
+        self.least = (blocks - 1) * program.block + 1  # pixels of a side, of which nothing would be left with fewer
         self.side, self._memory = 0, memory
         self._program = packed(program, precision)
         windows = Windows(graph, tile, overlap)  # refuses a tile that is too small
@@ -90,7 +103,7 @@ class NativeEngine:
     def _fit_windows(self, windows: Windows, most: int) -> None:
         """Make windows as large as the rings of one may be, but for those that are more border than anything else."""
         side = LARGEST_WINDOW
-        while side > 4 * windows.smallest and self._program.unit_bytes(-(-side // self.fold)) > most:
+        while side > 4 * windows.smallest and self._program.unit_bytes(-(-side // self.block)) > most:
             side = side * 3 // 4
         windows.tile = (side, side)
 
@@ -112,7 +125,7 @@ class NativeEngine:
 
     def _cut(self, height: int, width: int) -> tuple[int, Estimate]:
         """The bound of memory to run a frame with (0: none), and what it then costs. Raises EngineError."""
-        rows, columns = height + -height % self.fold, width + -width % self.fold
+        rows, columns = height + -height % self.block, width + -width % self.block
 
         def estimated(most: int) -> Estimate:
             across, down, _, taken, work = self._program.cut(rows, columns, self.side, most)
@@ -149,10 +162,15 @@ class NativeEngine:
         return out
 
     def _whole(self, pixels: Pixels, progress: Progress | None) -> Pixels:
-        """Run on sides that are multiples of the fold, mirrored beyond the frame's as `tile_gather` does it."""
+        """Run on sides that are multiples of the block, mirrored beyond the frame's as `tile_gather` does it."""
         height, width = pixels.shape[:2]
+        if 0 < min(height, width) < self.least:
+            raise EngineError(
+                f"{self._path}: {width}x{height} pixels are too few for its borders; it takes {self.least} at least "
+                "along each side"
+            )
         most = self._most(height, width)
-        below, right = -height % self.fold, -width % self.fold
+        below, right = -height % self.block, -width % self.block
         if not below and not right:
             return self._program.run(np.ascontiguousarray(pixels), self.side, most, progress)
         filled = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
@@ -161,7 +179,7 @@ class NativeEngine:
 
     def _most(self, height: int, width: int) -> int:
         """The bound of memory to run a frame with; 0 for none, where the whole frame's rings are small."""
-        rings = self._program.unit_bytes(-(-width // self.fold))
+        rings = self._program.unit_bytes(-(-width // self.block))
         if self._memory is None and rings * _core.thread_count() <= memory_shortage.SMALL:
             return 0
         return self._cut(height, width)[0]
@@ -171,7 +189,7 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
     """A program handed to the C++ engine, its weights packed for the instruction set in use."""
     made = _core.ConvProgram(precision)
     for t in program.tensors:
-        made.tensor(t.channels, t.factor, t.floats, t.packed, *t.quantization)
+        made.tensor(t.channels, t.factor, t.floats, t.packed, *t.quantization, t.growth)
     concatenations = [i for i, t in enumerate(program.tensors) if t.parts]
     for i in sorted(concatenations, key=lambda i: -len(program.tensors[i].parts)):  # the others are runs of these
         made.concat(i, program.tensors[i].parts)
@@ -181,7 +199,11 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
     for step in program.steps:
         if isinstance(step, Conv):
             scales = _NONE if step.scales is None else step.scales
-            made.conv(step.source, step.target, step.kernel, step.bias, scales, *_epilogue(step.epilogue), step.factor)
+            what, after = (step.source, step.target, step.kernel, step.bias), _epilogue(step.epilogue)
+            if step.depthwise:
+                made.depthwise(*what, *after, step.before, step.dilation)
+            else:
+                made.conv(*what, scales, *after, step.factor, step.before, step.dilation)
         elif isinstance(step, Remap):
             table = step.table.reshape(-1)
             made.remap(step.source, step.target, len(step.table), table, *_pointwise(step.pointwise))
@@ -189,9 +211,13 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
             made.normalize(step.source, step.target, step.centred, step.epsilon, step.gains, step.offsets)
         elif isinstance(step, Bilinear):
             made.bilinear(step.source, step.target, step.factor)
+        elif isinstance(step, Pad):
+            made.pad(step.source, step.target, step.added, step.border)
+        elif isinstance(step, SpaceToDepth):
+            made.space_to_depth(step.source, step.target, step.down)
         else:
             scales = _NONE if step.scales is None else step.scales
-            made.reduce_rows(step.source, step.target, step.terms, step.bias, scales)
+            made.reduce_rows(step.source, step.target, step.terms, step.bias, scales, step.before)
         if not isinstance(step, Remap) and (follows := pointwise(step)) is not None:
             made.follow(step.target, *_pointwise(follows))
     made.store(program.output, program.factor, program.base, program.fold)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fastsr.engines.native import convolution_forms
 from fastsr.engines.native.draft import MAX_CHANNELS, Draft, Unsupported, straight
 from fastsr.engines.native.operator_patterns import NORMALIZATION, recognized
 from fastsr.engines.native.program import (
@@ -16,10 +17,13 @@ from fastsr.engines.native.program import (
     Conv,
     Epilogue,
     Normalization,
+    Pad,
     Pointwise,
     Program,
     Remap,
     RowReduction,
+    Size,
+    SpaceToDepth,
 )
 from fastsr.engines.native.ring_ranges import RingRanges, shared_ranges
 from fastsr.engines.native.single_values import (
@@ -33,13 +37,14 @@ from fastsr.engines.native.single_values import (
     into_epilogue,
     multiplies,
 )
-from fastsr.network import quantization
+from fastsr.network import borders, quantization
 from fastsr.network.graph import Graph, Node
 from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_output_head
 from fastsr.network.resize_kind import resize_kind
 
-MAX_KERNEL = 9
+MAX_KERNEL = 17
 MAX_FACTOR = 16
+MAX_REACH = 1024  # rows or columns that are added to an image, or that lie between a kernel's first and last
 MAX_AHEAD = 8  # operators that are run before their turn for a product's other operand
 BASES = ("nearest", "bilinear", "bicubic")  # ways of enlarging the input that the store knows
 
@@ -61,18 +66,22 @@ def lower(graph: Graph, precision: str) -> Program:
     """The program of a graph at "fp32", "int8" (the graph must have ranges) or "bf16". Raises Unsupported."""
     if graph.dtype != np.float32:
         raise Unsupported(f"its input is {graph.dtype}")
-    fold = _fold(graph)
-    headless = without_output_head(graph, BASES, fold)
+    graph = convolution_forms.in_plain_forms(graph, precision)
+    headless = without_output_head(graph, BASES, _fold(graph, others=True))
+    fold = _fold(headless.body)
+    if fold == 1:
+        headless = without_output_head(graph, BASES)
     try:
         return _Lowering(headless, precision, fold).program()
     except _NotLast:
-        return _Lowering(HeadlessGraph(graph, 1, "none"), precision, fold).program()
+        return _Lowering(HeadlessGraph(graph, 1, "none"), precision, _fold(graph)).program()
 
 
-def _fold(graph: Graph) -> int:
-    """Side of the blocks that a first SpaceToDepth makes of the input's pixels; 1 without one."""
-    folding = [node for node in graph.nodes if node.op == "SpaceToDepth" and node.inputs[0] == graph.input]
-    side = folding[0].attributes.get("blocksize", 0) if len(folding) == 1 else 1
+def _fold(graph: Graph, others: bool = False) -> int:
+    """Side of the blocks that a SpaceToDepth makes of the input's pixels; 1 where it has `others` that read it."""
+    reading = [node for node in graph.nodes if graph.input in node.inputs]
+    folding = [node for node in reading if node.op == "SpaceToDepth"]
+    side = folding[0].attributes.get("blocksize", 0) if len(folding) == 1 and (others or len(reading) == 1) else 1
     return side if isinstance(side, int) and 1 < side <= MAX_FACTOR else 1
 
 
@@ -84,6 +93,16 @@ def _read_nodes(graph: Graph) -> list[Node]:
             kept.append(node)
             read.update(node.inputs)
     return kept[::-1]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Taps:
+    """Which rows and columns a convolution reads: from so many `before` an output's own on, each so far `apart`."""
+
+    before: tuple[int, int]
+    apart: tuple[int, int]
+    grown: tuple[int, int]  # rows and columns that it makes beyond its source's
+    depthwise: bool  # each channel of its own
 
 
 class _Lowering:
@@ -101,7 +120,8 @@ class _Lowering:
             (folding,) = (n for n in self.nodes if n.op == "SpaceToDepth" and n.inputs[0] == name)
             self.nodes.remove(folding)
             name = folding.outputs[0]
-        self.draft = Draft(name, self.graph.channels * fold**2)
+        blocks = self.graph.alignment // fold if self.graph.alignment % fold == 0 else 1
+        self.draft = Draft(name, self.graph.channels * fold**2, blocks)
         self.tensors, self.steps, self.numbers = self.draft.tensors, self.draft.steps, self.draft.numbers
         self.ring_ranges = RingRanges(self.draft)
         self.single_values = SingleValues(self.graph, self.draft)
@@ -124,8 +144,10 @@ class _Lowering:
         factor = self.headless.factor
         if made.channels != self.graph.channels * factor**2 or self.graph.channels * factor > MAX_RUN:
             raise Unsupported(f"its output has {made.channels} channels")
-        if made.factor * factor % self.fold:
+        if made.factor * factor % (self.fold * self.tensors[0].factor):
             raise Unsupported("its output is no multiple of its input")
+        if made.growth != (0, 0):
+            raise Unsupported(f"its output has {-made.growth[0]} rows and {-made.growth[1]} columns too few")
         made.floats = True
         self._order_output(output)
         self.ring_ranges.settle()
@@ -164,18 +186,43 @@ class _Lowering:
             return self.ring_ranges.slice(node, source, self.graph.weights)
         if node.op == NORMALIZATION:
             return self._normalization(node, source)
-        channels, factor = self.tensors[source].channels, self.tensors[source].factor
+        if node.op == "Pad":
+            return self._pad(node, source)
+        if node.op == "SpaceToDepth":
+            return self._space_to_depth(node, source)
+        channels, size = self.tensors[source].channels, self.tensors[source].size
         if node.op in ("DepthToSpace", "Resize"):
             return self._moved(node, source)
         values = Pointwise()
         changes = self.single_values.changes(node, name, channels)
-        if changes is None or not extended(values, changes, node, self.draft, (channels, factor)):
+        if changes is None or not extended(values, changes, node, self.draft, (channels, size)):
             raise Unsupported(f"operator {node.op}")
-        return self._add(Remap(source, -1, straight(channels), values), node.outputs[0], (channels, factor))
+        return self._add(Remap(source, -1, straight(channels), values), node.outputs[0], (channels, size))
+
+    def _pad(self, node: Node, source: int) -> set[str]:
+        added, border = borders.added(node, self.graph.weights), borders.kind(node, self.graph.weights)
+        if added is None or not border or max(map(abs, added)) > MAX_REACH:
+            raise Unsupported(f"{node.outputs[0]}: a Pad of this kind")
+        above, left, below, right = added
+        padded = self.tensors[source]
+        target = self.draft.tensor(node.outputs[0], padded.channels, padded.size.grown(above + below, left + right))
+        self.draft.add(Pad(source, target, (above, left), border))
+        return {node.outputs[0]}
+
+    def _space_to_depth(self, node: Node, source: int) -> set[str]:
+        side = node.attributes["blocksize"]
+        read = self.tensors[source]
+        if side > MAX_FACTOR or read.channels * side**2 > MAX_CHANNELS or read.factor % side:
+            raise Unsupported(f"{node.outputs[0]}: SpaceToDepth of {read.channels} channels by {side}")
+        source = self.draft.copied(source) if read.is_view else source
+        rows, columns = (-(-n // side) for n in read.growth)
+        made = self.draft.tensor(node.outputs[0], read.channels * side**2, Size(read.factor // side, (rows, columns)))
+        self.draft.add(SpaceToDepth(source, made, side))
+        return {node.outputs[0]}
 
     def _moved(self, node: Node, source: int) -> set[str]:
         """A step of what moves values: a pixel shuffle, an enlargement."""
-        channels, factor = self.tensors[source].channels, self.tensors[source].factor
+        channels, size = self.tensors[source].channels, self.tensors[source].size
         kind, times = resize_kind(node, self.graph.weights)
         if node.op == "Resize":
             if kind not in ("nearest", "bilinear"):
@@ -184,9 +231,9 @@ class _Lowering:
                 raise Unsupported(f"{node.outputs[0]}: a Resize by {times:g}")
         if kind == "bilinear":
             enlarged = Bilinear(self.draft.apart(source), -1, int(times))
-            return self._add(enlarged, node.outputs[0], (channels, factor * int(times)))
+            return self._add(enlarged, node.outputs[0], (channels, size.times(int(times))))
         table = self._shuffle(node, channels) if node.op == "DepthToSpace" else _repeated(channels, int(times))
-        return self._add(Remap(source, -1, table), node.outputs[0], (table.shape[2], factor * len(table)))
+        return self._add(Remap(source, -1, table), node.outputs[0], (table.shape[2], size.times(len(table))))
 
     def _normalization(self, node: Node, source: int) -> set[str]:
         channels = self.tensors[source].channels
@@ -209,10 +256,10 @@ class _Lowering:
         step = Normalization(
             self.draft.apart(source), -1, node.attributes["centred"], node.attributes["epsilon"], gains, offsets
         )
-        return made | self._add(step, name, (channels, self.tensors[source].factor))
+        return made | self._add(step, name, (channels, self.tensors[source].size))
 
-    def _add(self, step: Remap | Bilinear | Normalization, name: str, target: tuple[int, int]) -> set[str]:
-        """Add a step that makes `name` of so many channels and such a factor, and does what follows it."""
+    def _add(self, step: Remap | Bilinear | Normalization, name: str, target: tuple[int, Size]) -> set[str]:
+        """Add a step that makes `name` of so many channels and such a size, and does what follows it."""
         values = step.pointwise if isinstance(step, Remap) else Pointwise()
         last = self._following(name, values, target)
         if isinstance(step, (Bilinear, Normalization)) and last[-1] != name:
@@ -221,7 +268,7 @@ class _Lowering:
         self.draft.add(step)
         return set(last)
 
-    def _following(self, name: str, values: Pointwise, target: tuple[int, int], sums: bool = True) -> list[str]:
+    def _following(self, name: str, values: Pointwise, target: tuple[int, Size], sums: bool = True) -> list[str]:
         """Gather what follows `name` and changes single values into `values`; returns the names that are made then.
 
         `sums`: whether a tensor may be added.
@@ -267,17 +314,17 @@ class _Lowering:
 
     def _conv(self, node: Node) -> set[str]:
         """Add a convolution and what is done while its sums are in registers: activation, shuffle, addition, clamp."""
-        kernel, bias = self._kernel(node)
+        kernel, bias, taps = self._kernel(node)
         source = self.draft.number(node, node.inputs[0])
-        if self.tensors[source].channels != kernel.shape[1]:
+        if self.tensors[source].channels != (len(kernel) if taps.depthwise else kernel.shape[1]):
             raise Unsupported(f"{node.outputs[0]}: a kernel for {kernel.shape[1]} channels")
-        resolution = self.tensors[source].factor
+        size = self.tensors[source].size.grown(*taps.grown)
         made, epilogue, factor = {node.outputs[0]}, Epilogue(), 1
         order: npt.NDArray[Any] = np.arange(len(kernel))
         name = node.outputs[0]
         while (following := self._only_reader(name)) is not None:
             channels = len(kernel) // factor**2
-            if following.op == "DepthToSpace" and factor == 1 and epilogue.add < 0:
+            if following.op == "DepthToSpace" and factor == 1 and epilogue.add < 0 and not taps.depthwise:
                 table = self._shuffle(following, len(kernel))
                 factor, order = len(table), table.reshape(-1)
                 epilogue.slopes = None if epilogue.slopes is None else epilogue.slopes[order]
@@ -285,25 +332,25 @@ class _Lowering:
                 changes = self.single_values.changes(following, name, channels)
                 folded = _Folded(kernel, bias, dataclasses.replace(epilogue))
                 if changes is None or not all(
-                    self._fold(folded, change, following, order, (channels, resolution * factor)) for change in changes
+                    self._fold(folded, change, following, order, (channels, size.times(factor))) for change in changes
                 ):
                     break
                 kernel, bias, epilogue = folded.kernel, folded.bias, folded.epilogue
             name = following.outputs[0]
             made.add(name)
-        shape = (len(kernel) // factor**2, resolution * factor)
+        shape = (len(kernel) // factor**2, size.times(factor))
         values, names = Pointwise(), [name]
-        if not (quantization.by_rows(kernel.shape) and factor == 1):
+        if not _by_rows(kernel, factor, taps):
             names = self._following(name, values, shape, epilogue.add < 0)
         target = self.draft.tensor(names[-1], *shape)
-        step = self._step(node, source, target, kernel, bias, epilogue, factor)
+        step = self._step(node, source, target, kernel, bias, epilogue, factor, taps)
         _permute(step, order, slopes=False)
         if len(names) > 1:
             step.follows, self.tensors[target].floats = values, True
         return made | set(names)
 
     def _fold(
-        self, folded: _Folded, change: Change, node: Node, order: npt.NDArray[Any], target: tuple[int, int]
+        self, folded: _Folded, change: Change, node: Node, order: npt.NDArray[Any], target: tuple[int, Size]
     ) -> bool:
         """Whether a convolution can make a change while its sums are in registers; if so it does from here on."""
         epilogue, repeats = folded.epilogue, len(order) // target[0]
@@ -324,9 +371,25 @@ class _Lowering:
         return True
 
     def _step(
-        self, node: Node, source: int, target: int, kernel: Array, bias: Array, epilogue: Epilogue, factor: int
+        self,
+        node: Node,
+        source: int,
+        target: int,
+        kernel: Array,
+        bias: Array,
+        epilogue: Epilogue,
+        factor: int,
+        taps: _Taps,
     ) -> Conv:
         scales = None
+        if taps.depthwise:
+            source = self.draft.apart(source)
+            self.tensors[source].floats = True
+            made = Conv(
+                source, target, kernel, bias, None, epilogue, before=taps.before, dilation=taps.apart, depthwise=True
+            )
+            self.steps.append(made)
+            return made
         read = self.tensors[source]
         int8 = node.inputs[0] in self.ranges
         if int8:
@@ -336,19 +399,27 @@ class _Lowering:
             read.packed = True
         else:
             read.floats = True
-        if quantization.by_rows(kernel.shape) and factor == 1:
-            return self._by_rows(source, target, kernel, bias, read.quantization[0] if int8 else None, epilogue)
+        if _by_rows(kernel, factor, taps):
+            unit = read.quantization[0] if int8 else None
+            return self._in_rows(source, target, kernel, bias, unit, epilogue, taps.before)
         if int8:
             weight_scale = quantization.weight_scales(kernel, bias, scale)
             scales = (scale * weight_scale).astype(np.float32)
             kernel = quantization.quantized_weights(kernel, weight_scale)
             bias = quantization.quantized_bias(bias, scales)
-        made = Conv(source, target, kernel, bias, scales, epilogue, factor)
+        made = Conv(source, target, kernel, bias, scales, epilogue, factor, before=taps.before, dilation=taps.apart)
         self.steps.append(made)
         return made
 
-    def _by_rows(
-        self, source: int, target: int, kernel: Array, bias: Array, scale: float | None, epilogue: Epilogue
+    def _in_rows(
+        self,
+        source: int,
+        target: int,
+        kernel: Array,
+        bias: Array,
+        scale: float | None,
+        epilogue: Epilogue,
+        before: tuple[int, int],
     ) -> Conv:
         """A large kernel with few outputs: its rows become outputs of a flat one, then a row reduction adds them up.
 
@@ -363,39 +434,44 @@ class _Lowering:
             flat, steps = _quantized_by_rows(flat, slice(rows // 2 * out, (rows // 2 + 1) * out))
             scales = (np.float32(scale) * steps).astype(np.float32)
         made = self.tensors[target]
-        partial = self.draft.tensor(f"{made.name}/rows", len(flat), made.factor)
+        growth = self.tensors[source].growth[0], made.growth[1]
+        partial = self.draft.tensor(f"{made.name}/rows", len(flat), Size(made.factor, growth))
         self.tensors[partial].floats = True
         nothing = np.zeros(len(flat), np.float32 if scale is None else np.int32)
-        conv = Conv(source, partial, flat, nothing, None, Epilogue())
+        conv = Conv(source, partial, flat, nothing, None, Epilogue(), before=(0, before[1]))
         self.steps.append(conv)
         plain = epilogue.slopes is None and epilogue.add < 0 and not clamped(epilogue)
-        summed = target if plain else self.draft.tensor(f"{made.name}/sum", out, made.factor)
+        summed = target if plain else self.draft.tensor(f"{made.name}/sum", out, made.size)
         self.tensors[summed].floats = True
-        self.steps.append(RowReduction(partial, summed, rows, bias, scales))
+        self.steps.append(RowReduction(partial, summed, rows, bias, scales, before=before[0]))
         if not plain:
             self.draft.add(Remap(summed, target, straight(out), Pointwise(epilogue)))
         return conv
 
-    def _kernel(self, node: Node) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def _kernel(self, node: Node) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], _Taps]:
         a = node.attributes
         kernel = self._stored(node, 1)
         bias = self._stored(node, 2) if len(node.inputs) > 2 and node.inputs[2] else None
         if kernel.ndim != 4:
             raise Unsupported(f"{node.outputs[0]}: not a convolution in two dimensions")
         rows, columns = kernel.shape[2:]
-        if rows % 2 == 0 or columns % 2 == 0 or max(rows, columns) > MAX_KERNEL:
+        if max(rows, columns) > MAX_KERNEL:
             raise Unsupported(f"{node.outputs[0]}: a kernel of {rows}x{columns}")
-        if a.get("group", 1) != 1:
+        depthwise = a.get("group", 1) == len(kernel) > 1 == kernel.shape[1]
+        if a.get("group", 1) != 1 and not depthwise:
             raise Unsupported(f"{node.outputs[0]}: a convolution in groups")
-        if set(a.get("strides", (1,))) != {1} or set(a.get("dilations", (1,))) != {1}:
-            raise Unsupported(f"{node.outputs[0]}: a convolution with strides or dilation")
-        same = [rows // 2, columns // 2] * 2
-        pads = same if a.get("auto_pad", "NOTSET") in ("SAME_UPPER", "SAME_LOWER") else list(a.get("pads", (0,) * 4))
-        if pads != same or (a.get("auto_pad", "NOTSET") == "VALID" and same != [0] * 4):
-            raise Unsupported(f"{node.outputs[0]}: a convolution that changes the size")
+        around = convolution_forms.pads(node, (rows, columns))
+        if around is None or set(a.get("strides", (1,))) != {1}:
+            raise Unsupported(f"{node.outputs[0]}: a convolution with strides of this kind")
+        apart = tuple(a.get("dilations", (1, 1)))
+        reach = ((rows - 1) * apart[0], (columns - 1) * apart[1])
+        if max(map(abs, (*around, *reach))) > MAX_REACH:
+            raise Unsupported(f"{node.outputs[0]}: a convolution that reaches {max(*around, *reach)} pixels")
         if max(kernel.shape[:2]) > MAX_CHANNELS:
             raise Unsupported(f"{node.outputs[0]}: {max(kernel.shape[:2])} channels")
-        return kernel, np.zeros(len(kernel), np.float32) if bias is None else bias
+        grown = around[0] + around[2] - reach[0], around[1] + around[3] - reach[1]
+        taps = _Taps((around[0], around[1]), (apart[0], apart[1]), grown, depthwise)
+        return kernel, np.zeros(len(kernel), np.float32) if bias is None else bias, taps
 
     def _stored(self, node: Node, index: int) -> npt.NDArray[np.float32]:
         value = self.graph.weights.get(node.inputs[index])
@@ -428,6 +504,11 @@ class _Folded:
     kernel: Array
     bias: Array
     epilogue: Epilogue
+
+
+def _by_rows(kernel: Array, factor: int, taps: _Taps) -> bool:
+    """Whether a kernel's rows are computed apart."""
+    return quantization.by_rows(kernel.shape) and factor == 1 and taps.apart == (1, 1) and not taps.depthwise
 
 
 def _repeated(channels: int, factor: int) -> npt.NDArray[np.int32]:

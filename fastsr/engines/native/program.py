@@ -11,9 +11,25 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """Rows and columns: `factor` for each of a frame's, counted in blocks (`Program.block`), and `growth` more."""
+
+    factor: int
+    growth: tuple[int, int] = (0, 0)  # negative where there are fewer
+
+    def times(self, factor: int) -> Size:
+        """The size of what is enlarged by a factor."""
+        return Size(self.factor * factor, (self.growth[0] * factor, self.growth[1] * factor))
+
+    def grown(self, rows: int, columns: int) -> Size:
+        """The size with so many more rows and columns."""
+        return Size(self.factor, (self.growth[0] + rows, self.growth[1] + columns))
+
+
 @dataclasses.dataclass
 class Tensor:
-    """Channels at a multiple of the input's resolution, held as floats, packed (quantized values or bf16), or both.
+    """Channels of one size, held as floats, packed (quantized values or bf16), or both.
 
     A step makes it, unless it is a view: others side by side (`parts`), or some channels of another one (`source`).
     Views take no memory and no work: their parts are ranges of one ring.
@@ -28,6 +44,12 @@ class Tensor:
     parts: tuple[int, ...] = ()  # each a tensor of one concatenation, and of runs of that one
     source: int = -1
     first: int = 0  # channel of the source
+    growth: tuple[int, int] = (0, 0)
+
+    @property
+    def size(self) -> Size:
+        """Its rows and columns."""
+        return Size(self.factor, self.growth)
 
     @property
     def is_view(self) -> bool:
@@ -63,7 +85,9 @@ class Pointwise:
 class Conv:
     """target = epilogue(source * kernel + bias), shuffled by `factor`: outputs come in the order (dy, dx, channel).
 
-    Then, in place, what follows.
+    An output's first row of the source is `before` rows above it (its first column so many to the left), the next one
+    `dilation` further; beyond the source's edges are zeros. A depthwise one has a kernel for each channel (out x 1 x
+    rows x columns), is in float and shuffles nothing. Then, in place, what follows.
     """
 
     source: int
@@ -74,6 +98,28 @@ class Conv:
     epilogue: Epilogue
     factor: int = 1
     follows: Pointwise | None = None  # only one of it and the epilogue adds a tensor
+    before: tuple[int, int] | None = None  # None: as many as lie before the kernel's middle
+    dilation: tuple[int, int] = (1, 1)
+    depthwise: bool = False
+
+
+@dataclasses.dataclass
+class Pad:
+    """The source with rows and columns around it, or with less of them where the target has fewer."""
+
+    source: int
+    target: int
+    added: tuple[int, int]  # rows above, columns to the left
+    border: str  # what they hold: "zeros", "edge" or "reflect"
+
+
+@dataclasses.dataclass
+class SpaceToDepth:
+    """Blocks of `down` x `down` pixels as one, in the order (dy, dx, channel); zeros beyond the source's edges."""
+
+    source: int
+    target: int
+    down: int
 
 
 @dataclasses.dataclass
@@ -114,7 +160,7 @@ class Bilinear:
 
 @dataclasses.dataclass
 class RowReduction:
-    """target[y, x, c] = bias[c] + the sum over k of source[y + k - terms // 2, x, k * channels + c].
+    """target[y, x, c] = bias[c] + the sum over k of source[y + k - before, x, k * channels + c].
 
     int8: the source holds integers, each worth its own of `scales`, and `channels` more behind those, for row y.
     """
@@ -124,14 +170,15 @@ class RowReduction:
     terms: int
     bias: npt.NDArray[np.float32]
     scales: npt.NDArray[np.float32] | None  # int8: of one unit, by channel of the source
+    before: int | None = None  # None: terms // 2
 
 
-Step = Conv | Remap | RowReduction | Normalization | Bilinear
+Step = Conv | Remap | Pad | SpaceToDepth | RowReduction | Normalization | Bilinear
 
 
 def pointwise(step: Step) -> Pointwise | None:
     """What a step does to single values by itself, behind what it makes."""
-    if isinstance(step, RowReduction):
+    if isinstance(step, RowReduction | Pad | SpaceToDepth):
         return None
     return step.pointwise if isinstance(step, Remap) else step.follows
 
@@ -140,7 +187,7 @@ def pointwise(step: Step) -> Pointwise | None:
 class Program:
     """Steps in order; tensors[0] is the input, and `output` goes to the frame, shuffled, with the input added.
 
-    The input holds blocks of `fold` x `fold` pixels, in the order (dy, dx, colour).
+    The input holds `fold` x `fold` pixels as one, in the order (dy, dx, colour).
     """
 
     tensors: list[Tensor]
@@ -149,3 +196,8 @@ class Program:
     factor: int
     base: str  # the enlarged input that is added: "none", "nearest", "bilinear" or "bicubic"
     fold: int = 1
+
+    @property
+    def block(self) -> int:
+        """Pixels that a frame is counted by: its sides are multiples of this, for all tensors to have whole pixels."""
+        return self.fold * self.tensors[0].factor

@@ -23,9 +23,9 @@ class RingRanges:
             raise Unsupported(f"{node.outputs[0]}: Concat of other than channels")
         joined = [self._draft.number(node, name) for name in node.inputs]
         parts = [part for number in joined for part in self._tensors[number].parts or (number,)]
-        factors = {self._tensors[part].factor for part in parts}
+        sizes = {self._tensors[part].size for part in parts}
         channels = sum(self._tensors[part].channels for part in parts)
-        if len(factors) != 1 or channels > MAX_CHANNELS:
+        if len(sizes) != 1 or channels > MAX_CHANNELS:
             raise Unsupported(f"{node.outputs[0]}: Concat of different sizes, or to {channels} channels")
         # A tensor lies in one ring, and once.
         parts = [
@@ -39,7 +39,7 @@ class RingRanges:
             ring = []
         if len(ring) <= len(parts):
             self._by_part.update(dict.fromkeys(parts, parts))
-        made = self._draft.tensor(node.outputs[0], channels, factors.pop())
+        made = self._draft.tensor(node.outputs[0], channels, sizes.pop())
         self._tensors[made].parts = tuple(parts)
         return {node.outputs[0]}
 
@@ -74,7 +74,7 @@ class RingRanges:
         return {node.outputs[0]}
 
     def _view(self, name: str, source: int, first: int, channels: int) -> None:
-        made = self._draft.tensor(name, channels, self._tensors[source].factor)
+        made = self._draft.tensor(name, channels, self._tensors[source].size)
         self._tensors[made].source, self._tensors[made].first = source, first
 
     def settle(self) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from fastsr.engines.native.draft import Draft, Unsupported
 from fastsr.engines.native.operator_patterns import FUSED_FUNCTIONS
-from fastsr.engines.native.program import Array, Epilogue, Pointwise
+from fastsr.engines.native.program import Array, Epilogue, Pointwise, Size
 from fastsr.network.graph import Graph, Node
 
 Floats = npt.NDArray[np.float32]
@@ -222,10 +222,10 @@ def _affine(channels: int, gain: float, offset: float) -> Affine:
     return Affine(np.full(channels, gain, np.float32), np.full(channels, offset, np.float32))
 
 
-def extended(values: Pointwise, changes: list[Change], node: Node, draft: Draft, target: tuple[int, int]) -> bool:
+def extended(values: Pointwise, changes: list[Change], node: Node, draft: Draft, target: tuple[int, Size]) -> bool:
     """Whether a step that does `values` can do an operator's changes too; if so it does from here on.
 
-    `target`: channels and factor of what the step makes.
+    `target`: channels and size of what the step makes.
     """
     made = copy.deepcopy(values)
     if not all(_gathered(made, change, node, draft, target) for change in changes):
@@ -257,7 +257,7 @@ def multiplies(values: Pointwise) -> bool:
     return _stage(values) < _Stage.PRODUCT
 
 
-def _gathered(values: Pointwise, change: Change, node: Node, draft: Draft, target: tuple[int, int]) -> bool:
+def _gathered(values: Pointwise, change: Change, node: Node, draft: Draft, target: tuple[int, Size]) -> bool:
     stage, epilogue = _stage(values), values.epilogue
     match change:
         case Affine(gains, offsets):
@@ -283,7 +283,7 @@ def _gathered(values: Pointwise, change: Change, node: Node, draft: Draft, targe
     return True
 
 
-def into_epilogue(epilogue: Epilogue, change: Change, node: Node, draft: Draft, target: tuple[int, int]) -> bool:
+def into_epilogue(epilogue: Epilogue, change: Change, node: Node, draft: Draft, target: tuple[int, Size]) -> bool:
     """Whether an epilogue, behind its activation, can make a change; if so it does from here on."""
     match change:
         case Sum(name) if epilogue.add < 0 and not clamped(epilogue):

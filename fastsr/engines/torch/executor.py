@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fastsr.errors import ModelError
+from fastsr.network import borders
 from fastsr.network.graph import Graph, Node
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -23,20 +24,21 @@ _FLOAT32, _FLOAT16 = 1, 10  # ONNX's numbers of the types
 Inputs = list[Any]
 
 
-def _pads(node: Node) -> tuple[int, int]:
-    pads = node.attributes.get("pads", (0, 0, 0, 0))
-    if tuple(pads[:2]) != tuple(pads[2:]) or node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
-        raise ModelError(
-            f"{node.op} with one-sided padding is not supported by the torch engine; use engine='onnxruntime'"
-        )
-    return pads[0], pads[1]
+def _pads(node: Node) -> tuple[int, int, int, int]:
+    above, left, below, right = node.attributes.get("pads", (0, 0, 0, 0))
+    if node.attributes.get("auto_pad", "NOTSET") != "NOTSET":
+        raise ModelError(f"{node.op} with auto_pad is not supported by the torch engine; use engine='onnxruntime'")
+    return above, left, below, right
 
 
 def _conv(node: Node, x: Inputs) -> Tensor:
     a = node.attributes
     bias = x[2] if len(x) > 2 else None
     strides, dilations = a.get("strides", (1, 1)), a.get("dilations", (1, 1))
-    return F.conv2d(x[0], x[1], bias, strides, _pads(node), dilations, a.get("group", 1))
+    above, left, below, right = _pads(node)
+    padded = x[0] if (above, left) == (below, right) else F.pad(x[0], (left, right, above, below))
+    pads = (above, left) if padded is x[0] else (0, 0)
+    return F.conv2d(padded, x[1], bias, strides, pads, dilations, a.get("group", 1))
 
 
 def _conv_transpose(node: Node, x: Inputs) -> Tensor:
@@ -46,7 +48,32 @@ def _conv_transpose(node: Node, x: Inputs) -> Tensor:
     if "output_shape" in a:
         raise ModelError("ConvTranspose to a given size is not supported by the torch engine; use engine='onnxruntime'")
     dilations = a.get("dilations", (1, 1))
-    return F.conv_transpose2d(x[0], x[1], bias, strides, _pads(node), extra, a.get("group", 1), dilations)
+    above, left, below, right = _pads(node)
+    if (above, left) != (below, right):
+        raise ModelError(
+            "ConvTranspose with one-sided padding is not supported by the torch engine; use engine='onnxruntime'"
+        )
+    return F.conv_transpose2d(x[0], x[1], bias, strides, (above, left), extra, a.get("group", 1), dilations)
+
+
+def _space_to_depth(node: Node, x: Inputs) -> Tensor:
+    block, (n, c, h, w) = node.attributes["blocksize"], x[0].shape
+    blocks = x[0].reshape(n, c, h // block, block, w // block, block).permute(0, 3, 5, 1, 2, 4)
+    made: Tensor = blocks.reshape(n, c * block**2, h // block, w // block)
+    return made
+
+
+def _bordered(node: Node, x: Inputs, weights: borders.Weights) -> Tensor:
+    """Pad and Slice."""
+    added, border = borders.added(node, weights), borders.kind(node, weights) if node.op == "Pad" else "zeros"
+    if added is None or not border:
+        raise ModelError(f"{node.op} of this kind is not supported by the torch engine; use engine='onnxruntime'")
+    above, left, below, right = added
+    modes = {"zeros": "constant", "edge": "replicate", "reflect": "reflect"}
+    cut: Tensor = x[0]
+    if min(added) < 0:
+        cut = F.pad(cut, [min(0, n) for n in (left, right, above, below)])
+    return F.pad(cut, [max(0, n) for n in (left, right, above, below)], mode=modes[border])
 
 
 def _prelu(node: Node, x: Inputs) -> Tensor:
@@ -144,6 +171,7 @@ OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
     "PRelu": _prelu,
     "Clip": _clip,
     "DepthToSpace": _depth_to_space,
+    "SpaceToDepth": _space_to_depth,
     "Resize": _resize,
     "Relu": lambda node, x: F.relu(x[0]),
     "LeakyRelu": lambda node, x: F.leaky_relu(x[0], node.attributes.get("alpha", 0.01)),
@@ -181,11 +209,14 @@ OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
 }
 
 
+_BORDERS = ("Pad", "Slice")  # which take numbers of rows and columns as inputs
+
+
 class Executor:
     """Runs a graph's operators one by one, on one device at one precision, in channels-last order."""
 
     def __init__(self, graph: Graph, device: str, precision: str) -> None:
-        unknown = graph.operators - set(OPERATORS) - {"Constant"}
+        unknown = graph.operators - set(OPERATORS) - {"Constant", *_BORDERS}
         if unknown:
             raise ModelError(
                 f"{graph.path}: the torch engine has no {', '.join(sorted(unknown))}; use engine='onnxruntime'"
@@ -213,7 +244,10 @@ class Executor:
         values: dict[str, Any] = {**self._weights, self.graph.input: x}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
-            made = OPERATORS[node.op](node, inputs)
+            if node.op in _BORDERS:
+                made = _bordered(node, inputs, self.graph.weights)
+            else:
+                made = OPERATORS[node.op](node, inputs)
             values.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
             for name in filter(None, finished):  # frees what no later operator reads
                 del values[name]

@@ -53,8 +53,12 @@ FIRST, FLOATS = (3, 1, True, False), (8, 1, True, False)
         ({"kernel": (8, 3, 3)}, "kernel must be out x in"),
         ({"kernel": np.zeros((8, 3, 3, 3))}, "kernel must be float32 or int8"),
         ({"kernel": np.zeros((8, 3, 3, 3), ">f4")}, "bytes swapped"),
-        ({"kernel": (8, 3, 4, 4)}, "out of bounds"),
-        ({"kernel": (8, 3, 11, 1)}, "out of bounds"),
+        ({"kernel": (8, 3, 0, 3)}, "out of bounds"),
+        ({"kernel": (8, 3, 18, 1)}, "out of bounds"),
+        ({"before": (1025, 0)}, "out of bounds"),
+        ({"before": (0, -1025)}, "out of bounds"),
+        ({"dilation": (0, 1)}, "out of bounds"),
+        ({"dilation": (1, 2**30)}, "out of bounds"),
         ({"bias": np.zeros(7, np.float32)}, "bias does not fit"),
         ({"bias": np.zeros(8, np.int32)}, "bias does not fit: one float32 number per output"),
         ({"bias": np.array(["a"] * 8, object)}, "elements must be numbers"),
@@ -75,13 +79,72 @@ def test_a_refused_convolution_has_not_made_its_target(arguments, message):
     conv(made, **given)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"source": 0, "kernel": (3, 1, 3, 3)}, "not held as this convolution reads it"),  # the input's pixels adjoin
+        ({"source": 3}, "not held as this convolution reads it"),  # a view
+        ({"kernel": (8, 8, 3, 3)}, "does not fit"),
+        ({"kernel": (7, 1, 3, 3)}, "does not fit"),
+        ({"kernel": (8, 3, 3)}, "kernel must be out x in"),
+        ({"kernel": (8, 1, 18, 1)}, "out of bounds"),
+        ({"kernel": np.zeros((8, 1, 3, 3), np.int8)}, "kernel must be float32"),
+        ({"bias": np.zeros(7, np.float32)}, "bias does not fit"),
+        ({"slopes": np.zeros(3, np.float32)}, "slopes do not fit"),
+        ({"add": 0}, "added does not fit"),
+        ({"before": (0, 1025)}, "out of bounds"),
+        ({"dilation": (0, 1)}, "out of bounds"),
+    ],
+)
+def test_depthwise_convolutions_that_do_not_fit_are_refused(arguments, message):
+    made = program("fp32", FIRST, FLOATS, FLOATS, FLOATS)
+    made.slice(3, 1, 0)
+    conv(made, 0, 1, (8, 3, 3, 3))
+    given = {
+        "source": 1,
+        "kernel": (8, 1, 3, 3),
+        "bias": np.zeros(8, np.float32),
+        "slopes": NONE,
+        "add": -1,
+    } | arguments
+    if isinstance(given["kernel"], tuple):
+        given["kernel"] = np.zeros(given["kernel"], np.float32)
+    with pytest.raises(ValueError, match=message):
+        made.depthwise(target=2, low=-INF, high=INF, **given)
+
+
+def test_borders_and_blocks_that_do_not_fit_are_refused():
+    grown = (8, 1, True, False, 1.0, 0, (4, -2))
+    made = program("fp32", (3, 2, True, False), (8, 2, True, False), grown, (32, 1, True, False), (32, 1, *grown[2:]))
+    conv(made, 0, 1, (8, 3, 1, 1))
+    for arguments, message in (
+        ((1, 3, (0, 0), "zeros"), "tensors do not fit"),
+        ((1, 2, (0, 0), "zeros"), "tensors do not fit"),  # of another resolution
+        ((1, 2, (1025, 0), "zeros"), "do not fit|out of bounds"),
+        ((1, 1, (0, 0), "zeros"), "made already"),
+        ((1, 2, (0, 0), "wrap"), "border must be zeros, edge or reflect"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            made.pad(*arguments)
+    for arguments in ((1, 3, 1), (1, 2, 2), (1, 3, 0), (1, 4, 2), (0, 3, 2)):
+        with pytest.raises(ValueError, match="tensors do not fit"):
+            made.space_to_depth(*arguments)
+    made.space_to_depth(1, 3, 2)
+    with pytest.raises(ValueError, match="growth out of bounds"):
+        program("fp32", FIRST, (8, 1, True, False, 1.0, 0, (0, 1025)))
+    made = program("fp32", FIRST, (3, 1, True, False, 1.0, 0, (0, 1)))
+    conv(made, 0, 1, (3, 3, 1, 1))
+    with pytest.raises(ValueError, match="the output has another size"):
+        made.store(1, 1, "none")
+
+
 def test_the_input_is_not_added_and_has_its_own_resolution():
     """Its pixels lie closer together than whole vectors."""
     made = program("fp32", FIRST, FIRST)
     with pytest.raises(ValueError, match="added does not fit"):
         conv(made, 0, 1, (3, 3, 1, 1), add=0)
-    with pytest.raises(ValueError, match="the first tensor is the input: its factor is 1"):
-        program("fp32", (1, 3, True, False))
+    with pytest.raises(ValueError, match="the first tensor is the input, which has the frame's size"):
+        program("fp32", (3, 1, True, False, 1.0, 0, (2, 0)))
 
 
 def test_a_tensor_must_be_held():
@@ -338,7 +401,19 @@ def test_normalizations_and_enlargements_fit_their_tensors():
 DTYPES = ("float32", "int8", "int32", "float64", "object", ">f4")
 CHANNELS = (1, 3, 4, 8, 12, 24, 33)
 BASES = ("none", "nearest", "bilinear", "bicubic")
-KINDS = ("conv", "conv", "int8", "raw", "remap", "reduce_rows", "normalize", "bilinear")
+KINDS = (
+    "conv",
+    "conv",
+    "int8",
+    "raw",
+    "remap",
+    "reduce_rows",
+    "normalize",
+    "bilinear",
+    "depthwise",
+    "pad",
+    "space_to_depth",
+)
 FUNCTIONS = ("none", "sigmoid", "mish", "exp", "reciprocal")
 
 
@@ -360,8 +435,9 @@ def test_any_calls_are_refused_or_make_an_image(data):
     for i in range(data.draw(st.integers(1, 6))):
         channels, factor = data.draw(st.sampled_from(CHANNELS)), data.draw(st.sampled_from((1, 1, 1, 2)))
         floats, packed = data.draw(st.sampled_from(((True, True), (True, True), (True, False), (False, True))))
-        if tell(made.tensor, channels, 1 if i == 0 else factor, floats, packed, 1 / 255, 3):
-            held.append((channels, 1 if i == 0 else factor))
+        growth = (0, 0) if i == 0 else data.draw(st.sampled_from(((0, 0),) * 6 + ((2, 1), (-1, 4), (-3, -5))))
+        if tell(made.tensor, channels, factor, floats, packed, 1 / 255, 3, growth):
+            held.append((channels, factor))
     if not held:
         return
     views = []
@@ -393,7 +469,16 @@ def test_any_calls_are_refused_or_make_an_image(data):
         bound = data.draw(st.sampled_from((INF, 0.9)))
         outputs = out * factor**2
         kind = data.draw(st.sampled_from(KINDS))
-        if kind == "remap":
+        before = data.draw(st.none() | st.tuples(st.integers(-9, 9), st.integers(-9, 9)))
+        if kind == "pad":
+            tell(made.pad, source, target, before or (0, 0), data.draw(st.sampled_from(("zeros", "edge", "reflect"))))
+        elif kind == "blocks":
+            tell(made.space_to_depth, source, target, before[0] if before else 2)
+        elif kind == "depthwise":
+            size = [data.draw(st.sampled_from((1, 2, 3, 5, 17))) for _ in range(2)]
+            kernel, bias = np.ones((out, 1, *size), np.float32), np.zeros(out, np.float32)
+            tell(made.depthwise, source, target, kernel, bias, NONE, add, -INF, bound, before)
+        elif kind == "remap":
             table = np.arange(factor**2 * out, dtype=np.int32) % deep
             gains = np.full(out, 0.5, np.float32) if data.draw(st.booleans()) else NONE
             tell(made.remap, source, target, factor, table, NONE, add, -INF, bound, gains, NONE, *function())
@@ -404,17 +489,19 @@ def test_any_calls_are_refused_or_make_an_image(data):
         elif kind == "reduce_rows":
             scales = data.draw(st.sampled_from((NONE, np.ones(deep, np.float32))))
             terms = deep // out - (len(scales) > 0) if data.draw(mostly) else 3
-            tell(made.reduce_rows, source, target, terms, np.zeros(out, np.float32), scales)
+            rows = before[0] if before else None
+            tell(made.reduce_rows, source, target, terms, np.zeros(out, np.float32), scales, rows)
         else:
             dtype = "float32" if kind == "conv" else "int8"
             dtype = dtype if data.draw(mostly) else data.draw(st.sampled_from(DTYPES))
-            size = [data.draw(st.sampled_from((1, 3, 5, 9))) for _ in range(2)]
+            size = [data.draw(st.sampled_from((1, 2, 3, 3, 5, 9, 17))) for _ in range(2)]
             kernel = np.ones((outputs, deep, *size), dtype)
             bias = np.zeros(outputs, "float32" if kind == "conv" else "int32")
             bias = bias if data.draw(mostly) else bias.astype(data.draw(st.sampled_from(DTYPES)))
             scales = np.full(outputs, 1e-3, np.float32) if kind == "int8" else NONE
             slopes = np.zeros(outputs, np.float32) if data.draw(st.booleans()) else NONE
-            tell(made.conv, source, target, kernel, bias, scales, slopes, add, -INF, bound, factor)
+            apart = data.draw(st.sampled_from(((1, 1), (1, 1), (2, 3))))
+            tell(made.conv, source, target, kernel, bias, scales, slopes, add, -INF, bound, factor, before, apart)
         if data.draw(st.booleans()):
             added = data.draw(numbers) if data.draw(st.booleans()) else -1
             tell(made.follow, target, NONE, added, -INF, bound, NONE, NONE, *function())
@@ -423,14 +510,20 @@ def test_any_calls_are_refused_or_make_an_image(data):
     colours = max(1, held[0][0] // fold**2)
     factor = 1 if last >= len(held) else max(1, round((held[last][0] / colours) ** 0.5))
     stored = tell(made.store, last, factor, data.draw(st.sampled_from(BASES)), fold)
-    height, width = (data.draw(st.integers(1, most)) * fold for most in (9, 40))
+    block = fold * held[0][1]
+    height, width = (data.draw(st.integers(1, most)) * block for most in (9, 40))
     frame = np.full((height, width, colours), 7, np.uint8)
     if not stored:
         with pytest.raises(ValueError, match="no end"):
             made.run(frame)
         return
-    image = made.run(frame, data.draw(st.sampled_from((0, 1, 5))))
-    scale = held[last][1] * factor // fold
+    try:
+        image = made.run(frame, data.draw(st.sampled_from((0, 1, 5))))
+    except ValueError as refused:
+        if "too small" not in str(refused):
+            raise
+        return
+    scale = held[last][1] * factor // block
     assert image.shape == (frame.shape[0] * scale, frame.shape[1] * scale, frame.shape[2])
     assert (image == made.run(frame)).all()  # nothing in it was anything else's memory
 
@@ -449,7 +542,7 @@ def test_folds_and_bases_that_do_not_fit_are_refused():
         with pytest.raises(ValueError, match=message):
             made.store(1, factor, base, fold)
     made.store(1, 4, "bicubic", 2)
-    with pytest.raises(ValueError, match="sides must be multiples of the fold"):
+    with pytest.raises(ValueError, match="sides must be multiples of 2"):
         made.run(np.zeros((4, 3, 3), np.uint8))
     with pytest.raises(ValueError, match="height x width x 3"):
         made.run(np.zeros((4, 4, 12), np.uint8))

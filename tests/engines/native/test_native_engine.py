@@ -17,6 +17,7 @@ from PIL import Image
 from support.native_networks import (
     FUNCTIONS,
     NATIVE,
+    PARTLY_FLOAT,
     WIDE,
     chains,
     frame_of,
@@ -76,10 +77,14 @@ def test_fp32_agrees_with_onnx_runtime(networks, engines, name, dtype):
 @pytest.mark.parametrize("name", NATIVE)
 def test_int8_agrees_with_integers_in_numpy(networks, engines, name):
     """Sums are the same integers; a value between two levels may round to either where NumPy sums in another order."""
-    frame = frame_of(2, 12, 18, networks[name].channels, np.float32)
+    frame = frame_of(2, 12, 24, networks[name].channels, np.float32)
     made = engines[name, "int8"].run(frame)
     expected = run_program(lower(networks[name], "int8"), frame)
     assert np.abs(made - expected).max() < 2e-6
+
+
+# A level that rounded the other way moves what follows: much, where many layers read it again.
+LOOSE = ("dense-x2", "gated-x2", "functions-x4", "chained-x2", "unet-x2", "strided-x2", "grouped-x1")
 
 
 @pytest.mark.parametrize("name", NATIVE)
@@ -91,8 +96,7 @@ def test_int8_is_near_onnx_runtimes(networks, engines, name):
     by_rows = any(
         isinstance(step, RowReduction) for step in lower(networks[name], "int8").steps
     )  # whose kernels are finer here
-    # A level that rounded the other way moves what follows: much, where many layers read it again.
-    loose = by_rows or name in ("dense-x2", "gated-x2", "functions-x4", "chained-x2")
+    loose = by_rows or name in LOOSE
     assert (difference > 1).mean() < (0.1 if loose else 0.02)
     assert difference.mean() < (0.5 if loose else 0.2)
 
@@ -108,7 +112,7 @@ def test_int8_is_near_onnx_runtimes(networks, engines, name):
 )
 def test_parts_equal_the_whole_bit_for_bit(engines, name, precision, height, width, side, seed):
     engine = engines[name, precision]
-    height, width = (-(-side // engine.fold) * engine.fold for side in (height, width))
+    height, width = (-(-side // engine.block) * engine.block for side in (height, width))
     frame = frame_of(seed, height, width, engine.channels, np.float32)
     np.testing.assert_array_equal(engine._program.run(frame, side), engine._program.run(frame))
 
@@ -163,6 +167,8 @@ def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):
             expected.setdefault(key, value)  # bf16, which not every one has
             if isa == "portable" and key.endswith("fp32"):  # without FMA products and sums are rounded apart
                 np.testing.assert_allclose(value, expected[key], atol=1e-5, err_msg=f"{isa} {key}")
+            elif isa == "portable" and any(name in key for name in PARTLY_FLOAT):
+                assert np.abs(value - expected[key]).mean() < 1e-3, f"{isa} {key}"  # a level may round the other way
             else:
                 np.testing.assert_array_equal(value, expected[key], err_msg=f"{isa} {key}")
 
@@ -293,9 +299,8 @@ def aligned_corners():
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda: Builder().conv(3, dilation=2), "strides or dilation"),
-        (lambda: Builder().conv(12).conv(3, group=3), "in groups"),
-        (lambda: Builder().conv(3, 11), "a kernel of 11x11"),
+        (lambda: Builder().conv(3, 19), "a kernel of 19x19"),
+        (lambda: Builder().pad(1, 1, 1, 1, "wrap").conv(3, pads=[0] * 4), "a Pad of this kind"),
         (lambda: Builder().conv(3).add("Softsign"), "operator Softsign"),
         (lambda: Builder().conv(3).add("Max", "input"), "operator Max"),
         (lambda: with_constant("Pow", 1.5), "Pow by 1.5"),
@@ -305,7 +310,6 @@ def aligned_corners():
             lambda: Builder().conv(3).resize(2, "linear", coordinate_transformation_mode="align_corners"),
             "a Resize that",
         ),
-        (lambda: Builder().transposed(3), "operator ConvTranspose"),
         (lambda: Builder().resize(1), None),
     ],
 )

@@ -3,6 +3,7 @@
 #include "cpu/conv/kernel_table.h"
 #include "cpu/conv/kernels/bicubic_row.h"
 #include "cpu/conv/kernels/bilinear_row.h"
+#include "cpu/conv/kernels/depthwise_row.h"
 #include "cpu/conv/kernels/dot_bf16.h"
 #include "cpu/conv/kernels/dot_f32.h"
 #include "cpu/conv/kernels/dot_s16.h"
@@ -52,6 +53,7 @@ const ConvKernels conv_kernels{kLanes,
                                conv_row<DotF32>,
                                conv_row<DotInt8>,
                                kConvBf16,
+                               depthwise_row,
                                input_transform_row,
                                winograd_f4_row,
                                winograd_f4_1xn,

@@ -46,6 +46,16 @@ std::vector<T> listed(const Array& values) {
   return {first, first + values.shape[0]};
 }
 
+// A kernel of 2x2 with zeros as third row and column: tiles of 3x3 take 36 products for 16 outputs, not 64.
+std::vector<float> with_third_taps(const ConvSpec& spec) {
+  const size_t kernels = static_cast<size_t>(spec.out) * spec.in;
+  std::vector<float> made(kernels * kWinogradTaps * kWinogradTaps);
+  for (size_t i = 0; i < kernels; ++i) {
+    for (int k = 0; k < 4; ++k) made[(i * kWinogradTaps + k / 2) * kWinogradTaps + k % 2] = spec.kernel[4 * i + k];
+  }
+  return made;
+}
+
 }  // namespace
 
 StorageFormat packed_format(const ConvKernels& kernels, const std::string& precision) {
@@ -58,10 +68,11 @@ StorageFormat packed_format(const ConvKernels& kernels, const std::string& preci
 ProgramBuilder::ProgramBuilder(const ConvKernels& kernels, const std::string& precision)
     : program_{kernels, packed_format(kernels, precision)}, checks_(precision) {}
 
-int ProgramBuilder::tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization) {
-  checks_.tensor(channels, factor, floats, packed, quantization);
+int ProgramBuilder::tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization,
+                           const Sides& growth) {
+  checks_.tensor(channels, factor, floats, packed, quantization, growth);
   const bool input = program_.tensors.empty();
-  Tensor made{channels, factor, floats, packed && program_.format != StorageFormat::f32, quantization};
+  Tensor made{channels, factor, floats, packed && program_.format != StorageFormat::f32, quantization, growth};
   made.padded_channels = static_cast<int>(round_up(channels, input ? 4 : program_.kernels.lanes));
   program_.tensors.push_back(made);
   if (input) {
@@ -70,7 +81,7 @@ int ProgramBuilder::tensor(int channels, int factor, bool floats, bool packed, c
     load.target = 0;
     program_.steps.push_back(std::move(load));
   }
-  checks_.described(channels, factor, floats, packed, quantization);
+  checks_.described(channels, factor, floats, packed, quantization, growth);
   return static_cast<int>(program_.tensors.size()) - 1;
 }
 
@@ -113,10 +124,14 @@ void ProgramBuilder::slice(int target, int source, int first) {
   checks_.viewed(target, view.parts, source);
 }
 
-// Notes that kernels read so many columns beside a unit's of a tensor.
-void ProgramBuilder::reach_into(int source, int64_t columns) {
-  for (int t = source; t >= 0; t = program_.tensors[t].whole) {
-    program_.tensors[t].margin = std::max(program_.tensors[t].margin, columns);
+// Notes that a step reads columns beyond its source's edges, and so many more for what it makes beyond its target's.
+void ProgramBuilder::reach_into(const Step& step, int64_t columns) {
+  const Tensor &source = program_.tensors[step.source], &target = program_.tensors[step.target];
+  const int64_t behind =
+      int64_t{target.growth[1]} / step.factor * step.down - source.growth[1] + step.after[1] - step.down + 1;
+  const int64_t margin = std::max<int64_t>({step.before[1], behind, 0}) + columns;
+  for (int t = step.source; t >= 0; t = program_.tensors[t].whole) {
+    program_.tensors[t].margin = std::max(program_.tensors[t].margin, margin);
   }
 }
 
@@ -133,9 +148,9 @@ const Tensor& ProgramBuilder::latest(int source) const {
 // ---- convolutions ---------------------------------------------------------------------------------------------------
 
 void ProgramBuilder::conv(int source, int target, const Array& kernel, const Array& bias, std::vector<float> scales,
-                          EpilogueSpec epilogue, int factor) {
+                          EpilogueSpec epilogue, int factor, const Sides& before, const Sides& dilation) {
   checks_.conv(source, target, kernel, bias, scales.size(), epilogue.slopes.size(), epilogue.add, epilogue.clipped(),
-               factor);
+               factor, before, dilation);
   const bool int8 = kernel.type != Type::f32, sums = int8 && scales.empty();
   ConvSpec spec{};
   spec.out = static_cast<int>(kernel.shape[0]);
@@ -153,18 +168,23 @@ void ProgramBuilder::conv(int source, int target, const Array& kernel, const Arr
   spec.scales = std::move(scales);
   spec.epilogue = std::move(epilogue);
 
-  Step step;
-  step.source = source;
-  step.target = target;
+  Step step = reading(source, target, kernel, before, dilation);
   step.add = spec.epilogue.add;
   step.factor = factor;
-  step.reach[0] = spec.rows / 2;
-  step.reach[1] = spec.columns / 2;
   // The input's pixels lie closer together than a vector's channels.
-  const bool in_float = reads(source, spec) == StorageFormat::f32, vectors = source != 0 && !int8;
+  const bool in_float = reads(source, spec) == StorageFormat::f32, dense = step.dilation == Sides{1, 1},
+             vectors = source != 0 && !int8 && dense;
+  const bool many = spec.in >= kTilesMinInputs && spec.out >= kTilesMinOutputs;
+  std::vector<float> widened;
+  if (vectors && in_float && many && spec.rows == 2 && spec.columns == 2) {
+    widened = with_third_taps(spec);
+    spec.kernel = widened.data();
+    spec.rows = spec.columns = kWinogradTaps;
+    for (int& after : step.after) ++after;
+  }
   const bool square = spec.rows == 3 && spec.columns == 3;
   const bool adjoin = program_.tensors[source].whole < 0;  // the pixels of the source, for kernels that count on it
-  if (vectors && square && spec.in >= kTilesMinInputs && spec.out >= kTilesMinOutputs) {
+  if (vectors && square && many) {
     step.kind = in_float ? Kind::winograd_f4x4_3x3 : Kind::winograd_f2x2_3x3;
     winograd_2d_conv(std::move(step), spec);
   } else if (vectors && in_float && (square || (spec.rows == 1 && spec.columns % kWinogradTaps == 0 && adjoin))) {
@@ -173,6 +193,42 @@ void ProgramBuilder::conv(int source, int target, const Array& kernel, const Arr
     direct_conv(std::move(step), spec);
   }
   checks_.made(target, sums);
+}
+
+void ProgramBuilder::depthwise(int source, int target, const Array& kernel, const Array& bias, EpilogueSpec epilogue,
+                               const Sides& before, const Sides& dilation) {
+  checks_.depthwise(source, target, kernel, bias, epilogue.slopes.size(), epilogue.add, before, dilation);
+  ConvSpec spec{};
+  spec.out = static_cast<int>(kernel.shape[0]);
+  spec.in = 1;
+  spec.rows = static_cast<int>(kernel.shape[2]);
+  spec.columns = static_cast<int>(kernel.shape[3]);
+  spec.kernel = static_cast<const float*>(kernel.data);
+  spec.bias = listed<float>(bias);
+  spec.epilogue = std::move(epilogue);
+  Step step = reading(source, target, kernel, before, dilation);
+  step.kind = Kind::depthwise;
+  step.add = spec.epilogue.add;
+  step.apart = spec.columns;
+  step.conv = pack_depthwise(spec, program_.kernels, program_.tensors[target].padded_channels);
+  reach_into(step, 0);
+  program_.steps.push_back(std::move(step));
+  checks_.made(target);
+}
+
+// A step whose rows and columns of the source are those under a kernel.
+Step ProgramBuilder::reading(int source, int target, const Array& kernel, const Sides& before,
+                             const Sides& dilation) const {
+  Step step;
+  step.source = source;
+  step.target = target;
+  step.before = before;
+  for (const int axis : {0, 1}) {
+    const int size = static_cast<int>(kernel.shape[2 + axis]);
+    step.after[axis] = (size - 1) * dilation[axis] - before[axis];
+    step.dilation[axis] = size > 1 ? dilation[axis] : 1;
+  }
+  return step;
 }
 
 // What a convolution reads; bf16 is what those of packed tensors are computed in.
@@ -201,15 +257,15 @@ void ProgramBuilder::winograd_2d_conv(Step step, const ConvSpec& spec) {
     step.conv = packed(step.reads, 1, planes * planes - 1);
     step.conv.first_plane = packed(StorageFormat::f32, 0, 1).weights;
   }
-  // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
-  reach_into(step.source, planes);
+  reach_into(step, planes - 1);  // the last tile may begin at the row's last pixel
   const Tensor& before = latest(step.source);
   for (const int axis : {0, 1}) {
     target.alignment[axis] = step.factor * outputs;
-    // Tiles end one pixel before the source's, whose last is the last that they read: else each layer would wait for
-    // four rows more (or two), not one.
+    // The last pixel that tiles read is the last of the source's tiles (where the size is kept, tiles thus end one
+    // pixel before those): else each layer would wait for four rows more (or two), not one.
     if (before.alignment[axis] % outputs == 0) {
-      target.shift[axis] = -step.factor * ((1 - before.shift[axis]) % outputs);
+      const int behind = (step.after[axis] - before.shift[axis]) % outputs;
+      target.shift[axis] = -step.factor * ((behind + outputs) % outputs);
     }
   }
   program_.steps.push_back(std::move(step));
@@ -219,7 +275,7 @@ void ProgramBuilder::winograd_2d_conv(Step step, const ConvSpec& spec) {
 // Along the row: of 3x3, whose input is transformed by a step of its own, or of one row.
 void ProgramBuilder::winograd_f4_conv(Step step, const ConvSpec& spec) {
   const bool one_row = spec.rows == 1;
-  if (!one_row) step.source = transformed_of(step.source);
+  if (!one_row) step.source = transformed_of(step);
   const Tensor& source = program_.tensors[step.source];
   Tensor& target = program_.tensors[step.target];
   const std::vector<float> kernel = filter_transform(spec);
@@ -227,9 +283,8 @@ void ProgramBuilder::winograd_f4_conv(Step step, const ConvSpec& spec) {
   transformed.kernel = kernel.data();
   transformed.columns = spec.columns / kWinogradTaps;
   step.kind = one_row ? Kind::winograd_f4_1xn : Kind::winograd_f4_row;
-  if (!one_row) step.reach[1] = 0;
-  // The last tile may begin at the row's last pixel.
-  if (one_row) reach_into(step.source, step.reach[1] + kWinogradOutputs - 1);
+  if (!one_row) step.before[1] = step.after[1] = 0;
+  if (one_row) reach_into(step, kWinogradOutputs - 1);  // the last tile may begin at the row's last pixel
   step.conv = pack(transformed, program_.kernels, StorageFormat::f32, 0, source.padded_channels,
                    step.factor * step.factor, target.padded_channels, kWinogradPlanes);
   target.alignment[0] = step.factor;
@@ -244,33 +299,39 @@ void ProgramBuilder::direct_conv(Step step, const ConvSpec& spec) {
   step.reads = reads(step.source, spec);
   step.conv = pack(spec, program_.kernels, step.reads, source.quantization.zero_point, source.padded_channels,
                    step.factor * step.factor, target.padded_channels);
-  if (source.whole >= 0) {  // a pixel's channels do not adjoin the next one's
+  if (source.whole >= 0 || step.dilation[1] != 1) {  // a pixel's channels do not adjoin those of the next one read
     step.apart = spec.columns;
     step.conv.kernel_rows *= step.apart;
     step.conv.k_blocks /= step.apart;
   }
-  reach_into(step.source, step.reach[1]);
+  reach_into(step, 0);
   target.alignment[0] = target.alignment[1] = step.factor;
   program_.steps.push_back(std::move(step));
 }
 
-// The tensor that holds `source` transformed along the row, and the step that makes it.
-int ProgramBuilder::transformed_of(int source) {
+// The tensor that holds a convolution's source transformed along the row, and the step that makes it.
+int ProgramBuilder::transformed_of(const Step& conv) {
   std::vector<Tensor>& tensors = program_.tensors;
-  if (tensors[source].transformed >= 0) return tensors[source].transformed;
-  Tensor made{tensors[source].channels, tensors[source].factor, true, false, QuantizationParams{}};
-  made.padded_channels = tensors[source].padded_channels;
+  const Tensor source = tensors[conv.source];
+  Tensor made{source.channels, source.factor, true, false, QuantizationParams{}, source.growth};
+  made.growth[1] = tensors[conv.target].growth[1] / conv.factor;
+  for (const Step& step : program_.steps) {
+    if (step.kind == Kind::input_transform && step.source == conv.source && step.before[1] == conv.before[1] &&
+        tensors[step.target].growth == made.growth) {
+      return step.target;
+    }
+  }
+  made.padded_channels = source.padded_channels;
   made.alignment[1] = kWinogradOutputs;
   made.is_transformed = true;
-  // Tiles begin one pixel to the left of their outputs; the last one may begin at the row's last pixel.
-  reach_into(source, kWinogradPlanes);
-  tensors[source].transformed = static_cast<int>(tensors.size());
   Step step;
   step.kind = Kind::input_transform;
-  step.source = source;
-  step.target = tensors[source].transformed;
-  step.reach[1] = 1;
+  step.source = conv.source;
+  step.target = static_cast<int>(tensors.size());
+  step.before[1] = conv.before[1];
+  step.after[1] = conv.after[1];
   tensors.push_back(made);
+  reach_into(step, kWinogradPlanes - 1);  // the last tile may begin at the row's last pixel
   program_.steps.push_back(std::move(step));
   return program_.steps.back().target;
 }
@@ -353,7 +414,7 @@ void ProgramBuilder::bilinear(int source, int target, int factor) {
   step.source = source;
   step.target = target;
   step.factor = factor;
-  step.reach[0] = step.reach[1] = 1;
+  step.before = step.after = {1, 1};
   for (int64_t p = 0; p < factor; ++p) {
     const double at = place(p, factor);
     step.first_taps.push_back(static_cast<int>(std::floor(at)));
@@ -363,14 +424,53 @@ void ProgramBuilder::bilinear(int source, int target, int factor) {
   checks_.made(target);
 }
 
-void ProgramBuilder::reduce_rows(int source, int target, int terms, const Array& bias, std::vector<float> scales) {
-  checks_.reduce_rows(source, target, terms, bias, scales.size());
+void ProgramBuilder::pad(int source, int target, const Sides& added, Border border) {
+  checks_.pad(source, target, added);
+  const Tensor &from = program_.tensors[source], &to = program_.tensors[target];
+  Step step;
+  step.kind = Kind::pad;
+  step.source = source;
+  step.target = target;
+  step.border = border;
+  step.added = added;
+  for (const int axis : {0, 1}) {
+    const int behind = to.growth[axis] - from.growth[axis] - added[axis];
+    step.before[axis] = added[axis];
+    step.after[axis] = -added[axis];
+    if (border != Border::zeros) {  // what lies beyond an edge is found as far inside of it
+      step.before[axis] += 2 * std::max(behind, 0);
+      step.after[axis] += 2 * std::max(added[axis], 0);
+    }
+  }
+  step.table = from.places;
+  for (int c = 0; from.places.empty() && c < from.channels; ++c) step.table.push_back(c);
+  program_.steps.push_back(std::move(step));
+  checks_.made(target);
+}
+
+void ProgramBuilder::space_to_depth(int source, int target, int down) {
+  checks_.space_to_depth(source, target, down);
+  Step step;
+  step.kind = Kind::space_to_depth;
+  step.source = source;
+  step.target = target;
+  step.down = down;
+  step.after = {down - 1, down - 1};
+  reach_into(step, 0);
+  program_.steps.push_back(std::move(step));
+  checks_.made(target);
+}
+
+void ProgramBuilder::reduce_rows(int source, int target, int terms, const Array& bias, std::vector<float> scales,
+                                 int before) {
+  checks_.reduce_rows(source, target, terms, bias, scales.size(), before);
   Step step;
   step.kind = Kind::reduce_rows;
   step.source = source;
   step.target = target;
   step.terms = scales.empty() ? terms : terms + 1;
-  step.reach[0] = terms / 2;
+  step.before[0] = before;
+  step.after[0] = terms - 1 - before;
   step.init = listed<float>(bias);
   step.scales = std::move(scales);
   program_.steps.push_back(std::move(step));

@@ -12,14 +12,20 @@ namespace {
 
 constexpr int kMaxChannels = 4096, kMaxShuffle = 16;
 constexpr int64_t kMaxColumns = 1 << 24;  // that memory is foretold for
+constexpr int kMaxReach = 1024;  // rows and columns that are added to a tensor, or lie before a kernel's output
+
+bool within_reach(const Sides& sides) {
+  return std::max(sides[0], sides[1]) <= kMaxReach && std::min(sides[0], sides[1]) >= -kMaxReach;
+}
 
 }  // namespace
 
-void ProgramChecks::tensor(int channels, int factor, bool floats, bool packed,
-                           const QuantizationParams& quantization) const {
+void ProgramChecks::tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization,
+                           const Sides& growth) const {
   require(!stored_ && !begun_, "tensors come before steps");
   require(channels > 0 && channels <= kMaxChannels && factor > 0 && factor <= kMaxFactor, "tensor out of bounds");
-  require(!tensors_.empty() || factor == 1, "the first tensor is the input: its factor is 1");
+  require(within_reach(growth), "growth out of bounds");
+  require(!tensors_.empty() || growth == Sides{}, "the first tensor is the input, which has the frame's size");
   require(floats || (packed && precision_ != "fp32"), "a tensor must be held as floats, packed, or both");
   const auto& [scale, zero_point] = quantization;
   require(scale > 0 && scale <= std::numeric_limits<float>::max() && zero_point >= 0 && zero_point <= 255,
@@ -27,8 +33,9 @@ void ProgramChecks::tensor(int channels, int factor, bool floats, bool packed,
 }
 
 void ProgramChecks::described(int channels, int factor, bool floats, bool packed,
-                              const QuantizationParams& quantization) {
-  tensors_.push_back({channels, factor, floats, packed && precision_ != "fp32", tensors_.empty(), false, quantization});
+                              const QuantizationParams& quantization, const Sides& growth) {
+  const bool input = tensors_.empty();
+  tensors_.push_back({channels, factor, floats, packed && precision_ != "fp32", input, false, quantization, growth});
 }
 
 // Tensor `i`, before any step. The input is none that shares: its pixels lie closer together than a vector's channels.
@@ -40,7 +47,8 @@ const ProgramChecks::Tensor& ProgramChecks::described(int i) const {
 void ProgramChecks::same_ring(const Tensor& view, const Tensor& ring) const {
   const auto& [scale, zero_point] = view.quantization;
   const bool alike = scale == ring.quantization.scale && zero_point == ring.quantization.zero_point;
-  require(view.factor == ring.factor && (!view.floats || ring.floats) && (!view.packed || (ring.packed && alike)),
+  require(view.factor == ring.factor && view.growth == ring.growth && (!view.floats || ring.floats) &&
+              (!view.packed || (ring.packed && alike)),
           "tensors of one ring must be held alike");
 }
 
@@ -107,19 +115,28 @@ const ProgramChecks::Tensor& ProgramChecks::target(int i) const {
 void ProgramChecks::operand(int i, const Tensor& target, const std::string& done) const {
   if (i < 0) return;
   const Tensor& t = source(i);
-  require(i > 0 && t.floats && !t.sums && t.parts.empty() && t.channels == target.channels && t.factor == target.factor,
+  require(i > 0 && t.floats && !t.sums && t.parts.empty() && t.channels == target.channels &&
+              t.factor == target.factor && t.growth == target.growth,
           "what is " + done + " does not fit");
 }
 
-void ProgramChecks::conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes,
-                         int add, bool clipped, int factor) const {
+// A kernel of out x in x rows x columns, and what it reads.
+void ProgramChecks::taps(const Array& kernel, const Sides& before, const Sides& dilation) {
   const std::vector<int64_t>& k = kernel.shape;
   require(k.size() == 4, "kernel must be out x in x rows x columns");
-  require(factor >= 1 && factor <= kMaxShuffle && k[2] % 2 == 1 && k[3] % 2 == 1 && k[2] <= kMaxKernel &&
-              k[3] <= kMaxKernel,
+  require(k[2] >= 1 && k[3] >= 1 && k[2] <= kMaxKernel && k[3] <= kMaxKernel, "kernel out of bounds");
+  require(within_reach(before) && std::min(dilation[0], dilation[1]) >= 1 && within_reach(dilation),
           "kernel out of bounds");
+}
+
+void ProgramChecks::conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes,
+                         int add, bool clipped, int factor, const Sides& before, const Sides& dilation) const {
+  const std::vector<int64_t>& k = kernel.shape;
+  taps(kernel, before, dilation);
+  require(factor >= 1 && factor <= kMaxShuffle, "kernel out of bounds");
   const Tensor &from = this->source(source), &to = this->target(target);
-  require(from.channels == k[1] && int64_t{to.channels} * factor * factor == k[0] && to.factor == from.factor * factor,
+  require(from.channels == k[1] && int64_t{to.channels} * factor * factor == k[0] &&
+              to.factor == int64_t{from.factor} * factor && to.growth[0] % factor == 0 && to.growth[1] % factor == 0,
           "kernel does not fit its tensors");
   const bool int8 = kernel.dtype == "int8";
   require(int8 || kernel.type == Type::f32, "kernel must be float32 or int8");
@@ -138,11 +155,28 @@ void ProgramChecks::conv(int source, int target, const Array& kernel, const Arra
   operand(add, to, "added");
 }
 
+void ProgramChecks::depthwise(int source, int target, const Array& kernel, const Array& bias, size_t slopes, int add,
+                              const Sides& before, const Sides& dilation) const {
+  taps(kernel, before, dilation);
+  const Tensor &from = this->source(source), &to = this->target(target);
+  const std::vector<int64_t>& k = kernel.shape;
+  require(source > 0 && from.floats && !from.sums && from.parts.empty(),
+          "source is not held as this convolution reads it");
+  require(k[0] == from.channels && k[1] == 1 && to.channels == from.channels && to.factor == from.factor,
+          "kernel does not fit its tensors");
+  require(kernel.type == Type::f32, "kernel must be float32");
+  require(bias.dtype == "float32" && bias.shape == std::vector<int64_t>{k[0]},
+          "bias does not fit: one float32 number per output is needed");
+  require(slopes == 0 || static_cast<int64_t>(slopes) == k[0], "slopes do not fit");
+  operand(add, to, "added");
+}
+
 void ProgramChecks::remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add,
                           const PointwiseSpec& before) const {
   const Tensor &from = this->source(source), &to = this->target(target);
   require(from.floats && !from.sums && to.floats && factor >= 1 && factor <= kMaxFactor &&
-              to.factor == int64_t{from.factor} * factor,
+              to.factor == int64_t{from.factor} * factor && to.growth[0] == from.growth[0] * factor &&
+              to.growth[1] == from.growth[1] * factor,
           "tensors do not fit");
   require(static_cast<int64_t>(table.size()) == int64_t{factor} * factor * to.channels, "table does not fit");
   for (const int32_t c : table) require(c >= 0 && c < from.channels, "table out of bounds");
@@ -171,7 +205,7 @@ void ProgramChecks::values(const Tensor& to, size_t slopes, int add, const Point
 void ProgramChecks::normalize(int source, int target, const NormalizationSpec& spec) const {
   const Tensor &from = this->source(source), &to = this->target(target);
   require(source > 0 && from.floats && !from.sums && from.parts.empty() && to.floats && to.factor == from.factor &&
-              to.channels == from.channels,
+              to.growth == from.growth && to.channels == from.channels,
           "tensors do not fit");
   require(spec.epsilon >= 0 && spec.epsilon <= std::numeric_limits<float>::max(), "epsilon out of bounds");
   for (const std::vector<float>& values : {spec.gains, spec.offsets}) {
@@ -182,15 +216,35 @@ void ProgramChecks::normalize(int source, int target, const NormalizationSpec& s
 void ProgramChecks::bilinear(int source, int target, int factor) const {
   const Tensor &from = this->source(source), &to = this->target(target);
   require(source > 0 && from.floats && !from.sums && from.parts.empty() && to.floats && factor >= 1 &&
-              factor <= kMaxShuffle && to.factor == int64_t{from.factor} * factor && to.channels == from.channels,
+              factor <= kMaxShuffle && to.factor == int64_t{from.factor} * factor && to.channels == from.channels &&
+              to.growth[0] == from.growth[0] * factor && to.growth[1] == from.growth[1] * factor,
           "tensors do not fit");
 }
 
-void ProgramChecks::reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const {
+void ProgramChecks::pad(int source, int target, const Sides& added) const {
+  const Tensor &from = this->source(source), &to = this->target(target);
+  require(from.floats && !from.sums && to.floats && to.factor == from.factor && to.channels == from.channels,
+          "tensors do not fit");
+  require(within_reach(added), "added rows or columns out of bounds");
+}
+
+void ProgramChecks::space_to_depth(int source, int target, int down) const {
+  const Tensor &from = this->source(source), &to = this->target(target);
+  require(down >= 1 && down <= kMaxFactor && from.floats && !from.sums && from.parts.empty() && to.floats &&
+              from.factor == int64_t{to.factor} * down && to.channels == int64_t{from.channels} * down * down,
+          "tensors do not fit");
+  for (const int axis : {0, 1}) {  // the last blocks may lie beyond the source's edge in part
+    const int64_t beyond = int64_t{to.growth[axis]} * down - from.growth[axis];
+    require(beyond >= 0 && beyond < down, "tensors do not fit");
+  }
+}
+
+void ProgramChecks::reduce_rows(int source, int target, int terms, const Array& bias, size_t scales, int before) const {
   const Tensor &from = this->source(source), &to = this->target(target);
   require(from.sums == (scales > 0), "scales belong to the sums of int8");
-  require(from.floats && !from.shared && to.floats && terms >= 1 && terms % 2 == 1 && terms <= kMaxKernel &&
-              from.channels == (from.sums ? terms + 1 : terms) * to.channels && to.factor == from.factor,
+  require(from.floats && !from.shared && to.floats && terms >= 1 && terms <= kMaxKernel &&
+              from.channels == (from.sums ? terms + 1 : terms) * to.channels && to.factor == from.factor &&
+              to.growth[1] == from.growth[1] && within_reach({before, 0}),
           "tensors do not fit");
   require(scales == 0 || static_cast<int64_t>(scales) == from.channels, "scales do not fit");
   require(bias.dtype == "float32" && bias.shape == std::vector<int64_t>{to.channels},
@@ -201,12 +255,14 @@ void ProgramChecks::store(int source, int factor, Base base, int fold) const {
   const Tensor& from = this->source(source);
   require(factor >= 1 && factor <= kMaxPlanes, "factor out of bounds");
   require(fold >= 1 && fold <= kMaxFactor && tensors_[0].channels % (fold * fold) == 0, "fold does not fit the input");
+  require(from.growth == Sides{}, "the output has another size");
   const int64_t channels = tensors_[0].channels / (fold * fold);
   require(from.channels == channels * factor * factor && channels * factor <= kMaxPlanes && from.floats && !from.sums &&
               from.parts.empty(),
           "output does not fit");
-  require(int64_t{from.factor} * factor % fold == 0, "the output must be a multiple of the input");
-  require(base != Base::nearest || (from.factor == 1 && fold == 1),
+  const int before = tensors_[0].factor;
+  require(int64_t{from.factor} * factor % (int64_t{fold} * before) == 0, "the output must be a multiple of the input");
+  require(base != Base::nearest || (from.factor == before && fold == 1),
           "the repeated input can only be added at its own resolution");
 }
 
@@ -235,11 +291,23 @@ Base base_named(const std::string& name) {
   return Base::bicubic;
 }
 
+Border border_named(const std::string& name) {
+  if (name == "zeros") return Border::zeros;
+  if (name == "edge") return Border::edge;
+  require(name == "reflect", "border must be zeros, edge or reflect");
+  return Border::reflect;
+}
+
 FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width, int64_t side, int64_t memory) {
   require(program.complete(), "the program has no end");
   require(height >= 1 && width >= 1 && height <= kMaxColumns && width <= kMaxColumns,
           "height and width must be at least 1 and at most 2^24");
-  require(height % program.fold == 0 && width % program.fold == 0, "sides must be multiples of the fold");
+  const int64_t block = program.block();
+  require(height % block == 0 && width % block == 0, "sides must be multiples of " + std::to_string(block));
+  for (const Tensor& t : program.tensors) {
+    require(t.length(0, height / block) > 0 && t.length(1, width / block) > 0,
+            "the frame is too small: nothing is left of it inside the network");
+  }
   require(side >= 0 && memory >= 0, "side and memory must not be negative");
   return FrameShape{height, width, program.image_channels()};
 }

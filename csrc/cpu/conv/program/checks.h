@@ -20,22 +20,28 @@ class ProgramChecks {
  public:
   explicit ProgramChecks(const std::string& precision) : precision_(precision) {}
 
-  void tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization) const;
+  void tensor(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization,
+              const Sides& growth) const;
   void concat(int target, const std::vector<int>& parts) const;
   void slice(int target, int source, int first) const;
   // `kernel` is out x in x rows x columns; of scales and slopes the number counts.
   void conv(int source, int target, const Array& kernel, const Array& bias, size_t scales, size_t slopes, int add,
-            bool clipped, int factor) const;
+            bool clipped, int factor, const Sides& before, const Sides& dilation) const;
+  void depthwise(int source, int target, const Array& kernel, const Array& bias, size_t slopes, int add,
+                 const Sides& before, const Sides& dilation) const;
   void remap(int source, int target, int factor, const std::vector<int32_t>& table, size_t slopes, int add,
              const PointwiseSpec& before) const;
   // `last`: it is what the last step has made, and may be changed in place; `added`: that one has added a tensor.
   void follow(int target, bool last, bool added, size_t slopes, int add, const PointwiseSpec& before) const;
   void normalize(int source, int target, const NormalizationSpec& spec) const;
   void bilinear(int source, int target, int factor) const;
-  void reduce_rows(int source, int target, int terms, const Array& bias, size_t scales) const;
+  void pad(int source, int target, const Sides& added) const;
+  void space_to_depth(int source, int target, int down) const;
+  void reduce_rows(int source, int target, int terms, const Array& bias, size_t scales, int before) const;
   void store(int source, int factor, Base base, int fold) const;
 
-  void described(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization);
+  void described(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization,
+                 const Sides& growth);
   // `target` is a view of `parts`, which are ranges of `whole` or it of them.
   void viewed(int target, const std::vector<int>& parts, int whole);
   // `sums`: s32 is what the tensor holds.
@@ -47,6 +53,7 @@ class ProgramChecks {
     int channels, factor;
     bool floats, packed, made, sums;
     QuantizationParams quantization;
+    Sides growth;
     std::vector<int> parts{};  // of a view
     int whole = -1;            // whose ring it shares
     bool shared = false;       // whether another tensor lies in its ring, or it in another's
@@ -61,6 +68,8 @@ class ProgramChecks {
   // `done`: what is done with tensor `i`, if there is one.
   void operand(int i, const Tensor& target, const std::string& done) const;
 
+  static void taps(const Array& kernel, const Sides& before, const Sides& dilation);
+
   std::string precision_;
   std::vector<Tensor> tensors_;
   bool begun_ = false, stored_ = false;
@@ -68,6 +77,7 @@ class ProgramChecks {
 
 Function function_named(const std::string& name);
 Base base_named(const std::string& name);
+Border border_named(const std::string& name);
 
 // That a frame can be run through a program; returns its shape.
 FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side, int64_t memory);

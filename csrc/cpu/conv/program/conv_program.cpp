@@ -6,7 +6,8 @@ double multiplications(const ConvProgram& program, const Step& step) {
   const double products =
       static_cast<double>(step.conv.k_blocks) * step.conv.kernel_rows * step.conv.vectors * program.kernels.lanes;
   switch (step.kind) {
-    case Step::Kind::conv: return products;
+    case Step::Kind::conv:
+    case Step::Kind::depthwise: return products;
     case Step::Kind::winograd_f4_row:
     case Step::Kind::winograd_f4_1xn: return products * kWinogradPlanes / kWinogradOutputs;
     case Step::Kind::winograd_f4x4_3x3: return products * kWinogradPlanes2d / kWinogradOutputs / kWinogradOutputs;

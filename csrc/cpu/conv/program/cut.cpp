@@ -15,8 +15,8 @@ double work_of(const ConvProgram& program, const Frame& frame, const Partition& 
 }  // namespace
 
 Cut cut(const ConvProgram& program, FrameShape shape, CutBounds bounds) {
-  shape.height /= program.fold;
-  shape.width /= program.fold;
+  shape.height /= program.block();
+  shape.width /= program.block();
   const Frame frame{nullptr, nullptr, Type::u8, shape};
   const Partition parts = partition(program, shape, bounds);
   return Cut{parts, partition_bytes(program, shape, parts),

@@ -56,7 +56,7 @@ void Executor::flow(Unit& unit, const RingRows& rows, int team, UnitProgress& pr
       }
       int64_t& next = unit.next[step.target];
       const Tensor& target = program_.tensors[step.target];
-      const int64_t end = std::min(unit.rows[step.target].last, unit.frame.shape.height * target.factor - 1);
+      const int64_t end = std::min(unit.rows[step.target].last, target.length(0, unit.frame.shape.height) - 1);
       const int64_t alignment = target.alignment[0], count = end < next ? 0 : (end - next) / alignment + 1;
       if (count == 0) continue;
       make_rows(program_, unit, step, (next - target.shift[0]) / alignment, count, team);
@@ -68,8 +68,8 @@ void Executor::flow(Unit& unit, const RingRows& rows, int team, UnitProgress& pr
 
 void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, CutBounds bounds,
                    const RunProgress::Report& report) const {
-  shape.height /= program_.fold;  // from here on a pixel is a block
-  shape.width /= program_.fold;
+  shape.height /= program_.block();  // from here on sides are counted in blocks
+  shape.width /= program_.block();
   const Frame frame{pixels, out, type, shape};
   const Partition parts = partition(program_, shape, bounds);
   const RingRows rows = ring_rows(program_, parts.batch);
@@ -80,8 +80,8 @@ void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, C
   const auto run_unit = [&](int64_t index) {
     Unit part = make_unit(program_, frame, parts, index);
     UnitProgress mine(progress, program_, part);
-    Memory memory = take(lay_out(program_, rows, part.columns, part.rings));
-    place(program_, part.columns, memory.second.data(), part.rings);
+    Memory memory = take(lay_out(program_, rows, part.held, part.rings));
+    place(program_, part.held, memory.second.data(), part.rings);
     flow(part, rows, parts.team, mine);
     mine.finish();
     give_back(std::move(memory));

@@ -92,7 +92,7 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
     }
     int64_t highest = shape.height;
     if (bounds.side > 0) {
-      const int64_t side = std::max<int64_t>(1, bounds.side / program.fold);
+      const int64_t side = std::max<int64_t>(1, bounds.side / program.block());
       widest = std::min(widest, side);
       highest = side;
     }
@@ -147,8 +147,13 @@ Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& 
   required_regions(program, unit.top * body, unit.top * body, 0, unit.rows);
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     const Tensor& t = program.tensors[i];
-    unit.columns[i].first = std::max<int64_t>(unit.columns[i].first, 0);
-    unit.columns[i].last = std::min(unit.columns[i].last, shape.width * t.factor - 1);
+    Interval& columns = unit.columns[i];
+    const bool read = !columns.empty();
+    const int64_t last = t.length(1, shape.width) - 1;
+    columns = Interval{std::max<int64_t>(columns.first, 0), std::min(columns.last, last)};
+    const int64_t near = std::min(columns.first, last);
+    if (columns.empty()) columns = Interval{near, near - 1};
+    unit.held.push_back(read && columns.empty() ? Interval{near, near} : columns);
     unit.next.push_back(std::max<int64_t>(unit.rows[i].first, t.shift[0]));
   }
   return unit;

@@ -11,7 +11,7 @@ namespace fastsr::cpu {
 
 constexpr int64_t kShareColumns = 12 * kWinogradOutputs;  // that a thread of a team should have at least
 
-// What is upscaled, and to where; the shape is in blocks of fold x fold pixels.
+// What is upscaled, and to where; the shape is in blocks (ConvProgram::block).
 struct Frame {
   const void* pixels;
   void* out;
@@ -35,10 +35,11 @@ struct Partition {
 // A part of a frame that is computed on its own.
 struct Unit {
   const Frame& frame;
-  int64_t top = 0, bottom = 0;      // rows of the input that the unit is for
+  int64_t top = 0, bottom = 0;      // rows of blocks that the unit is for
   int64_t left = 0, right = 0;      // columns
   std::vector<Interval> rows{};     // of every tensor, that the row at hand needs
-  std::vector<Interval> columns{};  // of every tensor, that the unit needs
+  std::vector<Interval> columns{};  // of every tensor, that the unit makes
+  std::vector<Interval> held{};     // those, or one where only columns beyond the tensor's edges are read
   std::vector<int64_t> next{};      // row of every tensor to be made next
   Rings rings{};
 };

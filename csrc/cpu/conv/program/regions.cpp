@@ -28,8 +28,8 @@ void required_regions(const ConvProgram& program, int64_t first, int64_t last, i
     const int64_t alignment = target.alignment[axis], shift = target.shift[axis];
     made = Interval{aligned_begin(made.first, alignment, shift),
                     aligned_begin(made.last, alignment, shift) + alignment - 1};
-    const Interval read{floor_div(made.first, step->factor) - step->reach[axis],
-                        floor_div(made.last, step->factor) + step->reach[axis]};
+    const Interval read{floor_div(made.first, step->factor) * step->down - step->before[axis],
+                        floor_div(made.last, step->factor) * step->down + step->after[axis]};
     if (step->add >= 0) require(step->add, made);
     if (step->times >= 0) require(step->times, made);
     require(step->source, read);

@@ -65,7 +65,7 @@ RingRows ring_rows(const ConvProgram& program, int64_t batch) {
       }
       const int64_t next = before[step.target].last + 1;
       if (now[step.target].empty() || next > now[step.target].last) continue;
-      keep(step.source, floor_div(next, step.factor) - step.reach[0]);
+      keep(step.source, floor_div(next, step.factor) * step.down - step.before[0]);
       if (step.add >= 0) keep(step.add, next);
       if (step.times >= 0) keep(step.times, next);
     }
@@ -92,7 +92,7 @@ UnitBytes unit_bytes(const ConvProgram& program, const RingRows& rows, int64_t w
   for (size_t i = 0; i < program.tensors.size(); ++i) {
     const Tensor& t = program.tensors[i];
     if (need[i].empty()) continue;
-    need[i].last = std::min(need[i].last, need[i].first + frame_width * t.factor - 1);
+    need[i].last = std::min(need[i].last, need[i].first + std::max<int64_t>(1, t.length(1, frame_width)) - 1);
     const int tensor = static_cast<int>(i);
     int64_t row = 0;
     if (has_ring(program, tensor, false)) row += ring_row(t, need[i], 4);

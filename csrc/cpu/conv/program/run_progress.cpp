@@ -31,7 +31,7 @@ double unit_work(const ConvProgram& program, const Unit& unit) {
     if (step.kind != Step::Kind::store) {
       if (need[step.target].empty()) continue;
       first = unit.next[step.target];
-      last = std::min(need[step.target].last, unit.frame.shape.height * program.tensors[step.target].factor - 1);
+      last = std::min(need[step.target].last, program.tensors[step.target].length(0, unit.frame.shape.height) - 1);
     }
     const int64_t together = rows_together(program, step);
     if (last >= first) work += row_work(program, unit, step) * static_cast<double>((last - first) / together + 1);

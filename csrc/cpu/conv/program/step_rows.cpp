@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "common/window.h"
 #include "cpu/thread_pool.h"
 
 namespace fastsr::cpu {
@@ -37,6 +38,10 @@ class Part {
   int64_t stride(int tensor) const { return unit_.rings.floats[tensor].pixel / static_cast<int64_t>(sizeof(float)); }
   const Tensor& source() const { return program_.tensors[step_.source]; }
   const Tensor& target() const { return program_.tensors[step_.target]; }
+  // Rows (axis 0) or columns (axis 1) of a tensor in the frame at hand.
+  int64_t length(const Tensor& t, int axis) const {
+    return t.length(axis, axis == 0 ? unit_.frame.shape.height : unit_.frame.shape.width);
+  }
 
   void load() const;
   void input_transform() const;
@@ -44,6 +49,8 @@ class Part {
   void remap() const;
   void normalize() const;
   void bilinear_rows() const;
+  void pad() const;
+  void space_to_depth() const;
   void reduce_rows() const;
   void epilogue() const { change_values(y_, floats(step_.target, y_, columns_.first), stride(step_.target)); }
   void change_values(int64_t y, const float* from, int64_t from_stride) const;
@@ -66,6 +73,7 @@ void Part::make() const {
   switch (step_.kind) {
     case Kind::load: return load();
     case Kind::conv:
+    case Kind::depthwise:
     case Kind::winograd_f4_row:
     case Kind::winograd_f4_1xn: conv(); return follow(y_ * step_.factor, step_.factor);
     case Kind::winograd_f4x4_3x3:
@@ -74,6 +82,8 @@ void Part::make() const {
     case Kind::remap: return remap();
     case Kind::normalize: return normalize();
     case Kind::bilinear: return bilinear_rows();
+    case Kind::pad: return pad();
+    case Kind::space_to_depth: return space_to_depth();
     case Kind::reduce_rows: return reduce_rows();
     case Kind::store: return store();
   }
@@ -86,12 +96,13 @@ const void* Part::folded() const {
   const Frame& frame = unit_.frame;
   const auto* pixels = static_cast<const uint8_t*>(frame.pixels);
   const int64_t fold = program_.fold, pixel = program_.image_channels() * sample(frame.type);
-  if (fold == 1) return pixels + (y_ * frame.shape.width + columns_.first) * pixel;
+  const int64_t width = length(target(), 1);
+  if (fold == 1) return pixels + (y_ * width + columns_.first) * pixel;
   thread_local Scratch scratch;
   const int64_t run = fold * pixel, count = columns_.length();
   auto* made = reinterpret_cast<uint8_t*>(scratch.floats((count * fold * run + 3) / 4));
   for (int64_t dy = 0; dy < fold; ++dy) {
-    const uint8_t* from = pixels + ((y_ * fold + dy) * frame.shape.width + columns_.first) * run;
+    const uint8_t* from = pixels + ((y_ * fold + dy) * width + columns_.first) * run;
     for (int64_t x = 0; x < count; ++x) std::memcpy(made + (x * fold + dy) * run, from + x * run, run);
   }
   return made;
@@ -135,8 +146,9 @@ OutputStrides Part::strides() const {
 void Part::input_transform() const {
   const int64_t tiles = round_up(columns_.length(), kWinogradOutputs) / kWinogradOutputs;
   const int padded = target().padded_channels;
-  kernels_.input_transform(InputTransformRow{floats(step_.source, y_, columns_.first - 1), stride(step_.source), tiles,
-                                             padded, floats(step_.target, y_, columns_.first), tiles * padded});
+  kernels_.input_transform(InputTransformRow{floats(step_.source, y_, columns_.first - step_.before[1]),
+                                             stride(step_.source), tiles, padded,
+                                             floats(step_.target, y_, columns_.first), tiles * padded});
 }
 
 // Columns of row y, before the shuffle.
@@ -155,20 +167,22 @@ void Part::conv() const {
   row.quantization = target().quantization;
   const uint8_t* rows[kMaxKernel * kMaxKernel];
   row.rows = rows;
+  const int64_t height = length(source(), 0);
   for (int k = 0; k < step_.conv.kernel_rows; ++k) {
-    const int64_t from = y_ - step_.reach[0] + k / step_.apart;
-    const bool inside = from >= 0 && from < unit_.frame.shape.height * source().factor;
-    const int64_t x = first - step_.reach[1] + k % step_.apart - input.first;
+    const int64_t from = y_ - step_.before[0] + k / step_.apart * step_.dilation[0];
+    const bool inside = from >= 0 && from < height;
+    const int64_t x = first - step_.before[1] + k % step_.apart * step_.dilation[1] - input.first;
     // A transformed row has a pixel's worth of channels for each tile, plane behind plane.
     const int64_t offset = (source().is_transformed ? x / kWinogradOutputs : x) * input.pixel;
     rows[k] = (inside ? input.at(from, input.first) : input.outside) + offset;
   }
   if (source().is_transformed) {
-    const Interval held = unit_.columns[step_.source];
+    const Interval held = unit_.held[step_.source];
     row.plane = round_up(held.length(), kWinogradOutputs) / kWinogradOutputs * input.pixel;
     return kernels_.winograd_f4_row(row);
   }
   if (step_.kind == Kind::winograd_f4_1xn) return kernels_.winograd_f4_1xn(row);
+  if (step_.kind == Kind::depthwise) return kernels_.depthwise(row);
   switch (step_.reads) {
     case StorageFormat::f32: return kernels_.conv_f32(row);
     case StorageFormat::bf16x2: return kernels_.conv_bf16(row);
@@ -184,17 +198,18 @@ void Part::winograd_2d(int64_t bands) const {
   const Ring& input = bf16 ? unit_.rings.packed[step_.source] : unit_.rings.floats[step_.source];
   const int* shift = target().shift;
   const int64_t first = columns_.first / step_.factor;
-  const int64_t begin = aligned_begin(first, rows, shift[1] / step_.factor), x = begin - 1 - input.first;
-  const int64_t height = unit_.frame.shape.height * source().factor;
+  const int64_t begin = aligned_begin(first, rows, shift[1] / step_.factor);
+  const int64_t x = begin - step_.before[1] - input.first;
+  const int64_t height = length(source(), 0), end = length(target(), 0) / step_.factor;
   std::vector<WinogradBand> made(static_cast<size_t>(bands));
   std::vector<OutputPointers> to;
   for (int64_t b = 0; b < bands; ++b) {
     WinogradBand& band = made[b];
     const int64_t top = (y_ + b) * rows + shift[0] / step_.factor;
     band.from = static_cast<int>(std::max<int64_t>(0, -top));
-    band.to = static_cast<int>(std::min<int64_t>(rows, height - top));
+    band.to = static_cast<int>(std::min<int64_t>(rows, end - top));
     for (int k = 0; k < read; ++k) {
-      const int64_t from = top - 1 + k;
+      const int64_t from = top - step_.before[0] + k;
       band.rows[k] = (from >= 0 && from < height ? input.at(from, input.first) : input.outside) + x * input.pixel;
     }
     for (int r = band.from; r < band.to; ++r) {
@@ -279,17 +294,16 @@ void Part::normalize() const {
 
 void Part::bilinear_rows() const {
   const Ring& ring = unit_.rings.floats[step_.source];
-  const FrameShape& shape = unit_.frame.shape;
   const int64_t factor = step_.factor, phase = y_ % factor, upper = y_ / factor + step_.first_taps[phase];
   BilinearRow row{};
   for (int k = 0; k < 2; ++k) {
-    row.rows[k] = floats(step_.source, clamp_index(upper + k, shape.height * source().factor), ring.first);
+    row.rows[k] = floats(step_.source, clamp_index(upper + k, length(source(), 0)), ring.first);
   }
   row.row_weight = step_.tap_weights[phase];
   row.columns = LinearTaps{step_.first_taps.data(), step_.tap_weights.data()};
   row.factor = factor;
   row.origin = ring.first;
-  row.width = shape.width * source().factor;
+  row.width = length(source(), 1);
   row.first = columns_.first;
   row.count = columns_.length();
   row.source_stride = stride(step_.source);
@@ -298,6 +312,54 @@ void Part::bilinear_rows() const {
   row.target = floats(step_.target, y_, columns_.first);
   kernels_.bilinear(row);
   if (target().packed || step_.follows) epilogue();
+}
+
+// Columns of a row of the source with others around it, which are copied from where the border finds them.
+void Part::pad() const {
+  const int64_t rows = length(source(), 0), width = length(source(), 1);
+  const int64_t padded = target().padded_channels;
+  const auto found = [&](int64_t i, int64_t size) {  // -1: nowhere
+    if (step_.border == Border::reflect) return reflect(i, size);
+    return step_.border == Border::edge || (i >= 0 && i < size) ? clamp_index(i, size) : int64_t{-1};
+  };
+  const auto copy = [&](int64_t from_row, int64_t from, int64_t x, int64_t count) {
+    float* to = floats(step_.target, y_, x);
+    if (from_row >= 0 && from >= 0) {
+      return kernels_.remap(RemapRow{floats(step_.source, from_row, from), to, count, 0, 1, target().channels,
+                                     stride(step_.source), stride(step_.target), padded, step_.table.data()});
+    }
+    for (int64_t i = 0; i < count; ++i) std::fill_n(to + i * stride(step_.target), padded, 0.f);
+  };
+  const int64_t from_row = found(y_ - step_.added[0], rows), left = step_.added[1];
+  const int64_t inside = std::clamp(left, columns_.first, columns_.last + 1),
+                outside = std::clamp(left + width, inside, columns_.last + 1);
+  for (int64_t x = columns_.first; x < inside; ++x) copy(from_row, found(x - left, width), x, 1);
+  if (inside < outside) copy(from_row, inside - left, inside, outside - inside);
+  for (int64_t x = outside; x <= columns_.last; ++x) copy(from_row, found(x - left, width), x, 1);
+  if (target().packed) epilogue();
+}
+
+// Each block of down x down pixels as one; zeros beyond the source's edges.
+void Part::space_to_depth() const {
+  const int64_t down = step_.down, channels = source().channels, rows = length(source(), 0);
+  const int64_t from = stride(step_.source), to = stride(step_.target);
+  const Ring& ring = unit_.rings.floats[step_.source];
+  float* target_row = floats(step_.target, y_, columns_.first);
+  for (int64_t dy = 0; dy < down; ++dy) {
+    const int64_t row = y_ * down + dy, x = columns_.first * down;
+    const float* pixels = row < rows ? floats(step_.source, row, x)
+                                     : reinterpret_cast<const float*>(ring.outside + (x - ring.first) * ring.pixel);
+    for (int64_t i = 0; i < columns_.length(); ++i) {
+      float* block = target_row + i * to + dy * down * channels;
+      for (int64_t dx = 0; dx < down; ++dx) {
+        std::copy_n(pixels + (i * down + dx) * from, channels, block + dx * channels);
+      }
+    }
+  }
+  for (int64_t i = 0; i < columns_.length(); ++i) {
+    std::fill(target_row + i * to + target().channels, target_row + i * to + target().padded_channels, 0.f);
+  }
+  if (target().packed) epilogue();
 }
 
 void Part::reduce_rows() const {
@@ -311,9 +373,11 @@ void Part::reduce_rows() const {
                  step_.init.data(),
                  step_.scales.empty() ? nullptr : step_.scales.data(),
                  floats(step_.target, y_, columns_.first)};
-  const int64_t height = unit_.frame.shape.height * source().factor;
+  const int64_t height = length(source(), 0);
+  const int kernel_rows = step_.before[0] + step_.after[0] + 1;
   for (int k = 0; k < step_.terms; ++k) {
-    const int64_t from = k <= 2 * step_.reach[0] ? y_ - step_.reach[0] + k : y_;
+    // Behind those of all kernel rows come what the middle one's miss.
+    const int64_t from = y_ - step_.before[0] + (k < kernel_rows ? k : kernel_rows / 2);
     const Ring& ring = unit_.rings.floats[step_.source];
     row.rows[k] = from >= 0 && from < height ? floats(step_.source, from, columns_.first)
                                              : reinterpret_cast<const float*>(ring.outside);
@@ -329,7 +393,7 @@ const float* Part::bicubic(int64_t y, int64_t first, int64_t count) const {
   thread_local Scratch columns, row;
   const Frame& frame = unit_.frame;
   const int64_t channels = program_.image_channels(), scale = program_.scale(), phase = y % scale;
-  const int64_t width = frame.shape.width * program_.fold, height = frame.shape.height * program_.fold;
+  const int64_t width = frame.shape.width * program_.block(), height = frame.shape.height * program_.block();
   BicubicRow made{};
   for (int k = 0; k < kCubicTaps; ++k) {
     const int64_t from = clamp_index(y / scale + program_.cubic.first[phase] + k, height);
@@ -356,7 +420,7 @@ void Part::store() const {
   const int64_t first = columns_.first, count = columns_.length(), width = frame.shape.width * program_.enlarged();
   const float* samples = floats(step_.source, y_, first);
   const void* low = step_.base == Base::nearest
-                        ? static_cast<const uint8_t*>(frame.pixels) + (y_ * frame.shape.width + first) * pixel
+                        ? static_cast<const uint8_t*>(frame.pixels) + (y_ * length(source(), 1) + first) * pixel
                         : nullptr;
   // What the columns to be stored lie within, in input pixels; a body may end inside of one.
   const int64_t from = first * step_.factor / scale, to = ((first + count) * step_.factor - 1) / scale;
@@ -402,6 +466,7 @@ void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, i
   const bool stores = step.kind == Kind::store;
   const Interval columns = stores ? Interval{unit.left * program.body_factor, unit.right * program.body_factor - 1}
                                   : unit.columns[step.target];
+  if (columns.empty()) return;  // only columns beyond the tensor's edges are read
   const int64_t alignment = stores ? 1 : program.tensors[step.target].alignment[1];
   const int64_t left =
       stores ? columns.first : aligned_begin(columns.first, alignment, program.tensors[step.target].shift[1]);

@@ -133,4 +133,24 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, StorageFormat 
   return conv;
 }
 
+PackedConv pack_depthwise(const ConvSpec& spec, const ConvKernels& kernels, int padded) {
+  const int lanes = kernels.lanes, taps = spec.rows * spec.columns;
+  PackedConv conv;
+  conv.kernel_rows = taps;
+  conv.vectors = padded / lanes;
+  conv.k_blocks = 1;
+  conv.epilogue = EpilogueParams{padded_runs(spec.epilogue.slopes, 1, padded, 0.f), spec.epilogue.clipped(),
+                                 spec.epilogue.low, spec.epilogue.high};
+  std::vector<float> weights(static_cast<size_t>(padded) * taps);
+  for (int c = 0; c < spec.out; ++c) {
+    for (int k = 0; k < taps; ++k) weights[(c / lanes * taps + k) * lanes + c % lanes] = spec.kernel[c * taps + k];
+  }
+  const std::vector<float> init = padded_runs(spec.bias, 1, padded, 0.f);
+  conv.weights = Block(weights.size() * sizeof(float));
+  conv.init = Block(init.size() * sizeof(float));
+  std::memcpy(conv.weights.data(), weights.data(), weights.size() * sizeof(float));
+  std::memcpy(conv.init.data(), init.data(), init.size() * sizeof(float));
+  return conv;
+}
+
 }  // namespace fastsr::cpu

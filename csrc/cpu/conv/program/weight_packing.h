@@ -14,6 +14,9 @@ namespace fastsr::cpu {
 PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, StorageFormat format, int zero_point, int padded_in,
                 int subs, int padded_out, int planes = 1);
 
+// Of a depthwise convolution: [vector of channels][tap of the kernel][lane].
+PackedConv pack_depthwise(const ConvSpec& spec, const ConvKernels& kernels, int padded);
+
 // The filter transform of a kernel whose columns are a multiple of three: kWinogradPlanes kernels of a third as many.
 std::vector<float> filter_transform(const ConvSpec& spec);
 // Along both axes, of one of three rows and three columns, for tiles of `outputs` x `outputs`: kWinogradPlanes2d
