@@ -19,6 +19,7 @@ from benchmarks import imports as measured_imports
 from benchmarks import machine, models_table, plot
 from benchmarks import memory as measured_memory
 from benchmarks import ops as measured_ops
+from benchmarks import overlap as measured_overlap
 from benchmarks import upscalers as measured_upscalers
 from benchmarks import video as measured_video
 
@@ -166,6 +167,16 @@ def upscalers() -> str:
     return "\n".join([measured_upscalers.table(content), "", note + _where(content)])
 
 
+def overlap() -> str:
+    """A row per overlap: what windows with a small border change."""
+    content = _read("overlap.json")
+    note = (
+        f"`{content['model']}` on a photograph of {content['size']} pixels in tiles of {content['tile']}, compared "
+        "with the same image enlarged whole. "
+    )
+    return "\n".join([measured_overlap.table(content), "", note + _where(content)])
+
+
 def memory() -> str:
     """A row per model and way: peak memory beyond input and output."""
     content = _read("memory.json")
@@ -241,7 +252,7 @@ def _where(content: dict[str, Any]) -> str:
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {"real-esrgan": real_esrgan, "models": models},
-    MODELS: {"families": families, "imports": imports},
+    MODELS: {"families": families, "imports": imports, "overlap": overlap},
     BENCHMARKS: {
         "quality": quality,
         "cpu-engines": cpu_engines,

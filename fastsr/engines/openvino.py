@@ -17,10 +17,14 @@ from fastsr.network.graph import Graph
 from fastsr.tiling.bounds import Bounds
 
 POLL = 100  # milliseconds between looks at whether the run shall end
+KEPT = 2  # sizes that the model stays compiled for
 
 
 class OpenVinoEngine(WindowedEngine):
-    """One compiled model; its `run` may be called from several threads, each with a request of its own."""
+    """One model, compiled for each size of window that comes; its `run` may be called from several threads.
+
+    Compiled for any size, a run could not be cancelled.
+    """
 
     name = "openvino"
 
@@ -28,43 +32,50 @@ class OpenVinoEngine(WindowedEngine):
         self, graph: Graph, precision: str, tile: int | None, overlap: int | None = None, memory: int | None = None
     ) -> None:
         super().__init__(graph, precision, tile, overlap, memory)
-        # By itself it would compute in bfloat16 where the processor has instructions for it.
-        options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-        options["INFERENCE_NUM_THREADS"] = str(_core.thread_count())
+        self._core, self._lock = openvino.Core(), threading.Lock()
+        self._compiled: dict[tuple[int, ...], Any] = {}
         try:
-            core = openvino.Core()
-            self._compiled = core.compile_model(core.read_model(graph.serialized), "CPU", options)
-            self._output = self._compiled.output(graph.output)
+            self._model = self._core.read_model(graph.serialized)
         except Exception as error:  # OpenVINO's exceptions share no base of their own
             raise ModelError(f"{graph.path}: OpenVINO cannot run it: {_first_line(error)}") from None
-        self._idle: list[Any] = []
-        self._lock = threading.Lock()
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
         """See `WindowedEngine.forward`."""
         feed = batch.astype(self.graph.dtype, copy=False)
         try:
-            with self._lock:
-                request = self._idle.pop() if self._idle else self._compiled.create_infer_request()
-            request.start_async({self.graph.input: openvino.Tensor(feed)})
-            try:
-                while not request.wait_for(POLL):
-                    pass
-            except BaseException:  # Ctrl-C
-                request.cancel()
-                with contextlib.suppress(RuntimeError):  # that it was cancelled, behind the operator at hand
-                    request.wait()  # a request that is dropped before would first run to its end
-                raise
-            made = np.array(request.get_tensor(self._output).data)
+            return self._run_once(self._compiled_for(feed.shape), feed)
         except Exception as error:
             shape = "x".join(map(str, feed.shape))
             raise EngineError(
                 f"{self.graph.path}: OpenVINO failed on {shape} samples; "
                 f"if memory ran out, try a smaller tile: {_first_line(error)}"
             ) from None
+
+    def _run_once(self, compiled: Any, feed: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        request = compiled.create_infer_request()
+        request.start_async({self.graph.input: openvino.Tensor(feed)})
+        try:
+            while not request.wait_for(POLL):
+                pass
+        except BaseException:  # Ctrl-C
+            request.cancel()
+            with contextlib.suppress(RuntimeError):  # that it was cancelled, behind the operator at hand
+                request.wait()
+            raise
+        return np.array(request.get_tensor(compiled.output(self.graph.output)).data)
+
+    def _compiled_for(self, shape: tuple[int, ...]) -> Any:
         with self._lock:
-            self._idle.append(request)
-        return made
+            if shape not in self._compiled:
+                if len(self._compiled) == KEPT:
+                    del self._compiled[next(iter(self._compiled))]
+                model = self._model.clone()
+                model.reshape({self.graph.input: list(shape)})
+                # By itself it would compute in bfloat16 where the processor has instructions for it.
+                options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+                options["INFERENCE_NUM_THREADS"] = str(_core.thread_count())
+                self._compiled[shape] = self._core.compile_model(model, "CPU", options)
+            return self._compiled[shape]
 
 
 def _first_line(error: Exception) -> str:

@@ -61,7 +61,7 @@ class WindowedEngine(ABC):
         if self.graph.fixed_size is not None:
             return ""
         if windows.halo is None:
-            return "tile= (256, say) and overlap= (32, say) run it in windows, which differ a little from the whole"
+            return "tile= (256, say) and overlap= (64, say) run it in windows, which differ a little from the whole"
         if max(height, width) <= windows.smallest:
             return USE_OVERLAP if windows.exact and windows.halo else ""
         return f"try a smaller tile (at least {windows.smallest}) or a smaller image" + (

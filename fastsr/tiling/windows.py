@@ -11,7 +11,7 @@ from fastsr.tiling.window_plan import Plan, plan
 # What the widest operator of one window may hold, bytes; a runtime keeps a few such tensors at once.
 WINDOW_BYTES = 128 << 20
 
-USE_OVERLAP = "overlap= (32, say) takes windows with a smaller border, which differ a little from the whole"
+USE_OVERLAP = "overlap= (64, say) takes windows with a smaller border, which differ a little from the whole"
 
 
 class Windows:
@@ -52,7 +52,7 @@ class Windows:
             if asked is not None:
                 raise EngineError(
                     f"{graph.path}: what its pixels depend on cannot be told from its operators, so it cannot run in "
-                    f"tiles without seams; leave tile out, or give overlap= (32, say) as well for tiles that differ "
+                    f"tiles without seams; leave tile out, or give overlap= (64, say) as well for tiles that differ "
                     "from the whole"
                 )
             return (1 << 30, 1 << 30)
@@ -71,7 +71,7 @@ class Windows:
             if self.halo is None and (rows, columns) != self.tile:
                 raise EngineError(
                     f"{self.graph.path}: takes only {self.tile[1]}x{self.tile[0]} pixels and cannot run in tiles; "
-                    "export it with free height and width, or give overlap= (32, say) for tiles that differ from the "
+                    "export it with free height and width, or give overlap= (64, say) for tiles that differ from the "
                     "whole"
                 )
         return plan(rows, columns, tile or self.tile, self.halo or 0, a, even=self.graph.fixed_size is None)

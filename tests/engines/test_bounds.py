@@ -121,7 +121,7 @@ def test_a_network_that_sees_everything_goes_through_whole_unless_asked_otherwis
 
 @pytest.mark.parametrize("make", [NativeEngine, OnnxRuntimeEngine])
 def test_a_tile_too_small_for_exact_windows_names_the_remedy(deep, make):
-    with pytest.raises(EngineError, match=r"use at least \d+ .*; or overlap= \(32, say\)"):
+    with pytest.raises(EngineError, match=r"use at least \d+ .*; or overlap= \(64, say\)"):
         make(deep, "fp32", 64)
     make(deep, "fp32", 64, 8)
     with pytest.raises(EngineError, match=r"tile 16 is too small for deep; use at least 17$"):
