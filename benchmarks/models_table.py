@@ -70,7 +70,7 @@ def _times(results: list[Result]) -> list[str]:
         for result in results:
             row = result["rows"].get(way)
             told = row is not None and row["cost_db"] is not None and "fp32" not in way
-            apart = f" ({row['cost_db']:.2f} dB)" if told else ""
+            apart = f" ({row['cost_db']:.2f}, {row['psnr'] or 99:.0f} dB)" if row and told else ""
             cells.append("" if row is None else f"{row['median_ms']:.0f}{apart}")
         lines.append(f"| {way} | " + " | ".join(cells) + " |")
     return lines
@@ -83,7 +83,8 @@ def _note(content: dict[str, Any]) -> str:
     spread = f"{rounds[0]}" if rounds[0] == rounds[-1] else f"{rounds[0]} to {rounds[-1]}"
     parts = [
         f"Medians of {spread} interleaved rounds, from pixels to pixels. In brackets: dB of PSNR against the original "
-        f"({content['original']}) that a precision costs; an int8 of more than {MOST:g} dB does not count as best."
+        f"({content['original']}) that a precision costs, and the PSNR against fastsr's result in fp32. An int8 that "
+        f"costs more than {MOST:g} dB does not count as best."
     ]
     if random:
         parts.append(f"Random weights, of which that cannot be told: {', '.join(random)}.")

@@ -83,7 +83,7 @@ def test_the_tables_say_what_was_measured(tmp_path, monkeypatch):
     made = report.known_models()
     assert "### avx2: P" in made
     assert "| N, 256x256 | 35.85 | 1300 | 2.2x | 900 |  |  | 3.2x |" in made
-    assert "| fastsr bf16 | 900 (0.01 dB) | 900 (0.01 dB) |" in made
+    assert "| fastsr bf16 | 900 (0.01, 50 dB) | 900 (0.01, 50 dB) |" in made
     assert "Not installed: nncf. Crashed: OpenVINO bf16 (N, 256x256)" in made
     assert "| **fastsr bf16** | 0.90 | 14 |" in report.real_esrgan()
 
