@@ -20,6 +20,7 @@ from benchmarks import machine, models_table, plot
 from benchmarks import memory as measured_memory
 from benchmarks import ops as measured_ops
 from benchmarks import overlap as measured_overlap
+from benchmarks import threads as counted_threads
 from benchmarks import upscalers as measured_upscalers
 from benchmarks import video as measured_video
 
@@ -28,6 +29,7 @@ RESULTS = ROOT / "benchmarks" / "results"
 README = ROOT / "README.md"
 BENCHMARKS = ROOT / "docs" / "benchmarks.md"
 MODELS = ROOT / "docs" / "models.md"
+ENGINE = ROOT / "docs" / "cpu-engine.md"
 COMPARISON = ROOT / "docs" / "assets" / "side-by-side.png"
 PLOT = ROOT / "docs" / "assets" / "quality-speed.png"
 
@@ -177,6 +179,13 @@ def overlap() -> str:
     return "\n".join([measured_overlap.table(content), "", note + _where(content)])
 
 
+def threads() -> str:
+    """A row per model and size: the efficiency of more threads, by counting."""
+    content = _read("threads.json")
+    note = f"Counted for {content['isa']} by `python -m benchmarks.threads`, commit {content['machine']['commit']}."
+    return "\n".join([counted_threads.table(content), "", note])
+
+
 def memory() -> str:
     """A row per model and way: peak memory beyond input and output."""
     content = _read("memory.json")
@@ -253,6 +262,7 @@ def _where(content: dict[str, Any]) -> str:
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {"real-esrgan": real_esrgan, "models": models},
     MODELS: {"families": families, "imports": imports, "overlap": overlap},
+    ENGINE: {"threads": threads},
     BENCHMARKS: {
         "quality": quality,
         "cpu-engines": cpu_engines,

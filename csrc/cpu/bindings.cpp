@@ -200,13 +200,15 @@ class Program {
     return out;
   }
 
-  // How a frame would be cut: units across and down, those that are worked on at once, the bytes of their rings, and
-  // how much work is done in all, of what a single unit would do.
-  py::tuple cut(int64_t height, int64_t width, int64_t side, int64_t memory) const {
+  // How a frame would be cut: units across and down, those that are worked on at once, the bytes of their rings, how
+  // much work is done in all, of what a single unit would do, and the share of the threads' time that would be left if
+  // all that takes time were multiplications.
+  py::tuple cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads) const {
     const cpu::ConvProgram& program = builder_.program();
     const FrameShape shape = cpu::check_size(program, height, width, side, memory);
-    const cpu::Cut made = cpu::cut(program, shape, cpu::CutBounds{side, memory});
-    return py::make_tuple(made.parts.columns, made.parts.rows, cpu::units_at_once(made.parts), made.bytes, made.work);
+    if (threads < 0) throw std::invalid_argument("threads must not be negative");
+    const cpu::Cut made = cpu::cut(program, shape, cpu::CutBounds{side, memory, threads});
+    return py::make_tuple(made.parts.columns, made.parts.rows, made.at_once, made.bytes, made.work, made.efficiency);
   }
 
   // The whole frame's.
@@ -279,7 +281,7 @@ PYBIND11_MODULE(_core, module) {
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())
       .def("cut", &fastsr::Program::cut, py::arg("height"), py::arg("width"), py::arg("side") = 0,
-           py::arg("memory") = 0)
+           py::arg("memory") = 0, py::arg("threads") = 0)
       .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));
   module.def("precisions", [] {
     std::vector<std::string> names{"fp32", "int8"};

@@ -28,6 +28,7 @@ namespace {
 // for a while before it does.
 constexpr auto kSpinTime = std::chrono::microseconds(50);
 constexpr int kSpinsPerClockRead = 32;
+constexpr int kMostTestThreads = 64;
 constexpr auto kMeanwhileTime = std::chrono::milliseconds(100);
 
 template <typename Done>
@@ -105,7 +106,9 @@ int configured_threads() {
   const int allowed = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
   const char* asked = std::getenv("FASTSR_NUM_THREADS");
   const int wanted = asked ? std::atoi(asked) : allowed;
-  return std::max(1, std::min(wanted > 0 ? wanted : allowed, allowed));
+  // For tests of what more threads than cores make.
+  const int most = std::getenv("FASTSR_TEST_THREADS") ? kMostTestThreads : allowed;
+  return std::max(1, std::min(wanted > 0 ? wanted : allowed, most));
 }
 
 class Pool {

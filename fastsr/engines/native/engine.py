@@ -128,7 +128,7 @@ class NativeEngine:
         rows, columns = height + -height % self.block, width + -width % self.block
 
         def estimated(most: int) -> Estimate:
-            across, down, _, taken, work = self._program.cut(rows, columns, self.side, most)
+            across, down, _, taken, work, _ = self._program.cut(rows, columns, self.side, most)
             return Estimate((-(-width // across), -(-height // down)), across * down, taken, work - 1)
 
         made = estimated(self._memory or 0)

@@ -7,8 +7,10 @@ namespace fastsr::cpu {
 
 struct Cut {
   Partition parts;
-  int64_t bytes;  // of the rings of all units that are worked on at once
-  double work;    // multiplications, as a multiple of those of a single unit
+  int64_t at_once;    // units that are worked on
+  int64_t bytes;      // of all their rings
+  double work;        // multiplications, as a multiple of those of a single unit
+  double efficiency;  // share of the threads' time that is not waiting for one another or done twice, by counting
 };
 
 // How `Executor::run` would cut a frame; the shape is in pixels.

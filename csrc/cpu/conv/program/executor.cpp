@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "cpu/conv/program/row_order.h"
 #include "cpu/conv/program/step_rows.h"
 #include "cpu/thread_pool.h"
 
@@ -38,34 +39,6 @@ void Executor::give_back(Memory memory) const {
   if (least->first < memory.first) *least = std::move(memory);
 }
 
-// Makes a unit's rows, as long as `progress` lets it.
-void Executor::flow(Unit& unit, const RingRows& rows, int team, UnitProgress& progress) const {
-  const int64_t body = program_.body_factor, batch = rows.batch;
-  // The layers start one after the other, `latency` rows before the first one comes out at the end.
-  const int64_t before = round_up(rows.latency, batch * body) / body;
-  for (int64_t top = unit.top - before; top < unit.bottom; top += batch) {
-    const int64_t bottom = std::min(top + batch, unit.bottom);
-    required_regions(program_, top * body, bottom * body - 1, 0, unit.rows);
-    for (const Step& step : program_.steps) {
-      if (step.kind == Step::Kind::store) {
-        const int64_t first = std::max(top, unit.top);
-        if (first >= bottom) continue;
-        make_rows(program_, unit, step, first * body, (bottom - first) * body, team);
-        if (!progress.made(step, (bottom - first) * body)) return;
-        continue;
-      }
-      int64_t& next = unit.next[step.target];
-      const Tensor& target = program_.tensors[step.target];
-      const int64_t end = std::min(unit.rows[step.target].last, target.length(0, unit.frame.shape.height) - 1);
-      const int64_t alignment = target.alignment[0], count = end < next ? 0 : (end - next) / alignment + 1;
-      if (count == 0) continue;
-      make_rows(program_, unit, step, (next - target.shift[0]) / alignment, count, team);
-      next += count * alignment;
-      if (!progress.made(step, count)) return;
-    }
-  }
-}
-
 void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, CutBounds bounds,
                    const RunProgress::Report& report) const {
   shape.height /= program_.block();  // from here on sides are counted in blocks
@@ -82,7 +55,10 @@ void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, C
     UnitProgress mine(progress, program_, part);
     Memory memory = take(lay_out(program_, rows, part.held, part.rings));
     place(program_, part.held, memory.second.data(), part.rings);
-    flow(part, rows, parts.team, mine);
+    in_order(program_, part, rows, [&](const Step& step, int64_t first, int64_t count) {
+      make_rows(program_, part, step, first, count, parts.team);
+      return mine.made(step, count);
+    });
     mine.finish();
     give_back(std::move(memory));
   };
@@ -97,7 +73,7 @@ void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, C
       }
     }
   };
-  parallel_for(units_at_once(parts), 1, run_units, [&] { progress.poll(); });
+  parallel_for(units_at_once(parts, thread_count()), 1, run_units, [&] { progress.poll(); });
   progress.finish();
 }
 

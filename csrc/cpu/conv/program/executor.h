@@ -28,7 +28,6 @@ class Executor {
 
   Memory take(size_t bytes) const;
   void give_back(Memory memory) const;
-  void flow(Unit& unit, const RingRows& rows, int team, UnitProgress& progress) const;
 
   const ConvProgram& program_;
   mutable std::mutex mutex_;

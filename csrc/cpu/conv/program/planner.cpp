@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "cpu/conv/program/sharing.h"
 #include "cpu/thread_pool.h"
 
 namespace fastsr::cpu {
@@ -11,9 +12,10 @@ constexpr int64_t kUnitBytes = 32 << 20;  // that the rings of one unit should f
 constexpr int64_t kWideUnit = 8;       // a unit this many times as wide as what it computes twice is not made narrower
 constexpr int64_t kLeastColumns = 16;  // of a unit
 constexpr double kTeamWork = 1e7;      // multiplications of a row, on average, from which sharing rows pays everywhere
-constexpr size_t kCachedWeights = 1 << 20;  // bytes of weights that stay in a core's cache from row to row
-constexpr int64_t kMostRows = 32;           // of a batch
-constexpr double kWaiting = 1.05;           // what waiting for one another costs a team
+constexpr int64_t kCachedWeights = 1 << 20;  // bytes of weights that stay in a core's cache from row to row
+constexpr int64_t kMostRows = 32;            // of a batch
+constexpr double kWellShared = 0.97;         // of a team's time
+constexpr double kWaiting = 1.05;            // what waiting for one another costs a team
 
 size_t weight_bytes(const ConvProgram& program) {
   size_t bytes = 0;
@@ -22,23 +24,20 @@ size_t weight_bytes(const ConvProgram& program) {
 }
 
 // Rows of a batch in units of `width` columns: so many that the weights, which are read once for each batch, are no
-// more than what the rings take up meanwhile; then it is the rings that have to come from memory. They may fill `spare`
-// bytes more for it than with single rows.
+// more than what the rings take up meanwhile; then it is the rings that have to come from memory. More where a team has
+// too little to share else. The rings may fill `spare` bytes more for it than with single rows.
 int64_t batch_rows(const ConvProgram& program, const RingRows& least, int64_t width, const FrameShape& shape,
-                   int64_t spare) {
-  const size_t weights = weight_bytes(program);
-  if (weights <= kCachedWeights) return 1;
+                   int64_t spare, int team) {
+  const auto weights = static_cast<int64_t>(weight_bytes(program));
+  const bool shares = team > 1 && shared_evenly(width, 1, team) < kWellShared * team;
+  if (weights <= kCachedWeights && !shares) return 1;
   const UnitBytes bytes = unit_bytes(program, least, width, shape.width);
-  int64_t rows = std::min({static_cast<int64_t>(weights) / bytes.row, kMostRows, shape.height});
-  rows = std::min(rows, 1 + spare / bytes.row);
-  return std::max<int64_t>(1, rows);
-}
-
-// How many times as fast a team makes a batch of rows as one thread, in the parts that it is shared out in.
-double shared_evenly(int64_t width, int64_t batch, int team) {
-  const int64_t columns = batch > 1 ? kShareColumns / 2 : kShareColumns;
-  const int64_t parts = std::max<int64_t>(1, width / columns) * ((batch + kWinogradOutputs - 1) / kWinogradOutputs);
-  return static_cast<double>(parts) / static_cast<double>((parts + team - 1) / team);
+  const int64_t most = std::min({kMostRows, shape.height, 1 + spare / bytes.row});
+  int64_t rows = weights <= kCachedWeights ? 1 : std::clamp<int64_t>(weights / bytes.row, 1, most);
+  if (shares) {
+    while (rows < most && shared_evenly(width, rows, team) < kWellShared * team) rows = std::min(most, 2 * rows);
+  }
+  return rows;
 }
 
 // Bytes that the rings of the largest of so many strips take.
@@ -47,7 +46,7 @@ int64_t strip_bytes(const ConvProgram& program, const RingRows& rows, const Fram
   size_t most = 0;
   for (int64_t i = 0; i < columns; ++i) {
     Unit unit = make_unit(program, frame, Partition{columns, 1, 1, 1}, i);
-    most = std::max(most, lay_out(program, rows, unit.columns, unit.rings));
+    most = std::max(most, lay_out(program, rows, unit.held, unit.rings));
   }
   return static_cast<int64_t>(most);
 }
@@ -76,7 +75,7 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
     a_pixel = total;
     extra[axis] /= total;
   }
-  const int threads = thread_count();
+  const int threads = bounds.threads > 0 ? bounds.threads : thread_count();
   // Fewer units at once take less memory.
   const bool share =
       program.tiles || bounds.memory > 0 || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;
@@ -110,7 +109,7 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
       const int64_t must = bounds.memory > 0 ? strip_bytes(program, rows_kept, shape, columns)
                                              : unit_bytes(program, rows_kept, width, shape.width).all;
       const int64_t most_bytes = bounds.memory > 0 ? bounds.memory / teams : std::max(team * kUnitBytes, 2 * must);
-      const int64_t batch = batch_rows(program, rows_kept, width, shape, std::max<int64_t>(0, most_bytes - must));
+      const int64_t batch = batch_rows(program, rows_kept, width, shape, std::max<int64_t>(0, most_bytes - must), team);
       const double shared = team > 1 ? kWaiting / shared_evenly(width, batch, team) : 1;
       for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * teams); ++rows) {
         const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
@@ -126,12 +125,12 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
   return best;
 }
 
-int64_t units_at_once(const Partition& parts) {
-  return std::min<int64_t>(parts.columns * parts.rows, std::max(1, thread_count() / parts.team));
+int64_t units_at_once(const Partition& parts, int threads) {
+  return std::min<int64_t>(parts.columns * parts.rows, std::max(1, threads / parts.team));
 }
 
-int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts) {
-  return units_at_once(parts) * strip_bytes(program, ring_rows(program, parts.batch), shape, parts.columns);
+int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts, int threads) {
+  return units_at_once(parts, threads) * strip_bytes(program, ring_rows(program, parts.batch), shape, parts.columns);
 }
 
 Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& parts, int64_t index) {

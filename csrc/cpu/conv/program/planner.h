@@ -9,8 +9,6 @@
 
 namespace fastsr::cpu {
 
-constexpr int64_t kShareColumns = 12 * kWinogradOutputs;  // that a thread of a team should have at least
-
 // What is upscaled, and to where; the shape is in blocks (ConvProgram::block).
 struct Frame {
   const void* pixels;
@@ -20,9 +18,10 @@ struct Frame {
 };
 
 // What a cut has to keep to: the units' sides in input pixels, the bytes of all rings that are held at once (0:
-// neither).
+// neither), and what it is made for (0: the threads that there are).
 struct CutBounds {
   int64_t side = 0, memory = 0;
+  int threads = 0;
 };
 
 // How a frame is cut.
@@ -49,10 +48,10 @@ struct Unit {
 Partition partition(const ConvProgram& program, const FrameShape& shape, CutBounds bounds);
 
 // Units that are worked on at once.
-int64_t units_at_once(const Partition& parts);
+int64_t units_at_once(const Partition& parts, int threads);
 
 // Bytes that the rings of all units that are worked on at once take.
-int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts);
+int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts, int threads);
 
 // Unit `index` of a frame: the rows and columns of every tensor that it needs.
 Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& parts, int64_t index);

@@ -5,15 +5,13 @@
 #include <cstring>
 
 #include "common/window.h"
+#include "cpu/conv/program/sharing.h"
 #include "cpu/thread_pool.h"
 
 namespace fastsr::cpu {
 namespace {
 
 using Kind = Step::Kind;
-
-constexpr double kLeastWork = 6e4;   // multiplications that are worth sharing out
-constexpr int64_t kMostShares = 64;  // of a batch of rows
 
 int64_t sample(Type type) { return type == Type::u8 ? 1 : type == Type::u16 ? 2 : 4; }  // bytes
 
@@ -436,67 +434,24 @@ void Part::store() const {
   }
 }
 
-// How a step's rows and columns are shared out: as a grid of shares.
-struct Shares {
-  int64_t columns, rows;
-};
-
-// Two shares for each thread, so that one that is held up does fewer, or as near to that as leaves the threads least to
-// wait for one another.
-Shares shared_out(int64_t pieces, int64_t count, int team) {
-  const int64_t most = std::min<int64_t>(2 * team, kMostShares);
-  if (count == 1) return {std::min(pieces, most), 1};
-  Shares best{1, 1};
-  int64_t best_time = pieces * count + 1;
-  for (int64_t columns = 1; columns <= std::min(pieces, most); ++columns) {
-    const int64_t rows = std::min(count, most / columns);
-    const int64_t largest = (pieces + columns - 1) / columns * ((count + rows - 1) / rows);
-    const int64_t time = (columns * rows + team - 1) / team * largest;
-    if (time <= best_time) {
-      best_time = time;
-      best = {columns, rows};
-    }
-  }
-  return best;
-}
-
 }  // namespace
 
 void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, int64_t count, int team) {
-  const bool stores = step.kind == Kind::store;
-  const Interval columns = stores ? Interval{unit.left * program.body_factor, unit.right * program.body_factor - 1}
-                                  : unit.columns[step.target];
-  if (columns.empty()) return;  // only columns beyond the tensor's edges are read
-  const int64_t alignment = stores ? 1 : program.tensors[step.target].alignment[1];
-  const int64_t left =
-      stores ? columns.first : aligned_begin(columns.first, alignment, program.tensors[step.target].shift[1]);
-  const double work = multiplications(program, step) * step.tile_rows() * static_cast<double>(columns.length() * count);
-  const auto make = [&](int64_t first, int64_t last, const Interval& of) {
-    if (step.tile_rows() > 1) return Part(program, unit, step, first, of).winograd_2d(last - first);
-    for (int64_t row = first; row < last; ++row) Part(program, unit, step, row, of).make();
+  const Shares shares = share_out(program, unit, step, count, team);
+  if (shares.columns.empty()) return;  // only columns beyond the tensor's edges are read
+  const auto make = [&](const Interval& rows, const Interval& columns) {
+    if (columns.empty()) return;
+    if (step.tile_rows() > 1) return Part(program, unit, step, y + rows.first, columns).winograd_2d(rows.length());
+    for (int64_t row = rows.first; row <= rows.last; ++row) Part(program, unit, step, y + row, columns).make();
   };
-  if (team == 1 || (step.kind == Kind::input_transform && count == 1) || work < kLeastWork) {
-    return make(y, y + count, columns);
-  }
-  const int64_t wide = alignment * kShareColumns / kWinogradOutputs / (count > 1 ? 2 : 1);
-  // A transformed row is made in one piece.
-  const int64_t piece = step.kind == Kind::input_transform        ? columns.length() + alignment
-                        : columns.length() * count >= team * wide ? wide
-                                                                  : alignment;
-  const int64_t pieces = (columns.last - left + piece) / piece;
-  const Shares grid = shared_out(pieces, count, team);
-  const int64_t shares = grid.columns * grid.rows;
+  if (shares.count() == 1) return make({0, count - 1}, shares.columns);
   std::atomic<uint64_t> taken{0};
-  parallel_for(shares, 1, [&](int64_t begin, int64_t end) {
+  parallel_for(shares.count(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       // The same ones batch after batch where that is free, for what is above them lies in the thread's cache.
-      int64_t share = thread_index() % team * shares / team;
-      while (taken.fetch_or(uint64_t{1} << share) >> share & 1) share = (share + 1) % shares;
-      const int64_t across = share / grid.rows, down = share % grid.rows;
-      const int64_t first = std::max(columns.first, left + pieces * across / grid.columns * piece);
-      const int64_t last = std::min(columns.last, left + pieces * (across + 1) / grid.columns * piece - 1);
-      if (first > last) continue;
-      make(y + count * down / grid.rows, y + count * (down + 1) / grid.rows, Interval{first, last});
+      int64_t share = thread_index() % team * shares.count() / team;
+      while (taken.fetch_or(uint64_t{1} << share) >> share & 1) share = (share + 1) % shares.count();
+      make(shares.rows_of(share), shares.columns_of(share));
     }
   });
 }
