@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from fastsr.network import borders
+from fastsr.network import borders, quantization
 from fastsr.network.borders import Added
 from fastsr.network.graph import RANGES, Graph, Node
 from fastsr.network.resize_kind import resize_kind
@@ -220,6 +220,8 @@ class _Rewriting:
 
     def _strided(self, node: Node, source: str, kernel: Kernel, around: Added, stride: int) -> None:
         """Taps that are a stride apart lie in neighbouring blocks, at the same place of each."""
+        if source in self._ranges:
+            kernel = self._quantized(node, source, kernel)
         (out, deep, *sides), dilations, growth = kernel.shape, _dilations(node), self._growth[source]
         places = [
             [divmod(k * apart - before, stride) for k in range(side)]
@@ -239,6 +241,13 @@ class _Rewriting:
         read = self._folded(source, stride)
         name = self._weight(f"{node.outputs[0]}/kernel", made.reshape(out, -1, *counts))
         self._plain(node, read, name, (-first[0], -first[1], behind[0], behind[1]), node.outputs[0])
+
+    def _quantized(self, node: Node, source: str, kernel: Kernel) -> Kernel:
+        """The kernel as int8 has it, which rounds so that sums over it are kept: those of single blocks are others."""
+        bias = self._weights[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(len(kernel))
+        scale, _ = quantization.activation_parameters(*self._ranges[source])
+        scales = quantization.weight_scales(kernel, bias.astype(np.float32), scale)
+        return quantization.dequantized_weights(quantization.quantized_weights(kernel, scales), scales)
 
     def _folded(self, source: str, side: int) -> str:
         if (source, side) not in self._blocks:
