@@ -1,6 +1,8 @@
 // The row reduction: kernel rows that were computed apart, as outputs of their own, are added up.
 #pragma once
 
+#include <algorithm>
+
 #include "cpu/conv/kernels/simd.h"
 #include "cpu/conv/row_args.h"
 
@@ -10,11 +12,16 @@ constexpr int64_t kFew = 4;  // channels that are summed at once
 typedef float FewFloats __attribute__((vector_size(4 * kFew)));
 typedef int32_t FewInts __attribute__((vector_size(4 * kFew)));
 
-// Of up to kFew channels: reads that many of each row, and keeps as many as there are.
-template <bool kScaled>
+constexpr int kUsualTerms = 10;  // of a kernel of nine rows in int8
+
+// Of up to kFew channels: reads that many of each row, and keeps as many as there are. A small kMostTerms has the
+// compiler unroll the loop over them.
+template <bool kScaled, int kMostTerms>
 void reduce_few(const ReduceRows& row) {
-  FewFloats init{}, scales[kMaxKernel + 1];
+  FewFloats init{}, scales[kMostTerms];
   FewInts kept{};
+  const float* rows[kMostTerms]{};
+  std::copy(row.rows, row.rows + row.terms, rows);
   for (int64_t c = 0; c < row.channels; ++c) {
     init[c] = row.init[c];
     kept[c] = -1;
@@ -28,7 +35,7 @@ void reduce_few(const ReduceRows& row) {
   for (int64_t x = 0; x < row.count; ++x) {
     FewFloats sum = init;
     for (int k = 0; k < row.terms; ++k) {
-      const float* term = row.rows[k] + x * row.source_padded + k * row.channels;
+      const float* term = rows[k] + x * row.source_padded + k * row.channels;
       if (kScaled) {
         sum += __builtin_convertvector(load_vector<FewInts>(term), FewFloats) * scales[k];
       } else {
@@ -39,6 +46,11 @@ void reduce_few(const ReduceRows& row) {
     store_vector(target, reinterpret_cast<FewInts>(sum) & kept);
     for (int64_t c = kFew; c < padded; ++c) target[c] = 0.f;
   }
+}
+
+template <bool kScaled>
+void reduce_few(const ReduceRows& row) {
+  return row.terms <= kUsualTerms ? reduce_few<kScaled, kUsualTerms>(row) : reduce_few<kScaled, kMaxKernel + 1>(row);
 }
 
 FASTSR_HOT float reduce_one(const ReduceRows& row, int64_t x, int64_t c) {

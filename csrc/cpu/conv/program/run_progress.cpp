@@ -5,6 +5,7 @@
 namespace fastsr::cpu {
 namespace {
 
+constexpr double kPollWork = 1e6;  // multiplications, some hundred microseconds at the most
 constexpr auto kReportTime = std::chrono::milliseconds(100);
 
 // Rows of a step's target that are made together.
@@ -58,6 +59,8 @@ void RunProgress::finish() {
 
 bool UnitProgress::made(const Step& step, int64_t rows) {
   done_ += row_work(program_, unit_, step) * static_cast<double>(rows);
+  if (done_ < next_poll_) return true;
+  next_poll_ = done_ + kPollWork;
   advance(static_cast<int64_t>(done_ / work_ * RunProgress::kUnitParts));
   run_.poll();
   return !run_.ended();

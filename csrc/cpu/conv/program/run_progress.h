@@ -58,7 +58,7 @@ class UnitProgress {
   const ConvProgram& program_;
   const Unit& unit_;
   const double work_;
-  double done_ = 0;
+  double done_ = 0, next_poll_ = 0;
   int64_t parts_ = 0;
 };
 
