@@ -142,8 +142,8 @@ class Upscaler:
                 the overshoots of a resampled image are; others are refused.
             scale: factor along each axis, any number above 0.
             size: width and height of the result in pixels, instead of `scale`.
-            progress: called with how much is done, and of how much in all: tiles, or natively thousandths of
-                the work. What it raises ends the run, as Ctrl-C does, within a second.
+            progress: called with how much is done, and of how much in all: tiles, or natively thousandths of the work.
+                What it raises ends the run: natively within a second, elsewhere behind the tile at hand.
             allow_huge: read files over Pillow's limit of pixels too.
 
         Returns:

@@ -34,6 +34,8 @@ Pixels = npt.NDArray[Any]
 
 IMAGES = 32
 TILE = 128  # input pixels; every watched tensor of one window is in memory at once
+LARGEST_TILE = 512  # of exact windows; networks that see farther run in windows of TILE with this border:
+OVERLAP = 16
 BINS = 2048
 STEPS = 64  # of which each end of a range is tried
 
@@ -256,9 +258,12 @@ class Watched(OnnxRuntimeEngine):
     def __init__(self, network: Graph, names: list[str], watch: Watch) -> None:
         model = onnx.load_model_from_string(network.serialized)
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name != network.output)
-        cut = network.fixed_size is None and network.radius is not None
-        tile = max(TILE, 3 * ((network.radius or 0) + network.alignment)) if cut else None
-        super().__init__(dataclasses.replace(network, serialized=model.SerializeToString()), "fp32", tile)
+        tile, overlap = None, None
+        if network.fixed_size is None and network.radius is not None:
+            tile = max(TILE, 3 * (network.radius + network.alignment))
+            if tile > LARGEST_TILE:  # what a seam changes is nothing to the ranges
+                tile, overlap = TILE, OVERLAP
+        super().__init__(dataclasses.replace(network, serialized=model.SerializeToString()), "fp32", tile, overlap)
         self._names, self._watch = names, watch
 
     def forward(self, batch: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
