@@ -35,7 +35,7 @@ def measure(wheel: Path) -> dict[str, Any]:
         begun = time.perf_counter()
         (card,) = conversion.import_file(f"{wheel}:{found.inside}")
         seconds.append(time.perf_counter() - begun)
-        engines.append("cpu" if engine.unsupported(onnx_reader.read(card.path)) is None else "onnxruntime")
+        engines.append("cpu" if engine.unsupported(onnx_reader.read(card.path)) is None else "runtime")
         told = OFF.search(card.compared)
         off += [float(told[1])] if told else []
         print(f"{card.name}: {seconds[-1]:.1f} s, {engines[-1]}, {card.compared}", flush=True)

@@ -101,7 +101,7 @@ def test_the_families_table_is_about_the_families_that_are_tested():
 def test_the_table_of_families_begins_with_the_native_ones():
     lines = families.table(
         {
-            "a": {"family": "A", "file": ".pth", "engine": "onnxruntime", "difference": 1e-7, "mflop_per_pixel": None}
+            "a": {"family": "A", "file": ".pth", "engine": "runtime", "difference": 1e-7, "mflop_per_pixel": None}
             | {"radius": None},
             "b": {
                 "family": "B",
@@ -115,7 +115,7 @@ def test_the_table_of_families_begins_with_the_native_ones():
     ).splitlines()
     assert lines[2:] == [
         "| B | `.onnx` | native | 2e-06 | 1.23 | 7 |",
-        "| A | `.pth` | ONNX Runtime | 1e-07 |  | whole image |",
+        "| A | `.pth` | a runtime | 1e-07 |  | whole image |",
     ]
 
 

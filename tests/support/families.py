@@ -21,7 +21,7 @@ from fastsr.importing import conversion, torchvision_operators
 from fastsr.network import arithmetic, onnx_reader
 
 CHECKPOINT, ONNX = ".pth", ".onnx"
-NATIVE, RUNTIME = "cpu", "onnxruntime"
+NATIVE, RUNTIME = "cpu", "runtime"  # ONNX Runtime, or OpenVINO where it is installed and faster
 SIDES = (24, 32)  # height and width of the image that is compared
 TOLERANCE = 1e-4
 SPREAD, MIDDLE = 0.2, 0.5  # standard deviation and mean that outputs are brought to, so that nearly none are clipped
@@ -36,7 +36,7 @@ class Family:
     Attributes:
         title: of its row in docs/models.md.
         network: makes the network; the keywords are `small` or `full`.
-        engine: what runs it on a CPU.
+        engine: what runs it on a CPU, NATIVE or RUNTIME.
         small: sizes for tests that take a second.
         full: sizes that models are shared in, for the table.
         file: kind of file.
@@ -107,10 +107,8 @@ def centred(network, border=0):
         network(image.clone())  # some networks write into what they are handed
         for hook in hooks:
             hook.remove()
-        for _ in range(2):
-            made = network(image.clone())
-            last[-1].weight *= min(SPREAD / float(made.std()), MOST)
-            last[-1].bias += MIDDLE - made.mean()
+        last[-1].weight *= min(SPREAD / float(network(image.clone()).std()), MOST)
+        last[-1].bias += MIDDLE - network(image.clone()).mean()
     return network
 
 
@@ -179,7 +177,7 @@ def examined(family, sizes, folder, export=EXPORTS[0]):
     return {
         "family": family.title,
         "file": family.file,
-        "engine": upscaler.engine,
+        "engine": NATIVE if upscaler.engine == NATIVE else RUNTIME,
         "difference": float(np.abs(ours.reshape(theirs.shape) - theirs).max()),
         "scale": upscaler.scale,
         "mflop_per_pixel": round(arithmetic.mflop_per_pixel(graph), 4) if counted else None,
@@ -190,7 +188,7 @@ def examined(family, sizes, folder, export=EXPORTS[0]):
 
 RRDB, RRDB_FULL = {"num_filters": 8, "num_blocks": 2}, {"num_filters": 64, "num_blocks": 23}
 WINDOWED = {"upscale": 4, "upsampler": "pixelshuffle", "resi_connection": "1conv"}
-PLK = {"dim": 16, "n_blocks": 2, "kernel_size": 9}
+PLK = {"dim": 16, "n_blocks": 2, "kernel_size": 17}
 
 
 def onnx(title, network, engine, small, full, border=0):
@@ -203,7 +201,7 @@ def esrgan(title, engine=NATIVE, **rules):
 
 def realplksr(title, engine, **rules):
     make = spandrel("PLKSR", "RealPLKSR")
-    return Family(title, make, engine, {"dim": 16, "n_blocks": 1, "kernel_size": 9} | rules, rules)
+    return Family(title, make, engine, {"dim": 16, "n_blocks": 1, "kernel_size": 17} | rules, rules)
 
 
 def span(scale, engine=NATIVE):
@@ -235,7 +233,7 @@ FAMILIES = {
     "realplksr-dysample": realplksr("RealPLKSR with DySample, x4", RUNTIME, dysample=True),
     "real-cugan": Family("Real-CUGAN, x2", spandrel("RealCUGAN", "UpCunet2x"), RUNTIME),
     "real-cugan-unpooled": onnx(
-        "Real-CUGAN without pooling, x2", published.CUNet, RUNTIME, {"pooled": False, "wide": 16}, {"pooled": False}, 18
+        "Real-CUGAN without pooling, x2", published.CUNet, NATIVE, {"pooled": False, "wide": 16}, {"pooled": False}, 18
     ),
     "artcnn-c4f32": onnx("ArtCNN C4F32, x2", published.ArtCNN, NATIVE, {"wide": 8}, {}),
     "artcnn-r8f64": onnx(
@@ -247,7 +245,7 @@ FAMILIES = {
     ),
     "srcnn": onnx("SRCNN, x1", published.SRCNN, NATIVE, {"wide": 8, "narrow": 8}, {}),
     "espcn": onnx("ESPCN, x3", published.ESPCN, NATIVE, {"wide": 8, "narrow": 8}, {}),
-    "fsrcnn": onnx("FSRCNN, x3", published.FSRCNN, RUNTIME, {"wide": 8, "narrow": 4, "depth": 2}, {}),
+    "fsrcnn": onnx("FSRCNN, x3", published.FSRCNN, NATIVE, {"wide": 8, "narrow": 4, "depth": 2}, {}),
     "srresnet": onnx("SRResNet, x4", published.SRResNet, NATIVE, {"wide": 8, "depth": 2}, {}),
     "edsr": onnx("EDSR, x4", published.EDSR, NATIVE, {"wide": 8, "depth": 2}, {}),
     "edsr-baseline": onnx(
@@ -258,7 +256,7 @@ FAMILIES = {
         {"wide": 64, "depth": 16, "residual": 1.0, "scale": 3},
     ),
     "carn": onnx("CARN, x4", published.CARN, NATIVE, {"wide": 8}, {}),
-    "carn-m": onnx("CARN-M, x4", published.CARN, RUNTIME, {"wide": 8, "groups": 4}, {"groups": 4}),
+    "carn-m": onnx("CARN-M, x4", published.CARN, NATIVE, {"wide": 8, "groups": 4}, {"groups": 4}),
     "ecbsr": onnx("ECBSR 4x16 on luma, x4", published.ECBSR, NATIVE, {"wide": 8, "depth": 2}, {}),
     "ecbsr-colour": onnx(
         "ECBSR 10x32, x2",
@@ -267,8 +265,8 @@ FAMILIES = {
         {"wide": 8, "depth": 2, "channels": 3, "scale": 2},
         {"wide": 32, "depth": 10, "channels": 3, "scale": 2},
     ),
-    "vgg-7": onnx("waifu2x vgg_7, x1", published.VGG7, RUNTIME, {"widths": (8, 8, 8, 8, 16, 16)}, {}, 7),
-    "upconv-7": onnx("waifu2x upconv_7, x2", published.UpConv7, RUNTIME, {"widths": (8, 8, 8, 8, 16, 16)}, {}, 7),
+    "vgg-7": onnx("waifu2x vgg_7, x1", published.VGG7, NATIVE, {"widths": (8, 8, 8, 8, 16, 16)}, {}, 7),
+    "upconv-7": onnx("waifu2x upconv_7, x2", published.UpConv7, NATIVE, {"widths": (8, 8, 8, 8, 16, 16)}, {}, 7),
     "cunet-x2": onnx("waifu2x cunet, x2", published.CUNet, RUNTIME, {"wide": 16}, {}, 18),
     "cunet-x1": onnx("waifu2x cunet, x1", published.CUNet, RUNTIME, {"wide": 16, "scale": 1}, {"scale": 1}, 28),
     "imdn": onnx("IMDN, x4", published.IMDN, RUNTIME, {"wide": 16, "depth": 2}, {}),
