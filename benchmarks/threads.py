@@ -52,7 +52,10 @@ def counted(model: str, precision: str = "fp32") -> list[dict[str, Any]]:
 
 def table(content: dict[str, Any]) -> str:
     """Markdown: a row per model and size, a column per number of threads."""
-    lines = ["| model | input | " + " | ".join(f"{n} threads" for n in THREADS) + " |", "|---|---|" + "---|" * len(THREADS)]
+    lines = [
+        "| model | input | " + " | ".join(f"{n} threads" for n in THREADS) + " |",
+        "|---|---|" + "---|" * len(THREADS),
+    ]
     for row in content["rows"]:
         cells = [
             f"{cell['efficiency']:.0%}" + (f" ({cell['work'] - 1:.0%} twice)" if cell["work"] >= 1.005 else "")

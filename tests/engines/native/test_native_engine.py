@@ -154,12 +154,30 @@ def results(folder, paths, **environment):
         return dict(made)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["4", "8", "32"])
+def test_more_threads_than_cores_change_nothing(networks, tmp_path, threads):
+    paths = [networks[name].path for name in NATIVE if name != "gray-x1"]
+    expected = results(tmp_path, paths, FASTSR_NUM_THREADS="1")
+    for key, value in results(tmp_path, paths, FASTSR_NUM_THREADS=threads, FASTSR_TEST_THREADS="1").items():
+        np.testing.assert_array_equal(value, expected[key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["fast-x4", "fast-x2", "srgan-x4"])
+def test_sixteen_threads_are_kept_busy(name):
+    engine = NativeEngine(onnx_reader.read(catalog.models()[name].path), "fp32", None)
+    *_, work, efficiency = engine._program.cut(270, 480, threads=16)
+    assert 1 <= work < 1.2 and 0.85 < efficiency <= 1
+
+
 def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):
     paths = [networks[name].path for name in NATIVE if name != "gray-x1"]
     isa = _core.available_isas()[-1]
     expected = results(tmp_path, paths, FASTSR_NUM_THREADS="1", FASTSR_ISA=isa)
-    for key, value in results(tmp_path, paths, FASTSR_NUM_THREADS="2", FASTSR_ISA=isa).items():
-        np.testing.assert_array_equal(value, expected[key], err_msg=key)
+    for threads in ("2", "16"):  # more than there are
+        made = results(tmp_path, paths, FASTSR_NUM_THREADS=threads, FASTSR_TEST_THREADS="1", FASTSR_ISA=isa)
+        for key, value in made.items():
+            np.testing.assert_array_equal(value, expected[key], err_msg=f"{threads} threads: {key}")
     for isa in reversed(_core.available_isas()):
         made = results(tmp_path, paths, FASTSR_ISA=isa)
         assert len(made) >= 2 * len(paths)
