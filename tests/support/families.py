@@ -107,6 +107,7 @@ def centred(network, border=0):
         network(image.clone())  # some networks write into what they are handed
         for hook in hooks:
             hook.remove()
+        last[-1].bias += MIDDLE - network(image.clone()).mean()  # where the network clamps, that hides its spread
         last[-1].weight *= min(SPREAD / float(network(image.clone()).std()), MOST)
         last[-1].bias += MIDDLE - network(image.clone()).mean()
     return network
