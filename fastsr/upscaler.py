@@ -80,7 +80,12 @@ class Upscaler:
     def estimate(self, width: int, height: int) -> Estimate | None:
         """What an image of this size would cost: the parts it is cut into, work done twice, memory; None on a GPU.
 
+        Args:
+            width: of the image, pixels.
+            height: pixels.
+
         Raises EngineError where its memory does not suffice, as `upscale` would before it begins.
+
         """
         return None if self._generator is None else self._generator.estimate(height, width)
 

@@ -275,9 +275,9 @@ class _ImageRun:
             images.write(image, frames, task.target, quality=a.quality)
 
     def _tell_cost(self, task: Task, upscaler: Upscaler, width: int, height: int) -> None:
-        """Say how much work is done twice, where bounds that the user gave cause it."""
+        """Say how much work is done twice, where `--memory` or `--overlap` causes it."""
         a = self._arguments
-        if a.tile is None and a.overlap is None and a.memory is None:
+        if a.overlap is None and a.memory is None:
             return
         estimate = upscaler.estimate(width, height)
         if estimate is not None and estimate.twice >= 0.005:

@@ -63,11 +63,10 @@ def _space_to_depth(node: Node, x: Inputs) -> Tensor:
     return made
 
 
-def _bordered(node: Node, x: Inputs, weights: borders.Weights) -> Tensor:
-    """Pad and Slice."""
-    added, border = borders.added(node, weights), borders.kind(node, weights) if node.op == "Pad" else "zeros"
+def _padded(node: Node, x: Inputs, weights: borders.Weights) -> Tensor:
+    added, border = borders.added(node, weights), borders.kind(node, weights)
     if added is None or not border:
-        raise ModelError(f"{node.op} of this kind is not supported by the torch engine; use engine='onnxruntime'")
+        raise ModelError("Pad of this kind is not supported by the torch engine; use engine='onnxruntime'")
     above, left, below, right = added
     modes = {"zeros": "constant", "edge": "replicate", "reflect": "reflect"}
     cut: Tensor = x[0]
@@ -209,14 +208,11 @@ OPERATORS: dict[str, Callable[[Node, Inputs], Any]] = {
 }
 
 
-_BORDERS = ("Pad", "Slice")  # which take numbers of rows and columns as inputs
-
-
 class Executor:
     """Runs a graph's operators one by one, on one device at one precision, in channels-last order."""
 
     def __init__(self, graph: Graph, device: str, precision: str) -> None:
-        unknown = graph.operators - set(OPERATORS) - {"Constant", *_BORDERS}
+        unknown = graph.operators - set(OPERATORS) - {"Constant", "Pad"}
         if unknown:
             raise ModelError(
                 f"{graph.path}: the torch engine has no {', '.join(sorted(unknown))}; use engine='onnxruntime'"
@@ -244,8 +240,8 @@ class Executor:
         values: dict[str, Any] = {**self._weights, self.graph.input: x}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
-            if node.op in _BORDERS:
-                made = _bordered(node, inputs, self.graph.weights)
+            if node.op == "Pad":
+                made = _padded(node, inputs, self.graph.weights)
             else:
                 made = OPERATORS[node.op](node, inputs)
             values.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))

@@ -155,7 +155,7 @@ def results(folder, paths, **environment):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", ["4", "8", "32"])
+@pytest.mark.parametrize("threads", ["4", "16", "32"])
 def test_more_threads_than_cores_change_nothing(networks, tmp_path, threads):
     paths = [networks[name].path for name in NATIVE if name != "gray-x1"]
     expected = results(tmp_path, paths, FASTSR_NUM_THREADS="1")
@@ -167,14 +167,15 @@ def test_more_threads_than_cores_change_nothing(networks, tmp_path, threads):
 def test_sixteen_threads_are_kept_busy(name):
     engine = NativeEngine(onnx_reader.read(catalog.models()[name].path), "fp32", None)
     *_, work, efficiency = engine._program.cut(270, 480, threads=16)
-    assert 1 <= work < 1.2 and 0.85 < efficiency <= 1
+    assert 1 <= work < 1.2
+    assert 0.85 < efficiency <= 1
 
 
 def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):
     paths = [networks[name].path for name in NATIVE if name != "gray-x1"]
     isa = _core.available_isas()[-1]
     expected = results(tmp_path, paths, FASTSR_NUM_THREADS="1", FASTSR_ISA=isa)
-    for threads in ("2", "16"):  # more than there are
+    for threads in ("2", "8"):  # more than there may be, so that rows are made in batches
         made = results(tmp_path, paths, FASTSR_NUM_THREADS=threads, FASTSR_TEST_THREADS="1", FASTSR_ISA=isa)
         for key, value in made.items():
             np.testing.assert_array_equal(value, expected[key], err_msg=f"{threads} threads: {key}")
