@@ -240,10 +240,7 @@ class Executor:
         values: dict[str, Any] = {**self._weights, self.graph.input: x}
         for node, finished in zip(self._nodes, self._finished, strict=True):
             inputs = [values[name] if name else None for name in node.inputs]
-            if node.op == "Pad":
-                made = _padded(node, inputs, self.graph.weights)
-            else:
-                made = OPERATORS[node.op](node, inputs)
+            made = _padded(node, inputs, self.graph.weights) if node.op == "Pad" else OPERATORS[node.op](node, inputs)
             values.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
             for name in filter(None, finished):  # frees what no later operator reads
                 del values[name]
