@@ -15,6 +15,14 @@ from fastsr.network import onnx_reader
 FRAME = np.random.default_rng(0).integers(0, 256, (1500, 1500, 3), np.uint8)
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Shells start what runs in the background with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="module")
 def network(tmp_path_factory):
     """Minutes of work for the frame, whose first row is stored after many others were made."""
