@@ -200,7 +200,8 @@ def test_torchvision_without_network(monkeypatch):
 
 
 def test_neither_folder_nor_torchvision(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torchvision", None)
+    for name in ("torchvision", "torchvision.models"):  # spandrel may have imported both
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(FeaturesError, match=r"folder that holds vgg19_features_fp16.*pip install torchvision"):
         feature_networks.vgg19(None)
 
