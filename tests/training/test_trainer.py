@@ -122,6 +122,15 @@ def test_curves_and_samples_are_written(packed, run_of, adversarial, weights, tm
     assert len(events.Images("sample 1")) == 2
 
 
+def test_a_discriminator_learns_in_bfloat16_too(packed, run_of, adversarial, weights, tmp_path):
+    """Where gradients may be scaled, they must go through Fabric, in the step that counts FLOP as well."""
+    mixed = dataclasses.replace(adversarial, precision="bf16-mixed")
+    made = Trainer(mixed, run_of(packed, tmp_path, weights=weights, stop_after=1))
+    made.train()
+    assert made.step == 1
+    assert made.flop > made.own_flop > 0
+
+
 def test_the_discriminator_and_the_generator_learn_apart(packed, run_of, adversarial, weights, tmp_path):
     made = Trainer(adversarial, run_of(packed, tmp_path, weights=weights))
     low, target = made._batch()

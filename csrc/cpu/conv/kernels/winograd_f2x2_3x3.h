@@ -111,7 +111,7 @@ struct PlaneProducts {
 // What is done with a plane's sums.
 enum class Finish { store, butterfly, butterfly_and_add, epilogue };
 
-// The epilogue of a block that no run has whole; `sums` are [tile][vector].
+// The epilogue of a block that reaches over the edge of a run; `sums` are [tile][vector].
 template <int kVectors>
 __attribute__((noinline)) void finish_parts(const PlaneProducts& plane, int64_t t, int64_t tiles, const float* sums) {
   for (int i = 0; i < plane.run_count; ++i) {
@@ -141,7 +141,7 @@ FASTSR_HOT void finish_outputs(const PlaneProducts& plane, int64_t t, Floats (&s
   const OutputRun* end = run + plane.run_count;
   while (run != end && !(run->from <= t && t + kTiles <= run->to)) ++run;
   if (run != end) return apply_epilogue<DotBf16, kTiles, kVectors>(run->row, t, plane.vector, sums);
-  alignas(64) float kept[kTiles * kVectors * kLanes];  // sums themselves stay in registers, which have no numbers
+  alignas(64) float kept[kTiles * kVectors * kLanes];  // registers cannot be indexed, memory can
   FASTSR_UNROLL
   for (int m = 0; m < kTiles; ++m) {
     FASTSR_UNROLL
