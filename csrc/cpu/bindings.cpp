@@ -77,6 +77,13 @@ void pixel_shuffle(const py::array& input, py::array& output, int64_t factor, bo
   kernels.shuffle(args);
 }
 
+void png_filter_rows(const py::array& rows, const std::optional<py::array>& above, py::array& out) {
+  const cpu::PngRows args = cpu::png_rows(view(rows, "rows"), optional_view(above, "above"), writable_view(out, "out"));
+  const auto& kernels = cpu::png_kernels();
+  const WithoutGil released;
+  kernels.filter_rows(args);
+}
+
 // ---- convolution programs ------------------------------------------------------------------------------------------
 
 using Floats = std::vector<float>;
@@ -251,6 +258,7 @@ PYBIND11_MODULE(_core, module) {
              py::arg("factor"), py::arg("residual"), py::arg("low"), py::arg("channels_last"));
   module.def("pixel_shuffle", &fastsr::pixel_shuffle, py::arg("input"), py::arg("output"), py::arg("factor"),
              py::arg("channels_last"), py::arg("bias"), py::arg("slope"));
+  module.def("png_filter_rows", &fastsr::png_filter_rows, py::arg("rows"), py::arg("above"), py::arg("out"));
   py::class_<fastsr::Program>(module, "ConvProgram")
       .def(py::init<const std::string&>(), py::arg("precision"))
       .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),

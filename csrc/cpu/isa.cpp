@@ -26,12 +26,14 @@ struct Isa {
   bool chosen;  // unless FASTSR_ISA says otherwise
   const TileKernels* tiles;
   const ConvKernels* convs;
+  const PngKernels* pngs;
 };
 
 // Slowest first.
 const std::vector<Isa>& isas() {
   static const std::vector<Isa> all = [] {
-    std::vector<Isa> list{{"portable", true, true, &portable::tile_kernels, &portable::conv_kernels}};
+    std::vector<Isa> list{
+        {"portable", true, true, &portable::tile_kernels, &portable::conv_kernels, &portable::png_kernels}};
 #if defined(FASTSR_HAVE_X86)
     __builtin_cpu_init();
     const bool avx2_here = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -40,19 +42,20 @@ const std::vector<Isa>& isas() {
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512vnni");
     const TileKernels* tiles = &avx2::tile_kernels;
+    const PngKernels* pngs = &avx2::png_kernels;
 #if defined(FASTSR_HAVE_wide)
-    list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels});
+    list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels, pngs});
 #endif
-    list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels});
+    list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels, pngs});
 #if defined(FASTSR_HAVE_avxvnni)
-    list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels});
+    list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels, pngs});
 #endif
 #if defined(FASTSR_HAVE_avx512)
-    list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels});
+    list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels, pngs});
 #endif
 #if defined(FASTSR_HAVE_avx512bf16)
-    list.push_back(
-        {"avx512bf16", avx512_here && __builtin_cpu_supports("avx512bf16"), true, tiles, &avx512bf16::conv_kernels});
+    list.push_back({"avx512bf16", avx512_here && __builtin_cpu_supports("avx512bf16"), true, tiles,
+                    &avx512bf16::conv_kernels, pngs});
 #endif
 #endif
     return list;
@@ -91,5 +94,6 @@ std::string active_isa() {
 
 const TileKernels& tile_kernels() { return *active().tiles; }
 const ConvKernels& conv_kernels() { return *active().convs; }
+const PngKernels& png_kernels() { return *active().pngs; }
 
 }  // namespace fastsr::cpu

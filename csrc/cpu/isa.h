@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cpu/conv/kernel_table.h"
+#include "cpu/png_filters.h"
 #include "cpu/tile_kernels.h"
 
 namespace fastsr::cpu {
@@ -17,5 +18,6 @@ std::string active_isa();
 
 const TileKernels& tile_kernels();
 const ConvKernels& conv_kernels();
+const PngKernels& png_kernels();
 
 }  // namespace fastsr::cpu

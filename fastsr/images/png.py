@@ -8,20 +8,21 @@ from fractions import Fraction
 from typing import BinaryIO
 
 import numpy as np
+from isal import isal_zlib
 from PIL import PngImagePlugin
 
+from fastsr import _core
 from fastsr.images.decoded_image import Animation, Array, DecodedImage, Frame, Metadata
+from fastsr.images.deflate import PIECE_BYTES, zlib_stream
 from fastsr.images.pillow import metadata_without_black, without_black
 from fastsr.images.samples import color_space, joined, stored_depth
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
-_FILTER_ROWS = 64
-_PIECE_BYTES = 1 << 20
 
 
-def encode_png(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame]) -> None:
-    """Write frames as PNG: one image, or an animation of full frames."""
+def encode_png(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], compress: bool = False) -> None:
+    """Write frames as PNG: one image, or an animation of full frames; `compress`: small rather than fast."""
     samples = [joined(without_black(frame), stored_depth(frame)) for frame in frames]
     metadata = metadata_without_black(frames[0], image.metadata[0])
     height, width, channels = samples[0].shape
@@ -41,10 +42,10 @@ def encode_png(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame]) -> 
     if metadata.exif:
         _chunk(file, b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
     if image.animation is None:
-        for piece in _compressed_rows(samples[0]):
+        for piece in _compressed_rows(samples[0], compress):
             _chunk(file, b"IDAT", piece)
     else:
-        _write_animation(file, samples, image.animation)
+        _write_animation(file, samples, image.animation, compress)
     _chunk(file, b"IEND")
 
 
@@ -59,7 +60,7 @@ def _text(metadata: Metadata) -> PngImagePlugin.PngInfo:
     return text
 
 
-def _write_animation(file: BinaryIO, frames: Sequence[Array], animation: Animation) -> None:
+def _write_animation(file: BinaryIO, frames: Sequence[Array], animation: Animation, compress: bool) -> None:
     _chunk(file, b"acTL", _u32(len(frames), animation.plays))
     sequence = 0
     for index, (frame, duration) in enumerate(zip(frames, animation.durations, strict=True)):
@@ -67,7 +68,7 @@ def _write_animation(file: BinaryIO, frames: Sequence[Array], animation: Animati
         # full frames that replace what was there: dispose none, blend source
         _chunk(file, b"fcTL", _u32(sequence, width, height, 0, 0), _delay(duration), b"\0\0")
         sequence += 1
-        for piece in _compressed_rows(frame):
+        for piece in _compressed_rows(frame, compress):
             if index == 0:
                 _chunk(file, b"IDAT", piece)
             else:
@@ -88,44 +89,28 @@ def _u32(*values: int) -> bytes:
 
 
 def _chunk(file: BinaryIO, name: bytes, *parts: bytes) -> None:
-    data = b"".join(parts)
-    file.write(_u32(len(data)) + name)
-    file.write(data)
-    file.write(_u32(zlib.crc32(data, zlib.crc32(name))))
+    checksum = isal_zlib.crc32(name)
+    file.write(_u32(sum(map(len, parts))) + name)
+    for part in parts:
+        checksum = isal_zlib.crc32(part, checksum)
+        file.write(part)
+    file.write(_u32(checksum))
 
 
-def _compressed_rows(frame: Array) -> Iterator[bytes]:
-    """The zlib stream of the filtered rows, in pieces of about one megabyte."""
-    compressor = zlib.compressobj(6, zlib.DEFLATED, strategy=zlib.Z_FILTERED)
-    ready = bytearray()
-    for rows in _filtered_rows(frame):
-        ready += compressor.compress(rows)
-        if len(ready) >= _PIECE_BYTES:
-            yield bytes(ready)
-            ready.clear()
-    yield bytes(ready) + compressor.flush()
+def _compressed_rows(frame: Array, smallest: bool) -> Iterator[bytes]:
+    """The zlib stream of the filtered rows, in parts."""
+    return zlib_stream(_filtered_rows(frame), smallest)
 
 
-def _filtered_rows(frame: Array) -> Iterator[bytes]:
-    """Rows as PNG bytes, each behind its filter type: of none, sub, up and Paeth the one of least absolute sum."""
+def _filtered_rows(frame: Array) -> Iterator[memoryview]:
+    """Rows as PNG bytes, each behind its filter type, in pieces to deflate."""
     height, width, channels = frame.shape
-    pixel_bytes = channels * frame.itemsize
-    above = np.zeros((1, width * pixel_bytes), np.uint8)
-    for top in range(0, height, _FILTER_ROWS):
-        block = frame[top : top + _FILTER_ROWS]
-        rows = block.astype(block.dtype.newbyteorder(">"), order="C").view(np.uint8).reshape(len(block), -1)
-        up = np.concatenate([above, rows[:-1]])
-        left, up_left = (np.pad(plane, ((0, 0), (pixel_bytes, 0)))[:, :-pixel_bytes] for plane in (rows, up))
-        filtered = np.stack([rows, rows - left, rows - up, rows - _paeth(left, up, up_left)])
-        costs = np.abs(filtered.view(np.int8).astype(np.int16)).sum(axis=2, dtype=np.int64)
-        best = costs.argmin(axis=0)
-        types = np.array([0, 1, 2, 4], np.uint8)[best]
-        yield np.column_stack([types, filtered[best, np.arange(len(rows))]]).tobytes()
-        above = rows[-1:]
-
-
-def _paeth(left: Array, up: Array, up_left: Array) -> Array:
-    a, b, c = (plane.astype(np.int16) for plane in (left, up, up_left))
-    near_a, near_b, near_c = np.abs(b - c), np.abs(a - c), np.abs(a + b - 2 * c)
-    use_a = (near_a <= near_b) & (near_a <= near_c)
-    return np.where(use_a, left, np.where(near_b <= near_c, up, up_left))
+    row_bytes = width * channels * frame.itemsize
+    step = max(1, PIECE_BYTES // row_bytes)
+    above = None
+    for top in range(0, height, step):
+        rows = frame[top : top + step]
+        filtered = np.empty((len(rows), 1 + row_bytes), np.uint8)
+        _core.png_filter_rows(rows, above, filtered)
+        yield filtered.reshape(-1).data
+        above = rows[-1]

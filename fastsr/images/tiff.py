@@ -31,8 +31,8 @@ class _Page:
     tags: dict[int, Any]
 
 
-def encode_tiff(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame]) -> None:
-    """Write frames as pages of one little-endian TIFF, in strips compressed with deflate.
+def encode_tiff(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], compress: bool = False) -> None:
+    """Write frames as pages of one little-endian TIFF, in strips compressed with deflate; `compress`: harder.
 
     Raises:
         OverflowError: the file would pass the 4 GiB that TIFF can address.
@@ -42,7 +42,7 @@ def encode_tiff(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame]) ->
     start = file.tell()
     file.write(b"II*\0" + (8).to_bytes(4, "little"))
     for index, page in enumerate(pages):
-        strips, rows = _compressed_strips(page.samples)
+        strips, rows = _compressed_strips(page.samples, 9 if compress else 6)
         offset = file.tell() - start
         directory = _directory(page, strips, rows)
         head = bytearray(directory.tobytes(offset))
@@ -85,11 +85,11 @@ def _metadata_tags(metadata: Metadata, space: bytes) -> dict[int, Any]:
     return tags
 
 
-def _compressed_strips(samples: Array) -> tuple[list[bytes], int]:
+def _compressed_strips(samples: Array, level: int) -> tuple[list[bytes], int]:
     rows = max(1, _STRIP_BYTES // (samples[0].size * samples.itemsize))
     little = samples.dtype.newbyteorder("<")
     parts = (samples[top : top + rows].astype(little, order="C") for top in range(0, len(samples), rows))
-    return [zlib.compress(part.tobytes()) for part in parts], rows
+    return [zlib.compress(part.tobytes(), level) for part in parts], rows
 
 
 def _directory(page: _Page, strips: list[bytes], rows: int) -> TiffImagePlugin.ImageFileDirectory_v2:

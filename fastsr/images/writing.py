@@ -6,7 +6,6 @@ import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from fastsr import files
 from fastsr.errors import ImageError
@@ -21,6 +20,7 @@ def write(
     *,
     format: str | None = None,
     quality: int | None = None,
+    compress: bool = False,
 ) -> None:
     """Write the frames of an image to a file, whole or not at all.
 
@@ -36,6 +36,7 @@ def write(
         path: the file to write; one that exists is replaced.
         format: PNG, JPEG, WebP, TIFF, AVIF, BMP or GIF; None: by the suffix of `path`.
         quality: 1..100 for JPEG (default 95), WebP (90) and AVIF (80).
+        compress: take several times as long for a smaller PNG, TIFF or JPEG of the same pixels.
 
     Raises:
         ImageError: the format cannot hold the image or the file cannot be written; no file is left behind.
@@ -47,7 +48,6 @@ def write(
         raise ImageError(f"{target}: quality {quality!r}; give a whole number from 1 to 100")
     image.check_count(frames)
     check_fits(image, frames, kind, target)
-    encoded = io.BytesIO()
     try:
         if kind != "PNG" and any(
             _may_differ(frame, beside) for frame, beside in zip(frames, image.metadata, strict=True)
@@ -55,40 +55,44 @@ def write(
             from fastsr.images import color_space
 
             image, frames = color_space.fit(image, frames, kind, target)
-        _encode(encoded, image, frames, kind, quality)
+        _write(target, image, frames, kind, quality, compress)
     except ImageError:
         raise
     except MemoryError as error:
         raise ImageError(f"{target}: {NO_MEMORY}") from error
     except Exception as error:  # Pillow's encoders raise whatever odd metadata lead to
+        if isinstance(error, OSError) and error.errno is not None:  # which those of Pillow's encoders have not
+            raise ImageError(files.write_failure(target, error)) from error
         reason = str(error) or type(error).__name__
         raise ImageError(f"{target}: cannot be written as {kind} ({reason}); choose PNG or TIFF") from error
-    try:
-        files.replace(target, encoded.getbuffer())
-    except OSError as error:
-        raise ImageError(files.write_failure(target, error)) from error
+
+
+def _write(
+    target: Path, image: DecodedImage, frames: Sequence[Frame], kind: str, quality: int | None, compress: bool
+) -> None:
+    # the encoders bring Pillow and its plugins along, which only those who write should wait for
+    if kind == "PNG":
+        from fastsr.images.png import encode_png
+
+        with files.replacing(target) as temporary, temporary.open("wb") as file:
+            encode_png(file, image, frames, compress)
+        return
+    encoded = io.BytesIO()
+    if kind == "TIFF":
+        from fastsr.images.tiff import encode_tiff
+
+        encode_tiff(encoded, image, frames, compress)
+    elif kind == "GIF":
+        from fastsr.images.gif import encode_gif
+
+        encode_gif(encoded, image, frames)
+    else:
+        from fastsr.images.pillow_encoder import encode_with_pillow
+
+        encode_with_pillow(encoded, image, frames, kind, quality, compress)
+    files.replace(target, encoded.getbuffer())
 
 
 def _may_differ(frame: Frame, metadata: Metadata) -> bool:
     """Whether a frame may be something else than 8 or 16 bits of sRGB."""
     return bool(metadata.icc or metadata.png_color or frame.color.dtype.kind == "f")
-
-
-def _encode(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], kind: str, quality: int | None) -> None:
-    # the encoders bring Pillow and its plugins along, which only those who write should wait for
-    if kind == "PNG":
-        from fastsr.images.png import encode_png
-
-        encode_png(file, image, frames)
-    elif kind == "TIFF":
-        from fastsr.images.tiff import encode_tiff
-
-        encode_tiff(file, image, frames)
-    elif kind == "GIF":
-        from fastsr.images.gif import encode_gif
-
-        encode_gif(file, image, frames)
-    else:
-        from fastsr.images.pillow_encoder import encode_with_pillow
-
-        encode_with_pillow(file, image, frames, kind, quality)

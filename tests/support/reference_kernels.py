@@ -64,3 +64,25 @@ def tile_scatter(batch, windows, frame, factor=1, residual="none", low=None):
         if base is not None:
             kept = kept + base[y0:y1, x0:x1]
         frame[y0:y1, x0:x1] = to_pixels(kept, frame.dtype)
+
+
+def png_filter_rows(rows, above=None):
+    """Each row behind its filter type: of the five filters the first of least sum of absolute values."""
+    height, _, channels = rows.shape
+    as_bytes = png_bytes(rows).reshape(height, -1)
+    before = np.zeros_like(as_bytes[:1]) if above is None else png_bytes(above)[np.newaxis]
+    pixel = channels * rows.itemsize
+    a = np.pad(as_bytes, ((0, 0), (pixel, 0)))[:, :-pixel]
+    b = np.concatenate([before, as_bytes[:-1]])
+    c = np.pad(b, ((0, 0), (pixel, 0)))[:, :-pixel]
+    to_a, to_b, to_c = (np.abs(a + b - c - x) for x in (a, b, c))
+    paeth = np.where((to_a <= to_b) & (to_a <= to_c), a, np.where(to_b <= to_c, b, c))
+    filtered = [(as_bytes - predicted) % 256 for predicted in (0, a, b, (a + b) // 2, paeth)]
+    costs = [np.minimum(values, 256 - values).sum(axis=1) for values in filtered]
+    best = np.argmin(costs, axis=0)
+    return np.stack([[kind, *filtered[kind][y]] for y, kind in enumerate(best)]).astype(np.uint8)
+
+
+def png_bytes(samples):
+    """The bytes of samples, most significant first, as integers."""
+    return np.frombuffer(samples.astype(samples.dtype.newbyteorder(">")).tobytes(), np.uint8).astype(int)
