@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     up.add_argument("-o", "--output", required=True, metavar="OUT", help="file (for one input) or folder")
     add_model_options(up)
     up.add_argument("--size", metavar="WxH", help="exact size of the result, in pixels")
-    formats = sorted(suffix[1:] for suffix in (*images.SUFFIXES, *CONTAINERS))
+    formats = sorted(suffix[1:] for suffix in (*images.WRITTEN_SUFFIXES, *CONTAINERS))
     up.add_argument("--format", type=str.lower, choices=formats, help="of results in a folder (default: the source's)")
     up.add_argument("--quality", type=int, help="1 to 100, for JPEG, WebP and AVIF")
     up.add_argument("--force", action="store_true", help="make results again that exist already")

@@ -5,8 +5,8 @@
 """
 
 from fastsr.images.decoded_image import DecodedImage, Frame
-from fastsr.images.formats import SUFFIXES, output_format
+from fastsr.images.formats import SUFFIXES, WRITTEN_SUFFIXES, output_format
 from fastsr.images.reading import read
 from fastsr.images.writing import write
 
-__all__ = ["SUFFIXES", "DecodedImage", "Frame", "output_format", "read", "write"]
+__all__ = ["SUFFIXES", "WRITTEN_SUFFIXES", "DecodedImage", "Frame", "output_format", "read", "write"]

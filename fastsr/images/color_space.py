@@ -17,7 +17,7 @@ from fastsr.images.png_color import chromaticity_of, gamma_of
 from fastsr.images.samples import to_depth
 
 _BAND = 256  # rows converted at a time, which bounds the memory
-_WITHOUT_PROFILES = ("GIF", "BMP")
+_WITHOUT_PROFILES = ("GIF", "BMP", "JPEG2000", "PPM", "TGA", "ICO")
 _REFERENCE_WHITE = 203  # cd/m2 of what is white on paper, in HDR (ITU-R BT.2408)
 _HLG_PEAK = 1000  # cd/m2 of the display that HLG's system gamma of 1.2 is for (ITU-R BT.2100)
 
@@ -53,12 +53,12 @@ class _Coding:
 def fit(image: DecodedImage, frames: Sequence[Frame], kind: str, target: Path) -> tuple[DecodedImage, list[Frame]]:
     """The frames, and the image with the metadata for them, in colours that a file of this kind can say it has.
 
-    `kind` is any but PNG, which holds what another PNG said. JPEG, WebP, TIFF and AVIF hold ICC profiles; GIF and BMP
+    `kind` is any but PNG, which holds what another PNG said. JPEG, WebP, TIFF and AVIF hold ICC profiles; the others
     are sRGB. Warns (RuntimeWarning) of what is converted because of PNG's chunks, and of what is lost.
     """
     made, metadata, notes = [], [], []
     for frame, beside in zip(frames, image.metadata, strict=True):
-        if frame.color.dtype.kind == "f" and kind != "TIFF":
+        if frame.color.dtype.kind == "f" and kind not in ("TIFF", "PPM"):
             notes.append(f"{kind} holds 8 bits a sample, which its floats are rounded to; PNG holds 16")
         coding = _coding(beside)
         if coding is not None:

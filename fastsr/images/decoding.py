@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
@@ -15,12 +14,14 @@ from fastsr.errors import ImageError
 from fastsr.images import pixel_limit
 from fastsr.images.decoded_image import NO_MEMORY, Animation, DecodedImage, Frame
 from fastsr.images.deep_color import decode_deep, has_deep_color, mend_planes
+from fastsr.images.detection import HEAD_BYTES, TAIL_BYTES, format_of, other_kind
+from fastsr.images.formats import READABLE
+from fastsr.images.netpbm import deep_samples, has_deep_samples
+from fastsr.images.opening import open_image
 from fastsr.images.pillow import PillowLayout, from_pillow, metadata_of, upright, with_color_key
 from fastsr.images.png_color import color_chunks
 from fastsr.images.samples import check_sides, split
 
-# What `Image.open` may try: other plugins open files inside of files or start other programs.
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP", "TIFF", "AVIF")
 # Of the other formats with several images in a file (MPO) only the first is the image itself.
 _FRAMED_FORMATS = ("PNG", "GIF", "WEBP", "AVIF", "TIFF")
 # Loading these, opened by the user, would start another program or run drawing commands.
@@ -38,10 +39,17 @@ def read_encoded(data: bytes, name: str, allow_huge: bool) -> DecodedImage:
         raise ImageError(f"{name}: the file is empty; get it again")
     if data.startswith(b"%!PS"):
         raise ImageError(f"{name}: {_DRAWING.format('EPS')}")
+    head = data[:HEAD_BYTES]
+    known = format_of(head, name, data[-TAIL_BYTES:])
+    if known is None:
+        other = other_kind(head, name)
+        what = f"is {other}, which is not read; export it" if other else "not an image, or one that is damaged or of an"
+        rest = "as PNG" if other else f"unknown kind; use one of {READABLE}"
+        raise ImageError(f"{name}: {what} {rest}")
     with _decoding(name) as opened, pixel_limit.lifted() if allow_huge else pixel_limit.strict():
-        image = _open(data)
+        image = open_image(data, known, name, allow_huge)
         opened.append(image)
-        return _read_opened(image, name, allow_huge, lambda page: _open(data, page))
+        return _read_opened(image, name, allow_huge, lambda page: open_image(data, known, name, allow_huge, page))
 
 
 def read_pillow(image: Image.Image, allow_huge: bool) -> DecodedImage:
@@ -60,10 +68,7 @@ def _decoding(name: str) -> Iterator[list[Image.Image]]:
     except ImageError:
         raise
     except UnidentifiedImageError as error:
-        raise ImageError(
-            f"{name}: not an image, or one that is damaged or of an unknown kind; use PNG, JPEG, WebP, TIFF, AVIF, "
-            "BMP or GIF"
-        ) from error
+        raise ImageError(f"{name}: damaged or cut short (it has no whole header); get the file again") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         remedy = "" if pixel_limit.REMEDY in str(error) else f"; {pixel_limit.REMEDY}"
         raise ImageError(f"{name}: {error}{remedy}") from error
@@ -85,13 +90,6 @@ def _memory_is_short(opened: Sequence[Image.Image]) -> bool:
     except (MemoryError, ValueError):
         return True
     return False
-
-
-def _open(data: bytes, page: int = 0) -> ImageFile.ImageFile:
-    image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    if page:
-        image.seek(page)
-    return image
 
 
 def _read_opened(
@@ -150,6 +148,8 @@ def _read_frame(
     image: Image.Image, name: str, reopen: Callable[[], ImageFile.ImageFile] | None
 ) -> tuple[Frame, Image.Image]:
     """Pixels of the frame an image shows, and the upright Pillow image with its metadata."""
+    if reopen is not None and has_deep_samples(cast("ImageFile.ImageFile", image)):
+        return split(deep_samples(cast("ImageFile.ImageFile", image))), image
     if reopen is not None and has_deep_color(cast("ImageFile.ImageFile", image)):
         samples, shallow = decode_deep(reopen)
         return with_color_key(split(samples), shallow), shallow

@@ -1,4 +1,4 @@
-"""JPEG, WebP, AVIF and BMP by Pillow's own encoders."""
+"""JPEG, WebP, AVIF, JPEG 2000, TGA, ICO and BMP by Pillow's own encoders."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from fastsr.images.decoded_image import DecodedImage, Frame, Metadata
 from fastsr.images.exif import for_size_of
+from fastsr.images.formats import by_name
 from fastsr.images.pillow import metadata_without_black, to_pillow, without_black
-from fastsr.images.samples import to_depth
+from fastsr.images.samples import on_white
 
 _DEFAULT_QUALITY = {"JPEG": 95, "WebP": 90, "AVIF": 80}
 _JPEG_MARKER_BYTES = 65500
@@ -24,7 +25,7 @@ def encode_with_pillow(
     quality: int | None,
     compress: bool = False,
 ) -> None:
-    """Write frames as JPEG, WebP, AVIF or BMP; quality None = the default of the format.
+    """Write frames by the Pillow plugin for `kind`; quality None = the default of the format.
 
     `compress` makes JPEG's code fit the image.
     """
@@ -36,7 +37,7 @@ def encode_with_pillow(
         plain = [without_black(frame) for frame in frames]
         metadata = metadata_without_black(frames[0], metadata)
     if kind in ("JPEG", "BMP"):
-        plain = [_on_white(frame) for frame in plain]
+        plain = [on_white(frame, np.uint8) for frame in plain]
     pil_images = [to_pillow(frame) for frame in plain]
     options = _metadata_options(metadata, pil_images[0].mode, kind)
     if kind in _DEFAULT_QUALITY:
@@ -49,16 +50,11 @@ def encode_with_pillow(
         options["duration"] = image.animation.durations_in(1)
         if image.animation.background is not None:
             options["background"] = image.animation.background
-    pil_images[0].save(file, kind.upper(), **options)
-
-
-def _on_white(frame: Frame) -> Frame:
-    """8-bit colour as seen on white paper."""
-    color = to_depth(frame.color, np.uint8)
-    if frame.alpha is None:
-        return Frame(color, black=frame.black)
-    alpha = to_depth(frame.alpha, np.uint8).astype(np.uint32)
-    return Frame(((color * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8))
+    if kind == "JPEG2000":
+        options["mct"] = int(pil_images[0].mode in ("RGB", "RGBA"))
+    elif kind == "ICO":
+        options["sizes"] = [pil_images[0].size]
+    pil_images[0].save(file, by_name(kind).plugin, **options)
 
 
 def _metadata_options(metadata: Metadata, mode: str, kind: str) -> dict[str, Any]:

@@ -54,6 +54,16 @@ def split(samples: Array) -> Frame:
     return Frame(color, np.array(samples[..., colors:], order="C") if samples.shape[2] > colors else None)
 
 
+def on_white(frame: Frame, dtype: type[np.generic]) -> Frame:
+    """The frame in uint8 or uint16, as seen on white paper."""
+    color = to_depth(frame.color, dtype)
+    if frame.alpha is None:
+        return Frame(color, black=frame.black)
+    top = int(np.iinfo(color.dtype).max)
+    alpha = to_depth(frame.alpha, dtype).astype(np.uint64)
+    return Frame(((color * alpha + top * (top - alpha) + top // 2) // top).astype(dtype))
+
+
 def keyed_alpha(color: Array, key: Any) -> Array:
     """Alpha of an image one of whose colours counts as transparent."""
     hidden = (color == np.asarray(key).reshape(-1)).all(axis=2, keepdims=True)

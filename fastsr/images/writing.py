@@ -24,17 +24,18 @@ def write(
 ) -> None:
     """Write the frames of an image to a file, whole or not at all.
 
-    Keeps EXIF, ICC profile, dpi, text and animation as far as the format can hold them. PNG and TIFF keep 16 bits,
+    Keeps EXIF, ICC profile, dpi, text and animation as far as the format can hold them. PNG, TIFF and PPM keep 16 bits,
     TIFF the floats of gray too; other depths become 8, floats 16 where a format has them. Transparency is laid on white
-    for JPEG and BMP. CMYK stays in JPEG and TIFF and becomes RGB, without its profile, elsewhere. What a PNG says of
-    its colours stays in PNG; for other formats they are converted to sRGB, as those of an ICC profile are for GIF and
-    BMP. A RuntimeWarning tells of what is converted because the format cannot say it, and of floats cut to 8 bits.
+    for JPEG, BMP and PPM. CMYK stays in JPEG and TIFF and becomes RGB, without its profile, elsewhere. What a PNG says
+    of its colours stays in PNG; for other formats they are converted to sRGB, as those of an ICC profile are for
+    formats without one. A RuntimeWarning tells of what is converted because the format cannot say it, and of floats cut
+    to 8 bits.
 
     Args:
         image: what `read` gave.
         frames: as many as were read, of any size.
         path: the file to write; one that exists is replaced.
-        format: PNG, JPEG, WebP, TIFF, AVIF, BMP or GIF; None: by the suffix of `path`.
+        format: PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, JPEG2000, PPM, TGA or ICO; None: by the suffix of `path`.
         quality: 1..100 for JPEG (default 95), WebP (90) and AVIF (80).
         compress: take several times as long for a smaller PNG, TIFF or JPEG of the same pixels.
 
@@ -86,6 +87,10 @@ def _write(
         from fastsr.images.gif import encode_gif
 
         encode_gif(encoded, image, frames)
+    elif kind == "PPM":
+        from fastsr.images.netpbm import encode_netpbm
+
+        encode_netpbm(encoded, frames[0])
     else:
         from fastsr.images.pillow_encoder import encode_with_pillow
 

@@ -50,7 +50,7 @@ def test_damaged_images(cli, kind, says, force):
         (["a.png", "b.png", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
         (["a.png", "missing.png", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
         (["photos", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
-        (["a.png", "-o", "out.heic"], "out.heic: unknown suffix '.heic'; use one of"),
+        (["a.png", "-o", "out.heic"], "out.heic: HEIC can only be read; use one of"),
         (["a.png", "-o", "out.mp4"], "out.mp4: unknown suffix '.mp4'; use one of"),
         (["a.png", "-o", "a.png"], "a.png: the result would replace its source; choose another output"),
         (["a.png", "-o", "."], "a.png: the result would replace its source; choose another output"),
