@@ -63,7 +63,7 @@ def models_table(timed: bool = False) -> str:
     cost = ["engine", "MFLOP/pixel", *(["s/megapixel"] if timed else [])]
     rows = [["model", "scale", *cost, "PSNR (Y)", "what it is"]]
     for model in catalog.models().values():
-        scores = ", ".join(f"{name} {values['psnr']:.2f}" for name, values in model.scores.items())
+        scores = ", ".join(f"{name} {values['psnr']:.2f}" for name, values in model.scores.items() if "psnr" in values)
         rows.append([model.name, f"x{model.scale}", *_weight(model.name, model.path, timed), scores, model.summary])
     rows += [[name, "any", "pillow", *[""] * len(cost), "interpolation"] for name in catalog.INTERPOLATIONS]
     imported = [["imported", "scale", *cost, "network", "licence", "from", "authors"]]

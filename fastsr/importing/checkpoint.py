@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import io
 import json
+import os
 import re
 import struct
 import warnings
@@ -106,6 +108,14 @@ def version() -> str:
     return importlib.metadata.version("torch")
 
 
+class _SizedFile(io.BufferedReader):
+    """A file that is never asked for more than it has: Python would allocate what a damaged pickle asks for first."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(0, os.fstat(self.fileno()).st_size - self.tell())
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 def _pickled(path: Path) -> dict[str, Any]:
     """A file of `torch.save`, of which only tensors and plain containers are taken."""
     import pickle
@@ -113,9 +123,9 @@ def _pickled(path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _SizedFile(io.FileIO(path)) as file:
             warnings.simplefilter("ignore")
-            made = torch.load(path, map_location="cpu", weights_only=True)
+            made = torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except pickle.UnpicklingError as error:

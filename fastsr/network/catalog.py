@@ -78,24 +78,37 @@ DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any image
 @functools.cache
 def models() -> dict[str, Model]:
     """The shipped generators by name, in the order of models.toml."""
-    table: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / "models.toml").read_text())
-    return {
-        name: Model(
-            name=name,
-            scale=card["scale"],
-            path=FOLDER / f"{name}.onnx",
-            summary=card["summary"],
-            training=card["training"],
-            licence=card["licence"],
-            scores=card.get("scores", {}),
-            precision_cost=card.get("precision_cost", {}),
-            flat_error=card.get("flat_error", {}),
-            fidelity=card.get("fidelity", ""),
-            damaged=card.get("damaged", {}),
-            damage=card.get("damage", ""),
-        )
-        for name, card in table.items()
-    }
+    path = FOLDER / "models.toml"
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return {name: _model(name, card) for name, card in table.items()}
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); it is part of fastsr, install that again") from None
+
+
+_TEXTS = {"summary": None, "training": None, "licence": None, "fidelity": "", "damage": ""}  # and what stands for none
+_TABLES = {"scores": 2, "damaged": 2, "precision_cost": 2, "flat_error": 1}  # and how deep their numbers lie
+
+
+def _model(name: str, card: Any) -> Model:
+    """A card by its table. Raises ValueError, naming the key, for one that is none."""
+    if not isinstance(card, dict):
+        raise ValueError(f"{name} is no table")
+    values = {key: card.get(key, usual) for key, usual in _TEXTS.items()}
+    values |= {key: card.get(key, {}) for key in _TABLES}
+    odd = [key for key in _TEXTS if not isinstance(values[key], str)]
+    odd += [key for key, depth in _TABLES.items() if not _has_numbers(values[key], depth)]
+    scale = card.get("scale")
+    if odd or not isinstance(scale, int) or scale < 1:
+        raise ValueError(f"{name}.{odd[0] if odd else 'scale'} is missing or of another type")
+    return Model(name=name, scale=scale, path=FOLDER / f"{name}.onnx", **values)
+
+
+def _has_numbers(value: Any, depth: int) -> bool:
+    """Whether a table holds nothing but numbers, so many tables deep."""
+    if depth == 0:
+        return isinstance(value, (int, float))
+    return isinstance(value, dict) and all(_has_numbers(inner, depth - 1) for inner in value.values())
 
 
 def default(scale: float) -> str:

@@ -146,11 +146,12 @@ def tile_gather(
     """
     last = _channels_last(layout)
     kind = _batch_dtype(dtype)
+    sides = _sides(tile)
     starts = np.asarray(origins, dtype=np.int64).reshape(-1, 2)
     if cuda_arrays.any_cuda(frame=frame, out=out):
         call = cuda_arrays.Call.of(stream, "out", frame=frame, out=out)
         source = call.arrays["frame"]
-        shape = _core.gather_shape(list(source.shape), len(starts), tile[0], tile[1], last)
+        shape = _core.gather_shape(list(source.shape), len(starts), *sides, last)
         if out is None:
             out = cuda_arrays.empty(source, shape, kind, call.device, call.stream)
         batch = cuda_arrays.read(out, "out")
@@ -159,11 +160,20 @@ def tile_gather(
         return out
     _no_stream(stream)
     ready = _ready(frame)
-    shape = _core.gather_shape(list(ready.shape), len(starts), tile[0], tile[1], last)
+    shape = _core.gather_shape(list(ready.shape), len(starts), *sides, last)
     made = _output(out, shape, kind)
     _check_shape(made.shape, shape)
     _core.tile_gather(ready, starts, made, last)
     return made
+
+
+def _sides(tile: Any) -> tuple[int, int]:
+    """Height and width of a tile."""
+    try:
+        height, width = tile
+    except (TypeError, ValueError):
+        raise ValueError(f"tile must be its height and its width, not {tile!r}") from None
+    return height, width
 
 
 def _check_shape(made: tuple[int, ...], shape: list[int]) -> None:

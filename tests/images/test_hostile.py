@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import random
 import resource
 import struct
 import subprocess
@@ -16,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fuzz.target import CORPUS
 from PIL import Image
-from support.image_helpers import SRGB, encoded, enlarge, image_of_mode, noise, sample_exif, smooth
+from support.image_helpers import encoded, noise
 from support.image_samples import png_bytes, png_chunk
 
 import fastsr
@@ -25,7 +24,7 @@ from fastsr.errors import FastsrError, ImageError
 from fastsr.images import pixel_limit, read, write
 
 ROOT = Path(__file__).parent.parent.parent
-FILES = sorted((Path(__file__).parent / "hostile").iterdir())
+FILES = sorted((CORPUS / "images").iterdir())
 
 
 # ---------------------------------------------------------------- other programs
@@ -269,88 +268,3 @@ def test_want_of_memory_is_told_and_is_no_damage(tmp_path):
     for name, line in zip((name for name in names for _ in range(2)), said, strict=True):
         assert line.startswith(f"ImageError: {name}: ")
         assert "not enough memory; free some" in line
-
-
-# ---------------------------------------------------------------- mutations
-
-
-def seeds() -> list[bytes]:
-    exif, image = sample_exif(), Image.fromarray(smooth(12, 16))
-    beside = {"exif": exif.tobytes(), "icc_profile": SRGB[:600], "dpi": (300, 300)}
-    made = [encoded(image, format, **beside).getvalue() for format in ("PNG", "JPEG", "TIFF", "WEBP")]
-    made += [encoded(image, "TIFF", compression=how).getvalue() for how in ("tiff_lzw", "jpeg", "packbits")]
-    made += [encoded(image, format).getvalue() for format in ("GIF", "BMP")]
-    made += [encoded(image_of_mode(mode), "TIFF").getvalue() for mode in ("I;16", "F", "CMYK", "P", "1")]
-    made.append(encoded(image, "AVIF", speed=10, **beside).getvalue())
-    made.append(png_bytes(noise(6, 8, 4, dtype=np.uint16)))
-    at = made[0].index(b"iCCP") - 4
-    colors = {
-        b"cICP": b"\x09\x10\0\1",
-        b"gAMA": b"\0\1\x86\xa0",
-        b"cHRM": struct.pack(">8I", *range(20000, 60000, 5000)),
-    }
-    made.append(made[0][:at] + b"".join(png_chunk(*chunk) for chunk in colors.items()) + made[0][at:])
-    others = [Image.fromarray(smooth(12, 16)[::-1]), Image.fromarray(smooth(12, 16)[:, ::-1])]
-    for format in ("PNG", "GIF", "WEBP", "TIFF"):
-        made.append(encoded(image, format, save_all=True, append_images=others).getvalue())
-    made += [encoded(image, "JPEG2000", no_jp2=bare).getvalue() for bare in (False, True)]
-    made += [encoded(image, "TGA", rle=rle).getvalue() for rle in (False, True)]
-    made += [encoded(image, "ICO", sizes=[(16, 12)], bitmap_format=how).getvalue() for how in ("png", "bmp")]
-    made += [encoded(image.convert("RGBA"), "DDS", pixel_format=how).getvalue() for how in (None, "DXT1", "DXT5")]
-    made += [encoded(image, "PPM").getvalue(), b"P3 2 1 255\n1 2 3 4 5 6\n", b"P4 9 2\n" + bytes(4)]
-    made += [b"P6 2 1 1023\n" + bytes(range(12)), b"Pf 2 1 -1.0\n" + np.float32([0, 0.5]).tobytes()]
-    return made + with_packages(image)
-
-
-def with_packages(image: Image.Image) -> list[bytes]:
-    """Formats that need a package, where it is installed."""
-    made = []
-    with contextlib.suppress(ImportError):
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-        made.append(encoded(image, "HEIF").getvalue())
-    with contextlib.suppress(ImportError):
-        import pillow_jxl  # noqa: F401 - it registers itself
-
-        made += [encoded(image, "JXL", lossless=True, use_container=boxed).getvalue() for boxed in (False, True)]
-    return made
-
-
-def mutated(data: bytes, draw: random.Random) -> bytes:
-    changed = bytearray(data)
-    for _ in range(draw.choice((1, 1, 2, 5))):
-        at = draw.randrange(min(len(changed), 400)) if draw.random() < 0.7 else draw.randrange(len(changed))
-        kind = draw.randrange(4)
-        if kind == 0:
-            changed[at] = draw.randrange(256)
-        elif kind == 1:
-            changed[at] ^= 1 << draw.randrange(8)
-        elif kind == 2:
-            changed[at : at + 4] = draw.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\0\1"))
-        else:
-            del changed[at : at + draw.randrange(1, 5)]
-        if not changed:
-            return data
-    return bytes(changed)
-
-
-@pytest.mark.parametrize("part", range(4))
-@pytest.mark.filterwarnings("ignore")
-def test_mutations_raise_nothing_else(part, tmp_path, monkeypatch):
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100_000)  # for the sake of time
-    draw, odd, refused = random.Random(part), [], 0
-    samples = seeds()
-    for index in range(40 * len(samples)):
-        data = mutated(samples[index % len(samples)], draw)
-        try:
-            decoded = read(io.BytesIO(data))
-            decoded.restore(decoded.frames)
-            for suffix in ("png", "bmp" if len(decoded.frames) == 1 else "tif" if decoded.animation is None else "gif"):
-                write(decoded, enlarge(decoded.frames), tmp_path / f"out.{suffix}")
-        except FastsrError:
-            refused += 1
-        except Exception as error:
-            odd.append((index, f"{type(error).__name__}: {error}"))
-    assert odd == []
-    assert 0 < refused < 40 * len(samples)

@@ -239,6 +239,8 @@ def read(path: str | Path) -> Recipe:
         return from_dict(table)
     except ValueError as error:  # of TOML, of this file, of the parts that live elsewhere
         raise RecipeError(f"{file}: {error}") from None
+    except RecursionError:
+        raise RecipeError(f"{file}: its tables or lists are nested too deeply") from None
 
 
 def fine_tuned(base: Recipe, start: str, name: str, steps: int, summary: str, int8: bool = False) -> Recipe:

@@ -12,7 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from fastsr.errors import VideoError
-from fastsr.video.memory_shortage import SHORTAGE, is_shortage
+from fastsr.video.memory_shortage import SHORTAGE, can_allocate, is_shortage
 
 # FFmpeg's names of formats that read nothing but the file itself; concat, hls, dash and others open what it names
 FORMATS = (
@@ -22,6 +22,9 @@ FORMATS = (
     *("vc1test", "mjpeg", "mjpeg_2000", "mpjpeg", "yuv4mpegpipe", "gif", "apng", "webp", "jpegxl_anim", "amv", "swf"),
     *("bink", "smk", "flic", "roq", "usm", "nuv", "pva", "pmp", "ty", "xmv", "r3d", "mlv", "cine", "ser", "moflex"),
 )
+
+
+FFMPEG_MOST = 1 << 31  # bytes; it refuses to allocate more, as a damaged header may ask for, and calls that a shortage
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,8 @@ class InputSpec:
             )
             return made
         except (av.FFmpegError, OSError, ValueError) as error:
+            if is_shortage(error) and can_allocate(FFMPEG_MOST):
+                raise VideoError(f"{self.name}: cannot be opened as a video (it is damaged); check the file") from error
             if is_shortage(error):
                 raise VideoError(f"{self.name}: {SHORTAGE}") from error
             raise VideoError(f"{self.name}: cannot be opened as a video ({reason(error)}); check the file") from error
