@@ -22,11 +22,11 @@ def _seeds() -> list[bytes]:
     """Files, each behind a line with its suffix."""
     torchvision_operators.settle()
     from spandrel.architectures.Compact import Compact
-    from spandrel.architectures.ESRGAN import ESRGAN
+    from spandrel.architectures.SPAN import SPAN
 
     torch.manual_seed(0)
     made = []
-    for network in (Compact(num_feat=4, num_conv=1, upscale=2), ESRGAN(num_filters=4, num_blocks=1, scale=2)):
+    for network in (Compact(num_feat=4, num_conv=1, upscale=2), SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2)):
         state = network.state_dict()
         for saved in (state, {"params_ema": state, "step": 7}):
             file = io.BytesIO()
