@@ -26,7 +26,8 @@ def _seeds() -> list[bytes]:
 
     torch.manual_seed(0)
     made = []
-    for network in (Compact(num_feat=4, num_conv=1, upscale=2), SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2)):
+    span = SPAN(num_in_ch=3, num_out_ch=3, feature_channels=8, upscale=2)
+    for network in (Compact(num_feat=4, num_conv=1, upscale=2), span):
         state = network.state_dict()
         for saved in (state, {"params_ema": state, "step": 7}):
             file = io.BytesIO()

@@ -1,5 +1,6 @@
 """Image files: read, given back, and written as PNG and as what else can hold them."""
 
+import contextlib
 import io
 import random
 import struct
@@ -31,6 +32,27 @@ def _seeds() -> list[bytes]:
     others = [Image.fromarray(smooth(12, 16)[::-1]), Image.fromarray(smooth(12, 16)[:, ::-1])]
     for format in ("PNG", "GIF", "WEBP", "TIFF"):
         made.append(encoded(image, format, save_all=True, append_images=others).getvalue())
+    made.append(encoded(image, "JPEG2000", no_jp2=True).getvalue())
+    made.append(encoded(image, "TGA", rle=True).getvalue())
+    made.append(encoded(image, "ICO", sizes=[(16, 12)], bitmap_format="bmp").getvalue())
+    made += [encoded(image.convert("RGBA"), "DDS", pixel_format=how).getvalue() for how in ("DXT1", "DXT5")]
+    made += [b"P3 2 1 255\n1 2 3 4 5 6\n", b"P4 9 2\n" + bytes(4), b"P6 2 1 1023\n" + bytes(range(12))]
+    made.append(b"Pf 2 1 -1.0\n" + np.float32([0, 0.5]).tobytes())
+    return made + _of_packages(image)
+
+
+def _of_packages(image: Image.Image) -> list[bytes]:
+    """Formats that need a package, where it is installed."""
+    made = []
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        made.append(encoded(image, "HEIF").getvalue())
+    with contextlib.suppress(ImportError):
+        import pillow_jxl  # noqa: F401 - it registers itself
+
+        made += [encoded(image, "JXL", lossless=True, use_container=boxed).getvalue() for boxed in (False, True)]
     return made
 
 
