@@ -7,7 +7,10 @@ from safetensors.torch import load_file, save_file
 
 from training.learning import loss_functions
 from training.networks import discriminators
-from training.networks.discriminators import KINDS, SrganDiscriminator, UNetDiscriminator, build
+from training.networks.discriminators import FeatureDiscriminator, SrganDiscriminator, UNetDiscriminator, build
+
+
+OF_IMAGES = ("srgan", "unet")
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +53,7 @@ def test_srgan_is_the_papers():
     assert [m.out_features for m in network.modules() if isinstance(m, torch.nn.Linear)] == [1024, 1]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_IMAGES)
 def test_input_is_centred(kind):
     """Black, grey and white are -1, 0 and 1 to the first layer."""
     network = build(kind, 8)
@@ -82,7 +85,7 @@ def test_unet_weights_keep_their_largest_singular_value_at_one():
     assert max(abs(x - 1) for x in originals) > 0.1  # what is trained is not bounded by itself
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_IMAGES)
 def test_gradient_reaches_every_pixel(kind):
     image = torch.rand(2, 3, 37, 37, requires_grad=True)
     logits = build(kind, 8)(image)
@@ -90,7 +93,7 @@ def test_gradient_reaches_every_pixel(kind):
     assert (image.grad.abs().sum(1) > 0).float().mean() > 0.99
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", OF_IMAGES)
 def test_state_survives_safetensors(kind, tmp_path):
     network, other = build(kind, 8), build(kind, 8)
     train(network, "standard", steps=1)
@@ -100,6 +103,48 @@ def test_state_survives_safetensors(kind, tmp_path):
     assert torch.equal(network.eval()(image), other.eval()(image))
 
 
+def features_of(images):
+    """Two layers of features: the images repeated to six channels of unlike power, and their halves."""
+    wide = images.repeat(1, 2, 1, 1) * torch.tensor([1.0, 10, 100, 0, 1, 1]).view(1, 6, 1, 1)
+    return [wide, F.avg_pool2d(images, 2)]
+
+
+def test_features_are_judged_layer_by_layer():
+    logits = FeatureDiscriminator([6, 3], 8)(*features_of(torch.rand(2, 3, 32, 40)))
+    assert [x.shape for x in logits] == [(2, 1, 32, 40), (2, 1, 16, 20)]
+
+
+def test_features_are_scaled_by_the_power_of_real_ones():
+    network = FeatureDiscriminator([6, 3], 8)
+    seen = []
+    network.heads[0][0].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    real = features_of(torch.rand(2, 3, 32, 32))
+    network.observe(real)
+    network(*real)
+    power = seen[0].square().mean((0, 2, 3))
+    assert power[3] == 0  # a channel that is silent stays so
+    torch.testing.assert_close(power[[0, 1, 2, 4, 5]], torch.ones(5), rtol=1e-3, atol=0)
+    network.observe([x * 2 for x in real])  # of later batches each counts for little
+    network(*real)
+    assert 0.9 < seen[1].square().mean((0, 2, 3))[0] < 1
+
+
+def test_features_tell_noise_from_smooth_images():
+    network = FeatureDiscriminator([6, 3], 16)
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    for _ in range(100):
+        real, fake = (features_of(x) for x in smooth_and_noise(8))
+        network.observe(real)
+        pairs = zip(network(*real), network(*fake), strict=True)
+        optimizer.zero_grad()
+        torch.stack([loss_functions.discriminator_loss("standard", a, b) for a, b in pairs]).sum().backward()
+        optimizer.step()
+    with torch.no_grad():
+        real, fake = (network(*features_of(x)) for x in smooth_and_noise(8))
+    told = [share for a, b in zip(real, fake, strict=True) for share in loss_functions.accuracy("standard", a, b)]
+    assert sum(map(float, told)) / len(told) > 0.85
+
+
 def test_unknown_kind_lists_the_known():
-    with pytest.raises(ValueError, match="discriminator 'vgg' is not known; it must be srgan or unet"):
+    with pytest.raises(ValueError, match="discriminator 'vgg' is not known; it must be srgan, unet or features"):
         discriminators.build("vgg", 8)

@@ -137,6 +137,11 @@ def test_adversarial_losses_are_their_formulas(shape):
     expected = -np.log(1 - more_real).mean() - np.log(more_fake).mean()
     assert loss_functions.generator_loss("relativistic", *logits).item() == pytest.approx(expected, rel=1e-5)
 
+    expected = -np.log(sigmoid(real - fake)).mean()
+    assert loss_functions.discriminator_loss("paired", *logits).item() == pytest.approx(expected, rel=1e-5)
+    expected = -np.log(sigmoid(fake - real)).mean()
+    assert loss_functions.generator_loss("paired", *logits).item() == pytest.approx(expected, rel=1e-5)
+
 
 @pytest.mark.parametrize("kind", loss_functions.ADVERSARIAL_LOSSES)
 def test_the_two_pull_fake_logits_apart(kind):
@@ -163,13 +168,15 @@ def test_accuracy_counts_as_the_loss_judges():
     assert [x.item() for x in loss_functions.accuracy("standard", real, fake)] == [1.0, 0.5]
     moved = [x.item() for x in loss_functions.accuracy("relativistic", real + 7, fake + 7)]  # only differences count
     assert moved == [1.0, 1.0]
+    paired = [x.item() for x in loss_functions.accuracy("paired", real, fake + torch.tensor([[2.0], [0], [0], [0]]))]
+    assert paired == [0.75, 0.75]  # the first pair is judged the wrong way round
 
 
 @pytest.mark.parametrize(
     "function", [loss_functions.generator_loss, loss_functions.discriminator_loss, loss_functions.accuracy]
 )
 def test_unknown_kinds_list_the_known(function):
-    with pytest.raises(LossError, match="'hinge' is not known; it must be standard or relativistic"):
+    with pytest.raises(LossError, match="'hinge' is not known; it must be standard, relativistic or paired"):
         function("hinge", torch.zeros(1), torch.zeros(1))
 
 

@@ -40,7 +40,14 @@ def test_defaults_fill_in(tmp_path):
         (GOOD + '[loss]\npixel = "l3"\n', "loss.pixel = 'l3' is not accepted; it must be l1, mse, charbonnier"),
         (GOOD + "[optimizer]\nema = 1.0\n", "optimizer.ema"),
         (GOOD + 'upsampler = "bicubic"\n', "generator.upsampler = 'bicubic' .* subpixel, deconv, resize"),
-        (GOOD + '[discriminator]\nkind = "vgg"\n', "discriminator.kind = 'vgg' .* srgan, unet"),
+        (GOOD + '[discriminator]\nkind = "vgg"\n', "discriminator.kind = 'vgg' .* srgan, unet, features"),
+        (GOOD + '[discriminator]\nkind = "features"\ntaught = 1\n', "discriminator.layers = {} .*names with weights"),
+        (GOOD + "[discriminator]\nlayers = { conv1_2 = 1 }\n", "discriminator.layers = .*nothing for others"),
+        (GOOD + '[discriminator]\nkind = "features"\nlayers = { a = 1 }\n', "discriminator.taught = 0.0 .*must be 1"),
+        (
+            GOOD + '[discriminator]\nkind = "features"\ntaught = 1\nlayers = { a = 1 }\n',
+            "discriminator.window = 0 .*content loss",
+        ),
         (GOOD + '[loss]\nadversarial = "hinge"\n', "loss.adversarial = 'hinge' .* standard, relativistic"),
         (
             GOOD + "[loss]\ncontent_layers = { conv1_1 = true }\n",

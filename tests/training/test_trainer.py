@@ -43,6 +43,15 @@ def adversarial(tiny):
     return dataclasses.replace(tiny, loss=loss, discriminator=judge, degradation=Degradation(kind="realistic"))
 
 
+@pytest.fixture
+def on_features(adversarial):
+    """The adversarial recipe with a discriminator that judges what the content loss sees."""
+    layers = {"conv1": 1.0, "conv2": 0.5}
+    return dataclasses.replace(
+        adversarial, discriminator=Discriminator("features", channels=4, taught=1.0, layers=layers)
+    )
+
+
 @pytest.mark.parametrize("kind", ["muon", "adam"])
 def test_it_learns(packed, tiny, run_of, tmp_path, kind):
     optimizer = dataclasses.replace(tiny.optimizer, kind=kind, rate=5e-3)
@@ -61,10 +70,10 @@ def same(a, b):
             assert torch.equal(b[group][name], value), f"{group}/{name}"
 
 
-@pytest.mark.parametrize("kind", ["muon", "adam", "adversarial"])
-def test_resumed_equals_uninterrupted(packed, tiny, run_of, adversarial, weights, tmp_path, kind):
-    chosen = adversarial
-    if kind != "adversarial":
+@pytest.mark.parametrize("kind", ["muon", "adam", "adversarial", "features"])
+def test_resumed_equals_uninterrupted(packed, tiny, run_of, adversarial, on_features, weights, tmp_path, kind):
+    chosen = on_features if kind == "features" else adversarial
+    if kind in ("muon", "adam"):
         chosen = dataclasses.replace(tiny, optimizer=dataclasses.replace(tiny.optimizer, kind=kind))
     Trainer(chosen, run_of(packed, tmp_path / "whole", weights=weights)).train()
     while True:  # killed every seven steps; what was done since the last checkpoint is done again
@@ -75,7 +84,7 @@ def test_resumed_equals_uninterrupted(packed, tiny, run_of, adversarial, weights
     whole, _ = checkpoint.load(tmp_path / "whole" / "tiny" / "state.safetensors")
     parts, about = checkpoint.load(tmp_path / "parts" / "tiny" / "state.safetensors")
     assert about["step"] == chosen.steps
-    assert ("discriminator" in whole) == (kind == "adversarial")
+    assert ("discriminator" in whole) == (kind in ("adversarial", "features"))
     same(whole, parts)
 
 
@@ -131,11 +140,14 @@ def test_a_discriminator_learns_in_bfloat16_too(packed, run_of, adversarial, wei
     assert made.flop > made.own_flop > 0
 
 
-def test_the_discriminator_and_the_generator_learn_apart(packed, run_of, adversarial, weights, tmp_path):
-    made = Trainer(adversarial, run_of(packed, tmp_path, weights=weights))
+@pytest.mark.parametrize("kind", ["adversarial", "features"])
+def test_the_discriminator_and_the_generator_learn_apart(
+    kind, packed, run_of, adversarial, on_features, weights, tmp_path
+):
+    made = Trainer(adversarial if kind == "adversarial" else on_features, run_of(packed, tmp_path, weights=weights))
     low, target = made._batch()
-    judge = made.total_loss.discriminator
-    assert judge is not None
+    assert made.total_loss.adversary is not None
+    judge = made.total_loss.adversary.network
     image = made.forward(low)
     gradient, _ = made.total_loss.generator(image, target, made.watch, random.Random(0))
     made.fabric.backward(image, gradient)

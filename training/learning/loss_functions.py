@@ -6,7 +6,7 @@ real and for generated images, in any shape: one an image, or one a pixel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -101,33 +101,47 @@ class Content(nn.Module):
 
     def forward(self, made: Tensor, target: Tensor) -> Tensor:
         """The scalar; its gradient reaches `made` only."""
-        names = list(self.layers)
         with torch.no_grad():
-            wanted = self.features(target, names)
-        total = made.new_zeros((), dtype=torch.float32)
-        for weight, a, b in zip(self.layers.values(), self.features(made, names), wanted, strict=True):
-            total = total + weight * self.distance(a.float(), b.float())
-        return total
+            wanted = self.look(target)
+        return self.compare(self.look(made), wanted)
+
+    def look(self, images: Tensor, more: Iterable[str] = ()) -> dict[str, Tensor]:
+        """The features of its layers, and of `more`, by name."""
+        names = list(dict.fromkeys([*self.layers, *more]))
+        return dict(zip(names, self.features(images, names), strict=True))
+
+    def compare(self, made: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> Tensor:
+        """The scalar, from what was seen of both."""
+        terms = [
+            weight * self.distance(made[name].float(), wanted[name].float()) for name, weight in self.layers.items()
+        ]
+        return torch.stack(terms).sum()
 
 
-ADVERSARIAL_LOSSES = ("standard", "relativistic")
+ADVERSARIAL_LOSSES = ("standard", "relativistic", "paired")
 
 
 def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Binary cross-entropy of taking real for real and fake for fake, added up.
 
     "standard" judges each image by itself (Goodfellow et al. 2014), "relativistic" by how much more real it is than
-    the mean of the other kind (Jolicoeur-Martineau 2018, RaGAN).
+    the mean of the other kind, "paired" whether it is more real than the other kind at the same place (Jolicoeur-Martineau
+    2018, RaGAN and RpGAN). The latter is for generated images that each have a real counterpart: what a place shows then
+    tells nothing, only how it is made.
     """
+    if kind == "paired":
+        return _real_loss(real_logits.float() - fake_logits.float())
     real, fake = _judged(kind, real_logits, fake_logits)
     return _real_loss(real) + _fake_loss(fake)
 
 
 def generator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """What the generator minimises so that fake is taken for real; `real_logits` matter only if "relativistic".
+    """What the generator minimises so that fake is taken for real; `real_logits` do not matter if "standard".
 
     "standard" is the non-saturating form; "relativistic" also asks that real be taken for fake.
     """
+    if kind == "paired":
+        return _real_loss(fake_logits.float() - real_logits.float())
     real, fake = _judged(kind, real_logits, fake_logits)
     if kind == "standard":
         return _real_loss(fake)
@@ -147,7 +161,11 @@ def _judged(kind: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         return real, fake
     if kind == "relativistic":
         return real - fake.mean(), fake - real.mean()
-    raise LossError(f"adversarial loss {kind!r} is not known; it must be {' or '.join(ADVERSARIAL_LOSSES)}")
+    if kind == "paired":
+        return real - fake, fake - real
+    raise LossError(
+        f"adversarial loss {kind!r} is not known; it must be {', '.join(ADVERSARIAL_LOSSES[:-1])} or {ADVERSARIAL_LOSSES[-1]}"
+    )
 
 
 def _real_loss(logits: Tensor) -> Tensor:

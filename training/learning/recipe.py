@@ -31,6 +31,7 @@ class Discriminator:
     rate: float = 1e-4  # of its Adam
     window: int = 0  # side of a part of each crop that it judges, pixels, elsewhere in each step; 0: the whole crop
     taught: float = 0.0  # of pairs: share of the real images that are the teacher's; the others are originals
+    layers: dict[str, float] = dataclasses.field(default_factory=dict)  # of `loss.content` for "features": weights
 
     def check(self) -> None:
         known = discriminators.KINDS
@@ -39,6 +40,12 @@ class Discriminator:
         require(self.kind in known, "discriminator.kind", self.kind, ", ".join(known))
         require(self.channels > 0, "discriminator.channels", self.channels, "positive")
         require(self.rate > 0, "discriminator.rate", self.rate, "positive")
+        on_features = self.kind == discriminators.FEATURES
+        wanted = 'names with weights for kind "features", nothing for others'
+        require(bool(self.layers) == on_features, "discriminator.layers", self.layers, wanted)
+        require(all(w > 0 for w in self.layers.values()), "discriminator.layers", self.layers, "positive weights")
+        seen = "1, the images that the content loss sees" if on_features else "a share, 0 to 1"
+        require(self.taught == 1 or not on_features, "discriminator.taught", self.taught, seen)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +165,10 @@ class Recipe:
         }
         for key, window in windows.items():
             require(window <= side, key, window, f"at most data.crop, {side}")
+        if self.discriminator.kind == discriminators.FEATURES:
+            same = self.loss.content_weight > 0 and self.discriminator.window == self.loss.content_window
+            wanted = 'that of a content loss, loss.content_window, for kind "features"'
+            require(same, "discriminator.window", self.discriminator.window, wanted)
         require(side % multiple == 0, "data.crop", side, f"a multiple of {multiple}, the scale times the fold")
 
 

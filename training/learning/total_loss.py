@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
-from training.learning import checkpoint, loss_functions
+from training.learning import loss_functions
+from training.learning.adversary import Adversary, Terms, Views
 from training.learning.recipe import Recipe
 from training.networks import discriminators, feature_networks
 
-Terms = dict[str, Tensor]  # name of a curve -> value
 Clock = Callable[[str], AbstractContextManager[None]]  # times the part of a step that it is put around
+Weighted = dict[str, tuple[float, Tensor]]  # name of a term -> its weight and value
 
 
 class Target(NamedTuple):
@@ -25,6 +26,21 @@ class Target(NamedTuple):
 
     wanted: Tensor  # the teacher's, where there is one
     original: Tensor
+
+
+class Seen(NamedTuple):
+    """What a feature network sees of one window, by the names of its layers."""
+
+    wanted: dict[str, Tensor]
+    made: dict[str, Tensor]
+
+    def views(self, layers: Iterable[str]) -> tuple[Views, Views]:
+        """Some layers of what was wanted and of what was made."""
+        names = list(layers)
+        return [self.wanted[name] for name in names], [self.made[name] for name in names]
+
+    def detached(self) -> Seen:
+        return Seen(self.wanted, {name: features.detach() for name, features in self.made.items()})
 
 
 def window(images: tuple[Tensor, ...], side: int, draws: random.Random) -> tuple[Tensor, ...]:
@@ -46,18 +62,17 @@ class TotalLoss:
         self.loss, self.fabric = recipe.loss, fabric
         self.block = recipe.generator.scale * recipe.generator.fold  # of sub-pixels that one shuffle makes
         self.judging = recipe.discriminator
-        self.content: nn.Module | None = None
+        self.content: loss_functions.Content | None = None
+        widths: list[int] = []
         if self.loss.content_weight:
             make = {"vgg19": feature_networks.vgg19, "alexnet": feature_networks.alexnet}[self.loss.content]
             network = loss_functions.Content(make(weights), self.loss.content_layers, self.loss.content_distance)
             self.content = network.to(fabric.device)
-        self.discriminator: nn.Module | None = None
+            widths = network.features.widths(list(self.judging.layers))
+        self.adversary: Adversary | None = None
         if self.loss.adversarial_weight:
-            settings = recipe.discriminator
-            self.discriminator = discriminators.build(settings.kind, settings.channels).to(fabric.device)
-            adam = torch.optim.Adam(self.discriminator.parameters(), lr=settings.rate, betas=(0.9, 0.99))
-            self.optimizer = adam
-            self._judge, self._stepper = fabric.setup(self.discriminator, adam)
+            self.adversary = Adversary(self.judging, self.loss.adversarial, fabric, widths)
+        self._seen: tuple[Tensor, Seen] | None = None  # of these images, for the discriminator's step behind it
 
     def generator(self, made: Tensor, target: Target, clock: Clock, draws: random.Random) -> tuple[Tensor, Terms]:
         """The gradient of the generator's loss by `made` (NCHW float in 0..1), and the loss and its parts.
@@ -68,100 +83,112 @@ class TotalLoss:
         leaf = made.detach().requires_grad_()
         terms: Terms = {}
         total = torch.zeros((), device=made.device)
-        for name, weight, part in self._parts(draws):
-            if not weight:
-                continue
-            with clock(name):
-                value = part(leaf, target)
-                (weight * value).backward()  # type: ignore[no-untyped-call]
-            terms[f"loss/{name}"] = value.detach()
-            total = total + weight * terms[f"loss/{name}"]
+        for part, function in self._parts(draws).items():
+            with clock(part):
+                values = function(leaf, target)
+                weighted = torch.stack([weight * value for weight, value in values.values()]).sum()
+                weighted.backward()  # type: ignore[no-untyped-call]
+            terms |= {f"loss/{name}": value.detach() for name, (_, value) in values.items()}
+            total = total + weighted.detach()
+        if self._seen is not None:
+            self._seen = (made, self._seen[1].detached())
         terms["loss/generator"] = total
         assert leaf.grad is not None
         return leaf.grad, terms
 
-    def _parts(self, draws: random.Random) -> list[tuple[str, float, Callable[[Tensor, Target], Tensor]]]:
-        """Name, weight and function of each part of the generator's loss."""
+    def _parts(self, draws: random.Random) -> dict[str, Callable[[Tensor, Target], Weighted]]:
+        """The parts of the generator's loss that have a weight."""
         loss = self.loss
         pixel = loss_functions.PIXEL_LOSSES[loss.pixel]
         shift = [draws.randrange(loss_functions.AMPLITUDE_WINDOW) for _ in range(2)]
-        return [
-            ("pixel", loss.weight, lambda made, target: pixel(made, target.wanted)),
-            ("original", loss.original_weight, lambda made, target: pixel(made, target.original)),
-            (
-                "amplitude",
+        single: dict[str, tuple[float, Callable[[Tensor, Target], Tensor]]] = {
+            "pixel": (loss.weight, lambda made, target: pixel(made, target.wanted)),
+            "original": (loss.original_weight, lambda made, target: pixel(made, target.original)),
+            "amplitude": (
                 loss.amplitude_weight,
                 lambda made, target: loss_functions.amplitude(made, target.wanted, *shift),
             ),
-            ("phases", loss.phase_weight, lambda made, target: loss_functions.phases(made, target.wanted, self.block)),
-            ("artefacts", loss.artefact_weight, lambda made, target: loss_functions.artefacts(made, target.wanted)),
-            ("content", loss.content_weight, lambda made, target: self._content(made, target, draws)),
-            ("adversarial", loss.adversarial_weight, lambda made, target: self._adversarial(made, target, draws)),
-        ]
+            "phases": (loss.phase_weight, lambda made, target: loss_functions.phases(made, target.wanted, self.block)),
+            "artefacts": (loss.artefact_weight, lambda made, target: loss_functions.artefacts(made, target.wanted)),
+            "adversarial": (
+                0.0 if self.judging.kind == discriminators.FEATURES else loss.adversarial_weight,
+                lambda made, target: self._adversarial(made, target, draws),
+            ),
+        }
+        parts = {name: _single(name, weight, function) for name, (weight, function) in single.items() if weight}
+        if self.content is not None:
+            parts["content"] = lambda made, target: self._content(made, target, draws)
+        return parts
 
-    def _content(self, made: Tensor, target: Target, draws: random.Random) -> Tensor:
+    def _content(self, made: Tensor, target: Target, draws: random.Random) -> Weighted:
+        """The content loss; with it that of a discriminator which judges the same features."""
+        assert self.content is not None
+        seen = self._look(made, target, draws)
+        values = {"content": (self.loss.content_weight, self.content.compare(seen.made, seen.wanted))}
+        if self.adversary is not None and self.judging.kind == discriminators.FEATURES:
+            value = self.adversary.generator_loss(*seen.views(self.judging.layers))
+            values["adversarial"] = (self.loss.adversarial_weight, value)
+            self._seen = (made, seen)
+        return values
+
+    def _look(self, made: Tensor, target: Target, draws: random.Random) -> Seen:
+        """Features of the same window of what was wanted and of what was made; the gradient reaches the latter only."""
         assert self.content is not None
         made, wanted = window((made, target.wanted), self.loss.content_window, draws)
         with self.fabric.autocast():
-            distance: Tensor = self.content(made, wanted)
-        return distance
+            with torch.no_grad():
+                looked_for = self.content.look(wanted, self.judging.layers)
+            return Seen(looked_for, self.content.look(made, self.judging.layers))
+
+    def _adversarial(self, made: Tensor, target: Target, draws: random.Random) -> Tensor:
+        assert self.adversary is not None
+        made, real = window((made, self._real(target)), self.judging.window, draws)
+        return self.adversary.generator_loss([real], [made])
 
     def _real(self, target: Target) -> Tensor:
         """What the discriminator takes for real: the teacher's images and originals, by their shares."""
         count = round(self.judging.taught * len(target.wanted))
         return torch.cat([target.wanted[:count], target.original[count:]])
 
-    def _adversarial(self, made: Tensor, target: Target, draws: random.Random) -> Tensor:
-        assert self.discriminator is not None
-        made, original = window((made, self._real(target)), self.judging.window, draws)
-        # Past the wrapper for several processes: the discriminator's own gradients are not wanted here.
-        self.discriminator.requires_grad_(False)
-        with self.fabric.autocast():
-            real, fake = self.discriminator(torch.cat([original, made])).float().chunk(2)
-        self.discriminator.requires_grad_(True)
-        return loss_functions.generator_loss(self.loss.adversarial, real, fake)
-
     def update_discriminator(self, made: Tensor, target: Target, draws: random.Random) -> Terms:
         """One step of the discriminator, where there is one; its loss, and the shares it judged right."""
-        if self.discriminator is None:
+        if self.adversary is None:
             return {}
-        loss, terms = self._judged(made, target, draws)
-        self._stepper.zero_grad()
-        self.fabric.backward(loss)
-        self._stepper.step()
+        terms = self.adversary.update(*self._views(made, target, draws))
+        self._seen = None
         return terms
 
     def rehearse(self, made: Tensor, target: Target, clock: Clock) -> None:
         """Do the work of a step that changes nothing, for who counts it."""
         draws = random.Random(0)
-        if self.discriminator is not None:
-            self.discriminator.eval()  # or statistics and norms would go on
+        if self.adversary is not None:
+            self.adversary.network.eval()  # or statistics and norms would go on
         self.generator(made, target, clock, draws)
-        if self.discriminator is not None:
-            self.fabric.backward(self._judged(made, target, draws)[0])
-            self._stepper.zero_grad()
-            self.discriminator.train()
+        if self.adversary is not None:
+            self.adversary.rehearse(*self._views(made, target, draws))
+            self.adversary.network.train()
+        self._seen = None
 
-    def _judged(self, made: Tensor, target: Target, draws: random.Random) -> tuple[Tensor, Terms]:
-        made, original = window((made.detach(), self._real(target)), self.judging.window, draws)
-        # Both in one batch, as in the generator's loss: batch norm then sees the same statistics in both steps.
-        real, fake = self._judge(torch.cat([original, made])).float().chunk(2)
-        loss = loss_functions.discriminator_loss(self.loss.adversarial, real, fake)
-        right = loss_functions.accuracy(self.loss.adversarial, real.detach(), fake.detach())
-        terms = {"loss/discriminator": loss.detach()}
-        return loss, terms | {"accuracy/real": right[0], "accuracy/generated": right[1]}
+    def _views(self, made: Tensor, target: Target, draws: random.Random) -> tuple[Views, Views]:
+        """What the discriminator judges, real and generated."""
+        if self.judging.kind != discriminators.FEATURES:
+            made, real = window((made.detach(), self._real(target)), self.judging.window, draws)
+            return [real], [made]
+        if self._seen is None or self._seen[0] is not made:
+            self._seen = (made, self._look(made.detach(), target, draws))
+        return self._seen[1].views(self.judging.layers)
 
     def state(self) -> dict[str, dict[str, Tensor]]:
         """Tensors to save, by group."""
-        if self.discriminator is None:
-            return {}
-        return {
-            "discriminator": self.discriminator.state_dict(),
-            "discriminator_optimizer": checkpoint.flatten_optimizer(self.optimizer),
-        }
+        return {} if self.adversary is None else self.adversary.state()
 
     def load(self, groups: dict[str, dict[str, Tensor]]) -> None:
         """Put back what `state` gave."""
-        if self.discriminator is not None:
-            self.discriminator.load_state_dict(groups["discriminator"])
-            checkpoint.restore_optimizer(self.optimizer, groups["discriminator_optimizer"])
+        if self.adversary is not None:
+            self.adversary.load(groups)
+
+
+def _single(
+    name: str, weight: float, function: Callable[[Tensor, Target], Tensor]
+) -> Callable[[Tensor, Target], Weighted]:
+    return lambda made, target: {name: (weight, function(made, target))}

@@ -25,9 +25,10 @@ from training.data.image_folders import DataError
 from training.data.packed_images import PackedImages
 from training.data.pair_shards import PackedPairs
 from training.learning import checkpoint, initial_weights, optimizer
+from training.learning.adversary import Terms
 from training.learning.recipe import Recipe
 from training.learning.stopwatch import Stopwatch
-from training.learning.total_loss import Target, Terms, TotalLoss
+from training.learning.total_loss import Target, TotalLoss
 from training.learning.validation import Validation
 from training.measure import metrics
 from training.networks import generators
@@ -35,6 +36,7 @@ from training.networks.generators import GeneratorShape
 
 VALIDATION_SIDE = 256
 REWARMING = 300  # steps over which the rates rise again where only the weights were left of a run
+ALONE = 150  # of them those in which only a new discriminator learns, or its first noise would be unlearned for long
 SAMPLES = 3  # validation images that are logged at each validation
 
 
@@ -192,9 +194,9 @@ class Trainer:
         share = optimizer.factor(self.step, self.steps, recipe.optimizer)
         if self.rewarmed:
             since = self.step - self.rewarmed
-            # A new discriminator beside a trained generator learns first, or its first noise is unlearned for long.
-            alone = since < REWARMING and self.total_loss.discriminator is not None
-            share = 0.0 if alone else share * min(1.0, (since + 1) / REWARMING)
+            if since < ALONE and self.total_loss.adversary is not None:
+                return self._discriminator_step()
+            share *= min(1.0, (since + 1) / REWARMING)
         optimizer.set_rates(self.optimizers, share)
         with watch("data"):
             low, target = self._batch()
@@ -214,6 +216,15 @@ class Trainer:
             self.average.update_parameters(self.network)
         with watch("discriminator"):
             return terms | self.total_loss.update_discriminator(made, target, draws)
+
+    def _discriminator_step(self) -> Terms:
+        with self.watch("data"):
+            low, target = self._batch()
+        with self.watch("generator"), torch.no_grad():
+            made = self.forward(low)
+        draws = random.Random(f"{self.recipe.seed}/{self.step}/windows")
+        with self.watch("discriminator"):
+            return self.total_loss.update_discriminator(made, target, draws)
 
     def _batch(self) -> tuple[Tensor, Target]:
         """What the generator gets, and what it is judged by."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 SLOPE = 0.2  # of LeakyReLU, in both papers
 CELLS = 4
+POWER_RATE = 0.02  # of the running means of features' power
+POWER_FLOOR = 1e-4  # of a channel that is hardly ever active
 
 
 class SrganDiscriminator(nn.Module):
@@ -71,20 +75,61 @@ class UNetDiscriminator(nn.Module):
         return logits
 
 
+class FeatureDiscriminator(nn.Module):
+    """Judges what a frozen classifier sees of an image, layer by layer (Sauer et al. 2021, Projected GAN).
+
+    The classifier knows edges and texture already, so that the heads tell real from generated within a hundred steps.
+    Takes features before ReLU of the layers in `widths`, N x C x H x W each; gives N x 1 x H x W for each.
+    """
+
+    def __init__(self, widths: Sequence[int], channels: int = 64) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                _normalised(width, channels, 1),
+                nn.LeakyReLU(SLOPE),
+                _normalised(channels, channels, 3),
+                nn.LeakyReLU(SLOPE),
+                nn.Conv2d(channels, 1, 1),
+            )
+            for width in widths
+        )
+        for i, width in enumerate(widths):
+            self.register_buffer(f"power{i}", torch.zeros(1, width, 1, 1))
+
+    @torch.no_grad()
+    def observe(self, real: Sequence[Tensor]) -> None:
+        """Follow the mean power of each channel in real images, by which all features are scaled."""
+        for i, features in enumerate(real):
+            power, seen = self.get_buffer(f"power{i}"), features.float().square().mean((0, 2, 3), keepdim=True)
+            power.lerp_(seen, POWER_RATE) if power.any() else power.copy_(seen)
+
+    def forward(self, *features: Tensor) -> list[Tensor]:
+        powers = (self.get_buffer(f"power{i}") for i in range(len(self.heads)))
+        triples = zip(self.heads, features, powers, strict=True)
+        return [head(x.float() * torch.where(power > 0, power + POWER_FLOOR, 1).rsqrt()) for head, x, power in triples]
+
+
 def _normalised(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
     """A convolution without bias whose largest singular value is kept at 1 (Miyato et al. 2018)."""
-    return spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=False))
+    return spectral_norm(nn.Conv2d(inputs, outputs, kernel, stride, padding=min(1, kernel // 2), bias=False))
 
 
 _CLASSES: dict[str, type[SrganDiscriminator] | type[UNetDiscriminator]] = {
     "srgan": SrganDiscriminator,
     "unet": UNetDiscriminator,
 }
-KINDS = tuple(_CLASSES)
+FEATURES = "features"  # the kind of FeatureDiscriminator
+KINDS = (*_CLASSES, FEATURES)
 
 
-def build(kind: str, channels: int) -> nn.Module:
-    """An untrained discriminator of a kind in `KINDS`, initialised from torch's global random state."""
+def build(kind: str, channels: int, widths: Sequence[int] = ()) -> nn.Module:
+    """An untrained discriminator of a kind in `KINDS`, initialised from torch's global random state.
+
+    `widths`: channels of the layers that one of the kind `FEATURES` judges.
+    """
+    if kind == FEATURES:
+        return FeatureDiscriminator(widths, channels)
     if kind not in _CLASSES:
-        raise ValueError(f"discriminator {kind!r} is not known; it must be {' or '.join(KINDS)}")
+        raise ValueError(f"discriminator {kind!r} is not known; it must be {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     return _CLASSES[kind](channels)

@@ -157,6 +157,12 @@ class Features(nn.Module):
         if unknown or not layers:
             raise FeaturesError(f"layers {list(layers)}: name one or more of {', '.join(self.convs)}")
 
+    def widths(self, layers: Sequence[str]) -> list[int]:
+        """The channels of layers. Raises `FeaturesError` where a name is not one's."""
+        if layers:
+            self.check(layers)
+        return [next(self.convs[name].parameters()).shape[0] for name in layers]
+
     def forward(self, image: Tensor, layers: Sequence[str]) -> list[Tensor]:
         """The layers' outputs in the order asked for; nothing behind the deepest of them is computed."""
         self.check(layers)
