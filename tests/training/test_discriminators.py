@@ -9,7 +9,6 @@ from training.learning import loss_functions
 from training.networks import discriminators
 from training.networks.discriminators import FeatureDiscriminator, SrganDiscriminator, UNetDiscriminator, build
 
-
 OF_IMAGES = ("srgan", "unet")
 
 

@@ -125,9 +125,9 @@ def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> T
     """Binary cross-entropy of taking real for real and fake for fake, added up.
 
     "standard" judges each image by itself (Goodfellow et al. 2014), "relativistic" by how much more real it is than
-    the mean of the other kind, "paired" whether it is more real than the other kind at the same place (Jolicoeur-Martineau
-    2018, RaGAN and RpGAN). The latter is for generated images that each have a real counterpart: what a place shows then
-    tells nothing, only how it is made.
+    the mean of the other kind, "paired" by how much more than the other kind at the same place (Jolicoeur-Martineau 2018,
+    RaGAN and RpGAN). Where each generated image has a real counterpart, only how a place is drawn tells them apart then,
+    not what it shows.
     """
     if kind == "paired":
         return _real_loss(real_logits.float() - fake_logits.float())
@@ -163,9 +163,8 @@ def _judged(kind: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         return real - fake.mean(), fake - real.mean()
     if kind == "paired":
         return real - fake, fake - real
-    raise LossError(
-        f"adversarial loss {kind!r} is not known; it must be {', '.join(ADVERSARIAL_LOSSES[:-1])} or {ADVERSARIAL_LOSSES[-1]}"
-    )
+    *others, last = ADVERSARIAL_LOSSES
+    raise LossError(f"adversarial loss {kind!r} is not known; it must be {', '.join(others)} or {last}")
 
 
 def _real_loss(logits: Tensor) -> Tensor:
