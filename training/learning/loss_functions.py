@@ -125,9 +125,9 @@ def discriminator_loss(kind: str, real_logits: Tensor, fake_logits: Tensor) -> T
     """Binary cross-entropy of taking real for real and fake for fake, added up.
 
     "standard" judges each image by itself (Goodfellow et al. 2014), "relativistic" by how much more real it is than
-    the mean of the other kind, "paired" by how much more than the other kind at the same place (Jolicoeur-Martineau 2018,
-    RaGAN and RpGAN). Where each generated image has a real counterpart, only how a place is drawn tells them apart then,
-    not what it shows.
+    the mean of the other kind, "paired" by how much more than the other kind at the same place (RaGAN and RpGAN,
+    Jolicoeur-Martineau 2018). Where each generated image has a real counterpart, only how a place is drawn tells them
+    apart then, not what it shows.
     """
     if kind == "paired":
         return _real_loss(real_logits.float() - fake_logits.float())
