@@ -94,7 +94,7 @@ def _model(name: str, card: Any) -> Model:
     """A card by its table. Raises ValueError, naming the key, for one that is none."""
     if not isinstance(card, dict):
         raise ValueError(f"{name} is no table")
-    values = {key: card.get(key, usual) for key, usual in _TEXTS.items()}
+    values: dict[str, Any] = {key: card.get(key, usual) for key, usual in _TEXTS.items()}
     values |= {key: card.get(key, {}) for key in _TABLES}
     odd = [key for key in _TEXTS if not isinstance(values[key], str)]
     odd += [key for key, depth in _TABLES.items() if not _has_numbers(values[key], depth)]
