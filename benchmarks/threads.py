@@ -37,13 +37,13 @@ def counted(model: str, precision: str = "fp32") -> list[dict[str, Any]]:
     for width, height in CASES[model]:
         row: dict[str, Any] = {"model": model, "size": f"{width}x{height}", "threads": {}}
         for threads in THREADS:
-            across, down, at_once, taken, work, efficiency = program.cut(height, width, threads=threads)
+            cut = program.cut(height, width, threads=threads)
             row["threads"][str(threads)] = {
-                "units": f"{across}x{down}",
-                "at_once": at_once,
-                "megabytes": round(taken / 2**20, 1),
-                "work": round(work, 3),
-                "efficiency": round(efficiency, 3),
+                "units": f"{cut.across}x{cut.down}",
+                "at_once": cut.at_once,
+                "megabytes": round(cut.memory / 2**20, 1),
+                "work": round(cut.work, 3),
+                "efficiency": round(cut.efficiency, 3),
             }
         print(row, flush=True)
         rows.append(row)

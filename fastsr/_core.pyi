@@ -35,6 +35,34 @@ def multiply_add_rate(rounds: int, precision: str = "fp32") -> float: ...
 
 _Floats = Sequence[float] | npt.NDArray[np.float32]
 
+class Cut:
+    """How a frame would be cut."""
+
+    @property
+    def across(self) -> int:
+        """Units side by side."""
+    @property
+    def down(self) -> int:
+        """Units one above the other."""
+    @property
+    def team(self) -> int:
+        """Threads that share a unit."""
+    @property
+    def batch(self) -> int:
+        """Rows of the input that one step makes before the next one begins."""
+    @property
+    def at_once(self) -> int:
+        """Units that are worked on together."""
+    @property
+    def memory(self) -> int:
+        """Bytes of their rings."""
+    @property
+    def work(self) -> float:
+        """Multiplications in all, as a multiple of those of a single unit."""
+    @property
+    def efficiency(self) -> float:
+        """Share of the threads' time that is not waiting or done twice, were multiplications all that takes time."""
+
 class ConvProgram:
     def __init__(self, precision: str) -> None: ...
     def tensor(
@@ -127,7 +155,5 @@ class ConvProgram:
         memory: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> npt.NDArray[Any]: ...
-    def cut(
-        self, height: int, width: int, side: int = 0, memory: int = 0, threads: int = 0
-    ) -> tuple[int, int, int, int, float, float]: ...
+    def cut(self, height: int, width: int, side: int = 0, memory: int = 0, threads: int = 0) -> Cut: ...
     def unit_bytes(self, width: int) -> int: ...

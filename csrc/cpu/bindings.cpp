@@ -207,15 +207,11 @@ class Program {
     return out;
   }
 
-  // How a frame would be cut: units across and down, those that are worked on at once, the bytes of their rings, how
-  // much work is done in all, of what a single unit would do, and the share of the threads' time that would be left if
-  // all that takes time were multiplications.
-  py::tuple cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads) const {
+  cpu::Cut cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads) const {
     const cpu::ConvProgram& program = builder_.program();
     const FrameShape shape = cpu::check_size(program, height, width, side, memory);
     if (threads < 0) throw std::invalid_argument("threads must not be negative");
-    const cpu::Cut made = cpu::cut(program, shape, cpu::CutBounds{side, memory, threads});
-    return py::make_tuple(made.parts.columns, made.parts.rows, made.at_once, made.bytes, made.work, made.efficiency);
+    return cpu::cut(program, shape, cpu::CutBounds{side, memory, threads});
   }
 
   // The whole frame's.
@@ -259,6 +255,16 @@ PYBIND11_MODULE(_core, module) {
   module.def("pixel_shuffle", &fastsr::pixel_shuffle, py::arg("input"), py::arg("output"), py::arg("factor"),
              py::arg("channels_last"), py::arg("bias"), py::arg("slope"));
   module.def("png_filter_rows", &fastsr::png_filter_rows, py::arg("rows"), py::arg("above"), py::arg("out"));
+  using fastsr::cpu::Cut;
+  py::class_<Cut>(module, "Cut")
+      .def_property_readonly("across", [](const Cut& cut) { return cut.parts.columns; })
+      .def_property_readonly("down", [](const Cut& cut) { return cut.parts.rows; })
+      .def_property_readonly("team", [](const Cut& cut) { return cut.parts.team; })
+      .def_property_readonly("batch", [](const Cut& cut) { return cut.parts.batch; })
+      .def_readonly("at_once", &Cut::at_once)
+      .def_readonly("memory", &Cut::bytes)
+      .def_readonly("work", &Cut::work)
+      .def_readonly("efficiency", &Cut::efficiency);
   py::class_<fastsr::Program>(module, "ConvProgram")
       .def(py::init<const std::string&>(), py::arg("precision"))
       .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),

@@ -128,8 +128,9 @@ class NativeEngine:
         rows, columns = height + -height % self.block, width + -width % self.block
 
         def estimated(most: int) -> Estimate:
-            across, down, _, taken, work, _ = self._program.cut(rows, columns, self.side, most)
-            return Estimate((-(-width // across), -(-height // down)), across * down, taken, work - 1)
+            cut = self._program.cut(rows, columns, self.side, most)
+            part = -(-width // cut.across), -(-height // cut.down)
+            return Estimate(part, cut.across * cut.down, cut.memory, cut.work - 1)
 
         made = estimated(self._memory or 0)
         most = memory_shortage.bound(self._memory, made.memory)

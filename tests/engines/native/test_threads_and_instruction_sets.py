@@ -51,9 +51,9 @@ def test_more_threads_than_cores_change_nothing(networks, tmp_path, threads):
 @pytest.mark.parametrize("name", ["fast-x4", "fast-x2", "srgan-x4"])
 def test_sixteen_threads_are_kept_busy(name):
     engine = NativeEngine(onnx_reader.read(catalog.models()[name].path), "fp32", None)
-    *_, work, efficiency = engine._program.cut(270, 480, threads=16)
-    assert 1 <= work < 1.2
-    assert 0.85 < efficiency <= 1
+    cut = engine._program.cut(270, 480, threads=16)
+    assert 1 <= cut.work < 1.2
+    assert 0.85 < cut.efficiency <= 1
 
 
 def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):

@@ -7,7 +7,7 @@ namespace fastsr::cpu {
 
 struct Cut {
   Partition parts;
-  int64_t at_once;    // units that are worked on
+  int64_t at_once;    // units that are worked on together
   int64_t bytes;      // of all their rings
   double work;        // multiplications, as a multiple of those of a single unit
   double efficiency;  // share of the threads' time that is not waiting for one another or done twice, by counting
