@@ -56,6 +56,27 @@ def test_sixteen_threads_are_kept_busy(name):
     assert 0.85 < cut.efficiency <= 1
 
 
+@pytest.mark.parametrize("threads", [2, 4])
+def test_a_deep_network_of_small_rows_is_shared_by_a_team(threads):
+    """In int8, whose layers make single rows: as bands, all threads would compute nearly the whole image."""
+    draws, program = np.random.default_rng(3), _core.ConvProgram("int8")
+    kernel = draws.integers(-127, 128, (16, 16, 3, 3), np.int8)
+    nothing, scales = np.empty(0, np.float32), np.full(16, 1e-4, np.float32)
+    program.tensor(3, 1, True, False)
+    for tensor in range(1, 40):
+        program.tensor(16, 1, tensor == 39, tensor < 39, 0.01, 0)
+    program.tensor(3, 1, True, False)
+    weights = draws.normal(size=(16, 3, 3, 3)).astype(np.float32)
+    program.conv(0, 1, weights, np.zeros(16, np.float32), nothing, nothing, -1, -np.inf, np.inf, 1)
+    for tensor in range(2, 40):
+        program.conv(tensor - 1, tensor, kernel, np.zeros(16, np.int32), scales, nothing, -1, -np.inf, np.inf, 1)
+    program.remap(39, 40, 1, np.arange(3, dtype=np.int32), nothing, -1, -np.inf, np.inf)
+    program.store(40, 1, "none")
+    cut = program.cut(64, 64, threads=threads)
+    assert cut.efficiency > 0.8
+    assert cut.across * cut.down == 1
+
+
 def test_threads_and_instruction_sets_change_nothing(networks, tmp_path):
     paths = [networks[name].path for name in NATIVE if name != "gray-x1"]
     isa = _core.available_isas()[-1]

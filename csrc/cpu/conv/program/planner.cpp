@@ -9,33 +9,45 @@ namespace fastsr::cpu {
 namespace {
 
 constexpr int64_t kUnitBytes = 32 << 20;  // that the rings of one unit should fill, for each thread that works on it
-constexpr int64_t kWideUnit = 8;       // a unit this many times as wide as what it computes twice is not made narrower
-constexpr int64_t kLeastColumns = 16;  // of a unit
-constexpr double kTeamWork = 1e7;      // multiplications of a row, on average, from which sharing rows pays everywhere
+constexpr int64_t kWideUnit = 8;        // a unit this many times as wide as what it computes twice is not made narrower
+constexpr int64_t kLeastColumns = 16;   // of a unit
+constexpr double kBarrierWork = 1.5e5;  // multiplications that a thread could make while a team waits for its last one
 constexpr int64_t kCachedWeights = 1 << 20;  // bytes of weights that stay in a core's cache from row to row
 constexpr int64_t kMostRows = 32;            // of a batch
 constexpr double kWellShared = 0.97;         // of a team's time
 constexpr double kWaiting = 1.05;            // what waiting for one another costs a team
 
-size_t weight_bytes(const ConvProgram& program) {
+int64_t weight_bytes(const ConvProgram& program) {
   size_t bytes = 0;
   for (const Step& step : program.steps) bytes += step.conv.weights.size() + step.conv.first_plane.size();
-  return bytes;
+  return static_cast<int64_t>(bytes);
 }
 
-// Rows of a batch in units of `width` columns: so many that the weights, which are read once for each batch, are no
-// more than what the rings take up meanwhile; then it is the rings that have to come from memory. More where a team has
-// too little to share else. The rings may fill `spare` bytes more for it than with single rows.
-int64_t batch_rows(const ConvProgram& program, const RingRows& least, int64_t width, const FrameShape& shape,
-                   int64_t spare, int team) {
-  const auto weights = static_cast<int64_t>(weight_bytes(program));
-  const bool shares = team > 1 && shared_evenly(width, 1, team) < kWellShared * team;
+// Threads that share rows. Behind every batch of a step they wait for the last of them.
+struct Team {
+  int threads;
+  double column_work;  // multiplications of a step for each column of a row, on average
+  double barrier;      // those that a thread could make meanwhile
+
+  // How many times as fast as one thread it is, with so many rows of so many columns a batch.
+  double speed(int64_t columns, int64_t rows) const {
+    const double work = column_work * static_cast<double>(columns * rows);
+    return shared_evenly(columns, rows, threads) / (1 + barrier * threads / work);
+  }
+};
+
+// Rows of a batch in units of `width` columns: so many that the bytes of `weights`, which are read once for each batch,
+// are no more than what the rings take up meanwhile; then it is the rings that have to come from memory. More where a
+// team has too little to share else. The rings may fill `spare` bytes more for it than with single rows.
+int64_t batch_rows(const ConvProgram& program, int64_t weights, const RingRows& least, int64_t width,
+                   const FrameShape& shape, int64_t spare, const Team& team) {
+  const bool shares = team.threads > 1 && team.speed(width, 1) < kWellShared * team.threads;
   if (weights <= kCachedWeights && !shares) return 1;
   const UnitBytes bytes = unit_bytes(program, least, width, shape.width);
   const int64_t most = std::min({kMostRows, shape.height, 1 + spare / bytes.row});
   int64_t rows = weights <= kCachedWeights ? 1 : std::clamp<int64_t>(weights / bytes.row, 1, most);
   if (shares) {
-    while (rows < most && shared_evenly(width, rows, team) < kWellShared * team) rows = std::min(most, 2 * rows);
+    while (rows < most && team.speed(width, rows) < kWellShared * team.threads) rows = std::min(most, 2 * rows);
   }
   return rows;
 }
@@ -76,14 +88,16 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
     extra[axis] /= total;
   }
   const int threads = bounds.threads > 0 ? bounds.threads : thread_count();
-  // Fewer units at once take less memory.
-  const bool share =
-      program.tiles || bounds.memory > 0 || a_pixel * static_cast<double>(shape.width) > kTeamWork * rows_made / 2;
+  // Not counted where a team is better all the same: fewer units at once take less memory, and rows that are made four
+  // at a time make margins large.
+  const double barrier = program.tiles || bounds.memory > 0 ? 0 : kBarrierWork;
   const RingRows rows_kept = ring_rows(program, 1);
+  const int64_t weights = weight_bytes(program);
   const int64_t narrowest = std::min(kLeastColumns, shape.width);
   Partition best{(shape.width + narrowest - 1) / narrowest, 1, threads, 1};
   double best_time = 1e300;
-  for (int team = 1; team <= (share ? threads : 1); ++team) {
+  for (int team = 1; team <= threads; ++team) {
+    const Team sharing{team, a_pixel / (rows_made / 2), barrier};
     int64_t widest = shape.width;
     const int64_t least = std::max(kLeastColumns, kWideUnit * static_cast<int64_t>(extra[1]));
     while (widest > least && unit_bytes(program, rows_kept, widest, shape.width).all > team * kUnitBytes) {
@@ -109,8 +123,9 @@ Partition partition(const ConvProgram& program, const FrameShape& shape, CutBoun
       const int64_t must = bounds.memory > 0 ? strip_bytes(program, rows_kept, shape, columns)
                                              : unit_bytes(program, rows_kept, width, shape.width).all;
       const int64_t most_bytes = bounds.memory > 0 ? bounds.memory / teams : std::max(team * kUnitBytes, 2 * must);
-      const int64_t batch = batch_rows(program, rows_kept, width, shape, std::max<int64_t>(0, most_bytes - must), team);
-      const double shared = team > 1 ? kWaiting / shared_evenly(width, batch, team) : 1;
+      const int64_t spare = std::max<int64_t>(0, most_bytes - must);
+      const int64_t batch = batch_rows(program, weights, rows_kept, width, shape, spare, sharing);
+      const double shared = team > 1 ? kWaiting / sharing.speed(width, batch) : 1;
       for (int64_t rows = least_rows; rows <= std::min(shape.height, least_rows + 2 * teams); ++rows) {
         const double wide = static_cast<double>(shape.width) / columns + (columns > 1 ? extra[1] : 0);
         const double high = static_cast<double>(shape.height) / rows + (rows > 1 ? extra[0] : 0);
