@@ -147,7 +147,9 @@ class ConvProgram:
         scales: _Floats,
         before: int | None = None,
     ) -> None: ...
-    def store(self, source: int, factor: int, base: str, fold: int = 1) -> None: ...
+    def store(
+        self, source: int, factor: int, base: str, fold: int = 1, gain: float = 1, repeated: float = 0
+    ) -> None: ...
     def run(
         self,
         pixels: npt.NDArray[Any],

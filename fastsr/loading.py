@@ -34,6 +34,13 @@ def checked_realism(realism: float | None) -> float | None:
     return realism
 
 
+def checked_blend(blend: float) -> float:
+    """`blend` as it came; FastsrError unless it is within 0..1."""
+    if isinstance(blend, bool) or not isinstance(blend, (int, float, np.number)) or not 0 <= blend <= 1:
+        raise FastsrError(f"blend {blend!r} must be a number from 0 (bicubic) to 1 (the model's own result)")
+    return float(blend)
+
+
 @dataclasses.dataclass(frozen=True)
 class LoadRequest:
     """What `load` was asked for, in words that mean the same in any process on this machine."""
@@ -44,6 +51,7 @@ class LoadRequest:
     engine: str
     bounds: Bounds
     realism: float | None
+    blend: float
     video: bool
     changed: int  # time of change of a model's file, so that one that is exported anew is another model
 
@@ -61,6 +69,7 @@ def load(
     tile: int | None = None,
     *,
     realism: float | None = None,
+    blend: float = 1,
     video: bool = False,
     wait: bool = True,
     overlap: int | None = None,
@@ -82,6 +91,8 @@ def load(
         realism: for an adversarial model, where between its fidelity model (0: highest PSNR) and itself (1, or not
             given: most detail) the weights lie. The fidelity model is named by the card of a shipped model or by the
             metadata key "fidelity" of an ONNX file.
+        blend: share of the model's own result, 0 to 1; the rest is what bicubic interpolation makes of the same image.
+            For any model: what it draws too strongly then looks natural.
         video: for videos, as `upscale_video` sets it: on a CPU, precision "auto" may then be a faster one
             where the model's card proves that it cannot be told from fp32, so that results may differ from one machine
             to another. 16-bit and float pixels are computed in fp32 nevertheless.
@@ -97,11 +108,11 @@ def load(
         ModelError: the model is not known, cannot be read, or has no fidelity model; the message says what there is.
         EngineError: this machine cannot run it so, or `tile` or an environment variable is of no use; the message says
             what would be.
-        FastsrError: a realism outside 0..1.
+        FastsrError: a realism or a blend outside 0..1.
 
     """
     bounds = checked_bounds(tile, overlap, memory)
-    return _load(_load_request(model, device, precision, engine, bounds, realism, video), wait)
+    return _load(_load_request(model, device, precision, engine, bounds, realism, blend, video), wait)
 
 
 def _load_request(
@@ -111,10 +122,11 @@ def _load_request(
     engine: str,
     bounds: Bounds,
     realism: float | None,
+    blend: float,
     video: bool = False,
 ) -> LoadRequest:
     """Names checked, a model's file found. Raises as `load`."""
-    realism = checked_realism(realism)
+    realism, blend = checked_realism(realism), checked_blend(blend)
     selection.check(device, precision, engine)
     engine = current_name(engine)
     if not isinstance(model, (str, os.PathLike)):
@@ -124,12 +136,14 @@ def _load_request(
     if name in catalog.INTERPOLATIONS:
         if realism is not None:
             raise ModelError(f"{name!r} is a filter without weights; {catalog.realism_offered()}")
+        if blend != 1:
+            raise ModelError(f"{name!r} is a filter already; blend mixes a model's result with bicubic interpolation")
     else:
         path = lookup.find(name)
         changed = path.stat().st_mtime_ns
         if name not in catalog.models():
             name = str(path.absolute())
-    return LoadRequest(name, device, precision, engine, bounds, realism, video, changed)
+    return LoadRequest(name, device, precision, engine, bounds, realism, blend, video, changed)
 
 
 def _load(asked: LoadRequest, wait: bool = True) -> Upscaler:
@@ -137,7 +151,7 @@ def _load(asked: LoadRequest, wait: bool = True) -> Upscaler:
         return Upscaler(asked.model, Interpolation(asked.model), asked)
     path = catalog.find(asked.model)
     if file_kinds.is_engine_file(path):
-        chosen = (asked.device, asked.precision, asked.engine, asked.bounds, asked.realism)
+        chosen = (asked.device, asked.precision, asked.engine, asked.bounds, asked.realism, asked.blend)
         network, engine = selection.from_file(path, *chosen)
         return Upscaler(network.name, Generator(network, engine, windows=asked.bounds.changes(network)), asked)
     network = onnx_reader.read(path)
@@ -145,6 +159,10 @@ def _load(asked: LoadRequest, wait: bool = True) -> Upscaler:
         from fastsr.network import weight_interpolation  # onnx takes a while to import
 
         network = weight_interpolation.between(weight_interpolation.fidelity_of(network), network, asked.realism)
+    if asked.blend != 1:
+        from fastsr.network import blending
+
+        network = blending.blended(network, asked.blend)
     made = selection.build(network, asked.device, asked.precision, asked.engine, asked.bounds, wait, asked.video)
     exact = None
     if asked.precision == "auto" and made.precision == "int8":
@@ -171,6 +189,7 @@ def upscale(
     overlap: int | None = None,
     memory: int | str | None = None,
     realism: float | None = None,
+    blend: float = 1,
     progress: Progress | None = None,
     allow_huge: bool = False,
 ) -> npt.NDArray[ScalarT]: ...
@@ -188,6 +207,7 @@ def upscale(
     overlap: int | None = None,
     memory: int | str | None = None,
     realism: float | None = None,
+    blend: float = 1,
     progress: Progress | None = None,
     allow_huge: bool = False,
 ) -> Image.Image | Any: ...  # Any: a list of images for an animation
@@ -205,6 +225,7 @@ def upscale(
     overlap: int | None = None,
     memory: int | str | None = None,
     realism: float | None = None,
+    blend: float = 1,
     progress: Progress | None = None,
     allow_huge: bool = False,
 ) -> TensorT: ...
@@ -221,6 +242,7 @@ def upscale(
     overlap: int | None = None,
     memory: int | str | None = None,
     realism: float | None = None,
+    blend: float = 1,
     progress: Progress | None = None,
     allow_huge: bool = False,
 ) -> Any:
@@ -240,6 +262,7 @@ def upscale(
         overlap: as for `load`.
         memory: as for `load`.
         realism: as for `load`.
+        blend: as for `load`.
         progress: as for `Upscaler.upscale`.
         allow_huge: read files over Pillow's limit of pixels too.
 
@@ -247,12 +270,12 @@ def upscale(
         ImageError: the image cannot be used.
         ModelError: the model is not known or cannot be read.
         EngineError: this machine cannot run it so.
-        FastsrError: a scale, size or realism that cannot be.
+        FastsrError: a scale, size, realism or blend that cannot be.
 
     """
     read = opened(image, allow_huge)
     if model is None:
         model = default_model(*read.size, scale, size)
     bounds = checked_bounds(tile, overlap, memory)
-    loaded = _load_request(model, device, precision, engine, bounds, realism).upscaler()
+    loaded = _load_request(model, device, precision, engine, bounds, realism, blend).upscaler()
     return upscaled(loaded, read, scale, size, progress)

@@ -171,7 +171,9 @@ class Program {
     builder_.reduce_rows(source, target, terms, view(kept, "bias"), std::move(scales), before.value_or(terms / 2));
   }
 
-  void store(int source, int factor, const std::string& base, int fold) { builder_.store(source, factor, base, fold); }
+  void store(int source, int factor, const std::string& base, int fold, float gain, float repeated) {
+    builder_.store(source, factor, base, fold, gain, repeated);
+  }
 
   py::array run(const py::array& pixels, int64_t side, int64_t memory, const py::object& progress) const {
     const Array frame = view(pixels, "pixels");
@@ -291,7 +293,8 @@ PYBIND11_MODULE(_core, module) {
            py::arg("bias"), py::arg("scales"), py::arg("before") = py::none())
       .def("pad", &fastsr::Program::pad, py::arg("source"), py::arg("target"), py::arg("added"), py::arg("border"))
       .def("space_to_depth", &fastsr::Program::space_to_depth, py::arg("source"), py::arg("target"), py::arg("down"))
-      .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1)
+      .def("store", &fastsr::Program::store, py::arg("source"), py::arg("factor"), py::arg("base"), py::arg("fold") = 1,
+           py::arg("gain") = 1.f, py::arg("repeated") = 0.f)
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())
       .def("cut", &fastsr::Program::cut, py::arg("height"), py::arg("width"), py::arg("side") = 0,

@@ -46,7 +46,13 @@ class Models:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", RuntimeWarning)
                 try:
-                    options = {"realism": a.realism, "video": video, "overlap": a.overlap, "memory": a.memory}
+                    options = {
+                        "realism": a.realism,
+                        "blend": a.blend,
+                        "video": video,
+                        "overlap": a.overlap,
+                        "memory": a.memory,
+                    }
                     self._loaded[key] = fastsr.load(name, a.device, a.precision, a.engine, a.tile, **options)
                 except FastsrError as error:
                     raise StopError(str(error)) from None

@@ -11,7 +11,7 @@ from fastsr.cli.sizes import size_of_option
 from fastsr.engines.protocol import DEVICES, PRECISIONS
 from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError
-from fastsr.loading import checked_realism
+from fastsr.loading import checked_blend, checked_realism
 from fastsr.output_size import output_size
 from fastsr.tiling.bounds import checked as checked_bounds
 from fastsr.video_formats import CONTAINERS
@@ -43,6 +43,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--realism", type=float, metavar="0..1", help="of adversarial models: 0 faithful, 1 most detail"
     )
+    parser.add_argument(
+        "--blend",
+        type=float,
+        default=1.0,
+        metavar="0..1",
+        help="share of the model's result; the rest is bicubic's",
+    )
     parser.add_argument("--scale", type=float, help="factor along each axis (default: the model's)")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--precision", choices=PRECISIONS, default="auto")
@@ -66,3 +73,4 @@ def check(arguments: argparse.Namespace) -> None:
     arguments.size = None if arguments.size is None else size_of_option("--size", arguments.size)
     output_size(1, 1, arguments.scale, arguments.size, 1)
     checked_realism(arguments.realism)
+    checked_blend(arguments.blend)

@@ -54,11 +54,12 @@ def build(
 
 
 def from_file(
-    path: Path, device: str, precision: str, engine: str, bounds: Bounds, realism: float | None
+    path: Path, device: str, precision: str, engine: str, bounds: Bounds, realism: float | None, blend: float
 ) -> tuple[Graph, Engine]:
     """The generator and the engine of a file that `fastsr export --tensorrt` wrote. Raises EngineError; names it."""
-    if realism is not None:
-        raise EngineError(f"{path}: is an engine, whose weights are fixed; for a choice of realism load the ONNX model")
+    if realism is not None or blend != 1:
+        which = "blend" if realism is None else "realism"
+        raise EngineError(f"{path}: is an engine, whose weights are fixed; for a choice of {which} load the ONNX model")
     from fastsr.engines.tensorrt import exported_engine
 
     return exported_engine.load(path, device, precision, engine, bounds)

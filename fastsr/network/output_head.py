@@ -19,8 +19,10 @@ class HeadlessGraph:
     """A body and what is done to its output afterwards, as `ops.tile_scatter` names it."""
 
     body: Graph  # N x C*factor^2 x h*scale/factor x w*scale/factor comes out of it
-    factor: int  # of the pixel shuffle; 1 for none
-    residual: str  # "none", "nearest", "bilinear" or "bicubic"
+    factor: int = 1  # of the pixel shuffle; 1 for none
+    residual: str = "none"  # or "nearest", "bilinear", "bicubic"
+    gain: float = 1  # of the residual
+    repeated: float = 0  # gain of the input as "nearest" enlarges it, where that is added beside the residual
 
 
 def without_output_head(
@@ -31,33 +33,78 @@ def without_output_head(
     `residuals`: ways of enlarging that the caller's store knows. `fold`: the side of the blocks that the caller hands
     the body as one pixel.
     """
+    return _peeled(graph, residuals, fold) or HeadlessGraph(graph)
+
+
+def without_weighted_head(
+    graph: Graph, residuals: tuple[str, ...], fold: int = 1, shuffled: bool = True
+) -> HeadlessGraph:
+    """`without_output_head` for a store that adds the input enlarged with a gain, repeated beside it, and where nothing
+    is shuffled too.
+
+    `shuffled`: whether a last DepthToSpace may be taken off.
+    """
+    made = _peeled(graph, residuals, fold, weighted=True) if shuffled else None
+    return made or _peeled(graph, residuals, fold, weighted=True, shuffled=False) or HeadlessGraph(graph)
+
+
+def _peeled(
+    graph: Graph, residuals: tuple[str, ...], fold: int, weighted: bool = False, shuffled: bool = True
+) -> HeadlessGraph | None:
+    """What is left without the head, None where the store cannot do what the head does."""
     makers = {name: node for node in graph.nodes for name in node.outputs}
-    whole = HeadlessGraph(graph, 1, "none")
-    last = makers.get(graph.output)
-    if last is None:
-        return whole
-    residual, taken = "none", [last]
-    if last.op == "Add":
-        a, b = (makers.get(name) for name in last.inputs)
-        both = [(s, e) for s, e in ((a, b), (b, a)) if s is not None and e is not None]
-        pairs = [(s, e) for s, e in both if _residual(graph, e) in residuals]
-        if not pairs:
-            return whole
-        shuffle, enlarged = pairs[0]
-        residual, taken = _residual(graph, enlarged), [last, enlarged, shuffle]
-    shuffle = taken[-1]
-    factor = shuffle.attributes.get("blocksize", 0)
-    if shuffle.op != "DepthToSpace" or shuffle.attributes.get("mode", "DCR") != "CRD":
-        return whole
+    added: dict[str, float] = {}  # kind -> gain
+    taken: list[Node] = []
+    name = graph.output
+    while (found := _addition(graph, makers, name, residuals)) is not None:
+        rest, kind, gain, nodes = found
+        beside = not added or (weighted and "nearest" in {kind, *added} and kind not in added and len(added) < 2)
+        if not beside or (gain != 1 and not weighted):
+            break
+        added[kind] = gain
+        taken += nodes
+        name = rest
+    repeated = added.pop("nearest", 0.0) if len(added) > 1 else 0.0
+    (residual, gain), *_ = [*added.items(), ("none", 1.0)]
+    last, factor = makers.get(name), 1
+    if shuffled:
+        if last is None or last.op != "DepthToSpace" or last.attributes.get("mode", "DCR") != "CRD":
+            return None
+        taken.append(last)
+        name, factor = last.inputs[0], last.attributes.get("blocksize", 0)
     scale = graph.scale * fold
-    at_input = residual in ("nearest", "bilinear")  # the store has these only where the body is as large as the input
-    if scale % factor or (at_input and factor != scale) or factor * graph.channels > MAX_RUN:
-        return whole
+    # the store has these only where the body is as large as the input
+    at_input = residual in ("nearest", "bilinear") or bool(repeated)
+    if not taken or scale % factor or (at_input and factor != scale) or factor * graph.channels > MAX_RUN:
+        return None
+    if residual == "nearest" and gain != 1:
+        return None
     read = [name for node in graph.nodes for name in node.inputs]
     inner = {name for node in taken for name in node.outputs} - {graph.output}
     if graph.output in read or any(read.count(name) != 1 for name in inner):
-        return whole
-    return HeadlessGraph(_without(graph, taken, shuffle.inputs[0], factor, scale // factor), factor, residual)
+        return None
+    return HeadlessGraph(_without(graph, taken, name, factor, scale // factor), factor, residual, gain, repeated)
+
+
+def _addition(
+    graph: Graph, makers: dict[str, Node], name: str, residuals: tuple[str, ...]
+) -> tuple[str, str, float, list[Node]] | None:
+    """Of an addition of the enlarged input that makes `name`: the other operand, the kind, the gain, and its nodes."""
+    last = makers.get(name)
+    if last is None or last.op != "Add":
+        return None
+    for rest, beside in (last.inputs, last.inputs[::-1]):
+        nodes, gain, node = [last], 1.0, makers.get(beside)
+        if node is not None and node.op == "Mul":
+            gains = [graph.weights[other] for other in node.inputs if other in graph.weights]
+            tensors = [other for other in node.inputs if other not in graph.weights]
+            if len(gains) != 1 or gains[0].size != 1:
+                continue
+            nodes.append(node)
+            gain, node = float(gains[0].reshape(())), makers.get(tensors[0])
+        if node is not None and rest in makers and (kind := _residual(graph, node)) in residuals:
+            return rest, kind, gain, [*nodes, node]
+    return None
 
 
 def _residual(graph: Graph, node: Node) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from fastsr.network.graph import Node
 
+_EMPTY: npt.NDArray[Any] = np.empty(0)
 _CHANGING = ("antialias", "axes", "exclude_outside")  # where they are not 0
 
 
@@ -17,7 +19,9 @@ def resize_kind(node: Node, weights: dict[str, npt.NDArray[Any]]) -> tuple[str, 
     The kind is empty for anything else, another operator included.
     """
     a = node.attributes
-    if node.op != "Resize" or len(node.inputs) != 3 or node.inputs[1] or any(a.get(name) for name in _CHANGING):
+    if node.op != "Resize" or len(node.inputs) != 3 or any(a.get(name) for name in _CHANGING):
+        return "", 0
+    if node.inputs[1] and weights.get(node.inputs[1], _EMPTY).size:  # a region, which exporters leave empty
         return "", 0
     factors = weights.get(node.inputs[2])
     if factors is None or factors.shape != (4,) or factors[0] != 1 or factors[1] != 1 or factors[2] != factors[3]:

@@ -37,6 +37,7 @@ def upscale_video(
     overlap: int | None = None,
     memory: int | str | None = None,
     realism: float | None = None,
+    blend: float = 1,
     codec: str | None = None,
     crf: float | None = None,
     preset: str | None = None,
@@ -74,6 +75,7 @@ def upscale_video(
         overlap: as for `load`.
         memory: as for `load`.
         realism: as for `load`.
+        blend: as for `load`.
         codec: "h264", "hevc", "av1", "vp9" or "prores".
         crf: constant quality, as the codec has it; smaller is better.
         preset: speed against size, as the encoder has it.
@@ -119,7 +121,7 @@ def upscale_video(
     request.check()
     with shortage_reported(request.given.name), contextlib.closing(request.open_source()) as source:
         options: dict[str, Any] = {"device": device, "precision": precision, "engine": engine, "realism": realism}
-        options |= {"tile": tile, "overlap": overlap, "memory": memory}
+        options |= {"blend": blend, "tile": tile, "overlap": overlap, "memory": memory}
         return request.make(source, chosen_model(model, source.info, scale, size, **options))
 
 

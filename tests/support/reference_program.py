@@ -349,8 +349,10 @@ def run_program(program, frame):
     out, f = tensors[program.output], program.factor
     height, width, deep = out.shape
     out = out.reshape(height, width, f, f, deep // f**2).transpose(0, 2, 1, 3, 4).reshape(height * f, width * f, -1)
-    if program.base == "nearest":
-        out = out + low.repeat(f, 0).repeat(f, 1)
+    repeated = 1 if program.base == "nearest" else np.float32(program.repeated)
+    if repeated:
+        out = out + repeated * low.repeat(f, 0).repeat(f, 1)
     if program.base in ("bilinear", "bicubic"):
-        out = out + _enlarged(low, len(out) // len(low), _cubic if program.base == "bicubic" else _linear)
+        kernel = _cubic if program.base == "bicubic" else _linear
+        out = out + np.float32(program.gain) * _enlarged(low, len(out) // len(low), kernel)
     return np.clip(out, 0, 1)

@@ -190,7 +190,8 @@ struct StoreRow {
   const float* source;   // first channel of the first pixel
   int64_t input_stride;  // floats from pixel to pixel
   int64_t count, channels, factor, dy;
-  const void* low;    // frame pixels that are added, repeated; or null
+  const void* low;  // frame pixels that are added, repeated, with a gain; or null
+  float low_gain;
   const float* base;  // samples that are added, as many as are stored; or null
   void* pixels;
   Type type;

@@ -221,7 +221,7 @@ def packed(program: Program, precision: str) -> _core.ConvProgram:
             made.reduce_rows(step.source, step.target, step.terms, step.bias, scales, step.before)
         if not isinstance(step, Remap) and (follows := pointwise(step)) is not None:
             made.follow(step.target, *_pointwise(follows))
-    made.store(program.output, program.factor, program.base, program.fold)
+    made.store(program.output, program.factor, program.base, program.fold, program.gain, program.repeated)
     return made
 
 

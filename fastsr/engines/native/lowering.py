@@ -39,7 +39,7 @@ from fastsr.engines.native.single_values import (
 )
 from fastsr.network import borders, quantization
 from fastsr.network.graph import Graph, Node
-from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_output_head
+from fastsr.network.output_head import MAX_RUN, HeadlessGraph, without_weighted_head
 from fastsr.network.resize_kind import resize_kind
 
 MAX_KERNEL = 17
@@ -67,14 +67,15 @@ def lower(graph: Graph, precision: str) -> Program:
     if graph.dtype != np.float32:
         raise Unsupported(f"its input is {graph.dtype}")
     graph = convolution_forms.in_plain_forms(graph, precision)
-    headless = without_output_head(graph, BASES, _fold(graph, others=True))
+    headless = without_weighted_head(graph, BASES, _fold(graph, others=True))
     fold = _fold(headless.body)
     if fold == 1:
-        headless = without_output_head(graph, BASES)
+        headless = without_weighted_head(graph, BASES)
     try:
         return _Lowering(headless, precision, fold).program()
     except _NotLast:
-        return _Lowering(HeadlessGraph(graph, 1, "none"), precision, _fold(graph)).program()
+        headless = without_weighted_head(graph, BASES, shuffled=False)
+        return _Lowering(headless, precision, _fold(headless.body)).program()
 
 
 def _fold(graph: Graph, others: bool = False) -> int:
@@ -151,7 +152,10 @@ class _Lowering:
         made.floats = True
         self._order_output(output)
         self.ring_ranges.settle()
-        return Program(self.tensors, self.steps, output, factor, self.headless.residual, self.fold)
+        head = self.headless
+        return Program(
+            self.tensors, self.steps, output, factor, head.residual, self.fold, head.gain, repeated=head.repeated
+        )
 
     def _order_output(self, output: int) -> None:
         """Give the last tensor its channels in the order in which the store writes them: (dy, dx, colour)."""

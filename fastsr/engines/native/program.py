@@ -196,6 +196,8 @@ class Program:
     factor: int
     base: str  # the enlarged input that is added: "none", "nearest", "bilinear" or "bicubic"
     fold: int = 1
+    gain: float = 1  # of what is added
+    repeated: float = 0  # gain of the input repeated, where that is added beside a smooth base
 
     @property
     def block(self) -> int:

@@ -509,7 +509,8 @@ def test_any_calls_are_refused_or_make_an_image(data):
     fold = data.draw(st.sampled_from((1, 1, 2, 3)))
     colours = max(1, held[0][0] // fold**2)
     factor = 1 if last >= len(held) else max(1, round((held[last][0] / colours) ** 0.5))
-    stored = tell(made.store, last, factor, data.draw(st.sampled_from(BASES)), fold)
+    gains = data.draw(st.sampled_from(((1, 0), (1, 0), (0.5, 0), (0.5, 0.25))))
+    stored = tell(made.store, last, factor, data.draw(st.sampled_from(BASES)), fold, *gains)
     block = fold * held[0][1]
     height, width = (data.draw(st.integers(1, most)) * block for most in (9, 40))
     frame = np.full((height, width, colours), 7, np.uint8)
@@ -541,6 +542,16 @@ def test_folds_and_bases_that_do_not_fit_are_refused():
     ):
         with pytest.raises(ValueError, match=message):
             made.store(1, factor, base, fold)
+    for base, gain, repeated, message in (
+        ("nearest", 0.5, 0, "the repeated input can only be added"),
+        ("none", 0.5, 0, "can be weighted, by a finite number"),
+        ("bicubic", np.nan, 0, "can be weighted, by a finite number"),
+        ("none", 1, 0.5, "the repeated input can only be added"),
+        ("bicubic", 1, np.inf, "the repeated input can only be added"),
+        ("bicubic", 1, 0.5, "the repeated input can only be added"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            made.store(1, 4, base, 2, gain, repeated)
     made.store(1, 4, "bicubic", 2)
     with pytest.raises(ValueError, match="sides must be multiples of 2"):
         made.run(np.zeros((4, 3, 3), np.uint8))

@@ -45,15 +45,16 @@ void store_run(const StoreRow& row) {
     const int64_t count = std::min(kStoreBlock, row.count - first);
     for (int64_t x = 0; x < count; ++x) {
       const float* samples = source + (first + x) * row.input_stride;
-      if (row.base != nullptr) {
-        const float* base = row.base + (first + x) * length;
-        for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i] + base[i];
-      } else if (low == nullptr) {
+      if (low == nullptr) {
         for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i];
       } else {
         float added[kMaxPlanes];
-        for (int64_t c = 0; c < channels; ++c) added[c] = to_network(low[(first + x) * channels + c]);
+        for (int64_t c = 0; c < channels; ++c) added[c] = row.low_gain * to_network(low[(first + x) * channels + c]);
         for (int64_t i = 0; i < length; ++i) block[x * length + i] = samples[i] + added[i % channels];
+      }
+      if (row.base != nullptr) {
+        const float* base = row.base + (first + x) * length;
+        for (int64_t i = 0; i < length; ++i) block[x * length + i] += base[i];
       }
     }
     T* __restrict out = pixels + first * length;

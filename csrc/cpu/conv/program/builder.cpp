@@ -30,13 +30,14 @@ double linear(double x) { return std::max(0., 1 - std::abs(x)); }
 // Where sub-pixel `p` lies, counted from its input pixel: in the middle of its part of it (ONNX's half_pixel).
 double place(int64_t p, int64_t scale) { return (static_cast<double>(p) + 0.5) / static_cast<double>(scale) - 0.5; }
 
-CubicTaps enlarging_taps(int64_t scale, double (*weight)(double)) {
+CubicTaps enlarging_taps(int64_t scale, double (*weight)(double), float gain) {
   CubicTaps taps;
   for (int64_t p = 0; p < scale; ++p) {
     const double at = place(p, scale), left = std::floor(at);
     taps.first.push_back(static_cast<int>(left) - 1);
     for (int k = 0; k < kCubicTaps; ++k) taps.weights.push_back(static_cast<float>(weight(at - left + 1 - k)));
   }
+  for (const float w : taps.weights) taps.row_weights.push_back(w * gain);
   return taps;
 }
 
@@ -477,18 +478,19 @@ void ProgramBuilder::reduce_rows(int source, int target, int terms, const Array&
   checks_.made(target);
 }
 
-void ProgramBuilder::store(int source, int factor, const std::string& base, int fold) {
+void ProgramBuilder::store(int source, int factor, const std::string& base, int fold, float gain, float repeated) {
   Step step;
   step.kind = Kind::store;
   step.source = source;
   step.factor = factor;
   const Base step_base = step.base = base_named(base);
-  checks_.store(source, factor, step.base, fold);
+  checks_.store(source, factor, step.base, fold, gain, repeated);
+  step.repeated = step_base == Base::nearest ? 1 : repeated;
   program_.steps.push_back(std::move(step));
   program_.body_factor = program_.tensors[source].factor;
   program_.fold = fold;
-  if (step_base == Base::bicubic) program_.cubic = enlarging_taps(program_.scale(), cubic);
-  if (step_base == Base::bilinear) program_.cubic = enlarging_taps(program_.scale(), linear);
+  if (step_base == Base::bicubic) program_.cubic = enlarging_taps(program_.scale(), cubic, gain);
+  if (step_base == Base::bilinear) program_.cubic = enlarging_taps(program_.scale(), linear, gain);
   checks_.stored();
 }
 

@@ -60,7 +60,7 @@ class ProgramBuilder {
   void reduce_rows(int source, int target, int terms, const Array& bias, std::vector<float> scales, int before);
   // The last step: `source`, shuffled by `factor`, plus the enlarged input (none, nearest, bilinear or bicubic), to
   // pixels. The first tensor holds `fold` x `fold` pixels as one, in the order (dy, dx, channel). No step may follow.
-  void store(int source, int factor, const std::string& base, int fold);
+  void store(int source, int factor, const std::string& base, int fold, float gain, float repeated);
 
   const ConvProgram& program() const { return program_; }
 

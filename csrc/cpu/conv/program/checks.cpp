@@ -1,6 +1,7 @@
 #include "cpu/conv/program/checks.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <stdexcept>
@@ -251,7 +252,7 @@ void ProgramChecks::reduce_rows(int source, int target, int terms, const Array& 
           "bias does not fit: one float32 number per output is needed");
 }
 
-void ProgramChecks::store(int source, int factor, Base base, int fold) const {
+void ProgramChecks::store(int source, int factor, Base base, int fold, float gain, float repeated) const {
   const Tensor& from = this->source(source);
   require(factor >= 1 && factor <= kMaxPlanes, "factor out of bounds");
   require(fold >= 1 && fold <= kMaxFactor && tensors_[0].channels % (fold * fold) == 0, "fold does not fit the input");
@@ -262,8 +263,12 @@ void ProgramChecks::store(int source, int factor, Base base, int fold) const {
           "output does not fit");
   const int before = tensors_[0].factor;
   require(int64_t{from.factor} * factor % (int64_t{fold} * before) == 0, "the output must be a multiple of the input");
-  require(base != Base::nearest || (from.factor == before && fold == 1),
+  require((base != Base::nearest && repeated == 0) || (from.factor == before && fold == 1),
           "the repeated input can only be added at its own resolution");
+  require(repeated == 0 || (std::isfinite(repeated) && (base == Base::bilinear || base == Base::bicubic)),
+          "the repeated input has a gain of its own only beside a smooth base");
+  require(std::isfinite(gain) && (gain == 1 || base == Base::bilinear || base == Base::bicubic),
+          "only an input enlarged bilinearly or by cubic convolution can be weighted, by a finite number");
 }
 
 Function function_named(const std::string& name) {

@@ -38,7 +38,7 @@ class ProgramChecks {
   void pad(int source, int target, const Sides& added) const;
   void space_to_depth(int source, int target, int down) const;
   void reduce_rows(int source, int target, int terms, const Array& bias, size_t scales, int before) const;
-  void store(int source, int factor, Base base, int fold) const;
+  void store(int source, int factor, Base base, int fold, float gain, float repeated) const;
 
   void described(int channels, int factor, bool floats, bool packed, const QuantizationParams& quantization,
                  const Sides& growth);

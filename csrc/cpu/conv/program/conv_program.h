@@ -93,6 +93,7 @@ struct Step {
   int terms = 0;                    // of a row reduction,
   std::vector<float> init, scales;  // its bias and scales
   Base base = Base::none;
+  float repeated = 0;  // gain of the input repeated; of a nearest base, or beside a smooth one
 
   bool convolves() const {
     return kind == Kind::conv || kind == Kind::depthwise || kind == Kind::winograd_f4_row ||
@@ -113,6 +114,7 @@ struct Step {
 // the first of them, counted from its input pixel.
 struct CubicTaps {
   std::vector<float> weights;
+  std::vector<float> row_weights;  // the same, times the gain of the whole
   std::vector<int> first;
 };
 

@@ -397,7 +397,7 @@ const float* Part::bicubic(int64_t y, int64_t first, int64_t count) const {
     const int64_t from = clamp_index(y / scale + program_.cubic.first[phase] + k, height);
     made.rows[k] = static_cast<const uint8_t*>(frame.pixels) + from * width * channels * sample(frame.type);
   }
-  made.row_weights = program_.cubic.weights.data() + phase * kCubicTaps;
+  made.row_weights = program_.cubic.row_weights.data() + phase * kCubicTaps;
   made.column_weights = program_.cubic.weights.data();
   made.first_taps = program_.cubic.first.data();
   made.type = frame.type;
@@ -417,7 +417,7 @@ void Part::store() const {
   const int64_t channels = program_.image_channels(), pixel = channels * sample(frame.type), scale = program_.scale();
   const int64_t first = columns_.first, count = columns_.length(), width = frame.shape.width * program_.enlarged();
   const float* samples = floats(step_.source, y_, first);
-  const void* low = step_.base == Base::nearest
+  const void* low = step_.repeated != 0
                         ? static_cast<const uint8_t*>(frame.pixels) + (y_ * length(source(), 1) + first) * pixel
                         : nullptr;
   // What the columns to be stored lie within, in input pixels; a body may end inside of one.
@@ -429,8 +429,8 @@ void Part::store() const {
       added = bicubic(row, from, to - from + 1) + (first * step_.factor - from * scale) * channels;
     }
     uint8_t* out = static_cast<uint8_t*>(frame.out) + (row * width + first * step_.factor) * pixel;
-    kernels_.store(
-        StoreRow{samples, stride(step_.source), count, channels, step_.factor, dy, low, added, out, frame.type});
+    kernels_.store(StoreRow{samples, stride(step_.source), count, channels, step_.factor, dy, low, step_.repeated,
+                            added, out, frame.type});
   }
 }
 
