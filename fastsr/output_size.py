@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,6 +14,16 @@ from fastsr.network import catalog
 MAX_SIDE = 1 << 28  # pixels of a result; Pillow takes hardly more
 
 Size = tuple[int, int]  # width and height
+
+
+class Box(NamedTuple):
+    """In place of a size: the largest size of the image's own shape that fits into this width and height, pixels.
+
+    A side of MAX_SIDE bounds nothing.
+    """
+
+    width: int
+    height: int
 
 
 def output_size(
@@ -25,6 +36,9 @@ def output_size(
         sides = tuple(size) if isinstance(size, Sequence | np.ndarray) else ()
         if len(sides) != 2 or not all(isinstance(s, (int, float, np.number)) and s >= 1 and s % 1 == 0 for s in sides):
             raise FastsrError(f"size {size!r} is not a width and a height of at least 1 pixel")
+        if isinstance(size, Box):
+            factor = min(size.width / width, size.height / height)
+            return _possible(max(1.0, width * factor), max(1.0, height * factor))
         return _possible(sides[0], sides[1])
     factor = own if scale is None else scale
     if not isinstance(factor, (int, float, np.number)) or not math.isfinite(factor) or factor <= 0:
@@ -36,6 +50,11 @@ def _possible(width: float, height: float) -> tuple[int, int]:
     if max(width, height) > MAX_SIDE:
         raise FastsrError(f"{width:g}x{height:g} pixels are too many; a side may have up to {MAX_SIDE}")
     return round(width), round(height)
+
+
+def size_text(size: tuple[int, int]) -> str:
+    """A size as people write it: 1920x1080, and 1920x or x1080 for a box that only one side bounds."""
+    return "x".join("" if isinstance(size, Box) and side == MAX_SIDE else str(side) for side in size)
 
 
 def default_model(width: int, height: int, scale: float | None, size: tuple[int, int] | None) -> str:

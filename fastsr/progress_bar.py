@@ -9,9 +9,9 @@ from tqdm import tqdm
 
 
 @contextlib.contextmanager
-def progress_bar(description: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(description: str, unit: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
     """Show a bar where standard error is a terminal; gives what moves it, called with (done, in all)."""
-    with tqdm(desc=description, unit=unit, leave=False, disable=None) as bar:
+    with tqdm(desc=description, unit=unit, leave=False, disable=None if shown else True) as bar:
 
         def report(done: int, total: int) -> None:
             bar.total = total

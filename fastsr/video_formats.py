@@ -19,6 +19,14 @@ CONTAINERS = {
 }
 """Those that can be written: suffix -> FFmpeg's name, and the codec unless another is asked for."""
 
+INPUT_SUFFIXES = frozenset(
+    (
+        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".wmv"),
+        *(".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".y4m", ".h264", ".hevc", ".ivf", ".nut", ".dv"),
+    )
+)
+"""Suffixes that inputs are taken for videos by."""
+
 PIPE = "-"
 """Standard input or output."""
 
@@ -29,3 +37,8 @@ NUMBER = re.compile(r"%(0?)(\d*)d")
 def is_image_sequence(name: str) -> bool:
     """Whether a name stands for numbered images."""
     return NUMBER.search(Path(name).name) is not None
+
+
+def is_video_name(name: str) -> bool:
+    """Whether a name has the suffix of a video that can be read."""
+    return Path(name).suffix.lower() in INPUT_SUFFIXES

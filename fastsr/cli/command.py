@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import json
 import logging
 import signal
 import sys
@@ -20,6 +21,8 @@ from fastsr.cli import export, model_list, upscale_options, videos
 from fastsr.cli.console import printable, say, settle_streams, write
 from fastsr.cli.image_run import ImageRun
 from fastsr.cli.models import Models
+from fastsr.cli.report import Report
+from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import FastsrError
 from fastsr.video_formats import PIPE
 
@@ -27,10 +30,11 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class _Parser(argparse.ArgumentParser):
-    """Prints as the rest of the command does."""
+    """Prints as the rest of the command does, and what is wrong with a call last."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(printable(message))
+        self.print_usage(sys.stderr)
+        self.exit(2, f"fastsr: {printable(message)}; {self.prog} --help tells more\n")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if message and not write(message, file or sys.stderr) and file is sys.stdout:
@@ -57,8 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
+    given = sys.argv[1:] if argv is None else argv
+    arguments = _parser().parse_args(upscale_options.with_suffix_joined(given))
     try:
-        arguments = _parser().parse_args(argv)
         if arguments.command == "models":
             return 0 if say(model_list.models(arguments)) else 1
         with _one_interrupt():
@@ -72,7 +77,9 @@ def _main(argv: Sequence[str] | None) -> int:
             return _upscale(arguments)
     except FastsrError as error:
         say(f"fastsr: {error}", sys.stderr)
-        return 1
+        if getattr(arguments, "json", False):
+            say(json.dumps({"status": "failed", "error": str(error)}))
+        return 2 if isinstance(error, WrongCallError) else 1
     except KeyboardInterrupt:
         say("fastsr: interrupted; finished images are kept, no partial one is left", sys.stderr)
         return INTERRUPTED
@@ -124,24 +131,22 @@ def _one_interrupt() -> Iterator[None]:
 def _upscale(arguments: argparse.Namespace) -> int:
     upscale_options.check(arguments)
     models = Models(arguments)
-    video_tasks, arguments.inputs = videos.split(arguments)
-    image_run, video_run = ImageRun(arguments, models), videos.VideoRun(arguments, models)
+    naming = upscale_options.naming_of(arguments, models)
+    video_tasks, arguments.inputs = videos.split(arguments, naming)
+    report = Report(
+        quiet=arguments.quiet,
+        as_json=arguments.json,
+        dry_run=arguments.dry_run,
+        data_on_stdout=naming.output == PIPE,
+    )
     try:
         if arguments.inputs:
-            image_run.make_all()
-        video_run.make(video_tasks)
+            ImageRun(arguments, models, report).make_all(naming)
+        videos.VideoRun(arguments, models, report).make(video_tasks)
     finally:
-        faults = image_run.faults + video_run.faults
-        for fault in [*dict.fromkeys(image_run.notes), *faults]:
-            say(f"fastsr: {fault}", sys.stderr)
-    parts = [f"{image_run.made + video_run.made} made"]
-    if image_run.there + video_run.there:
-        parts.append(f"{image_run.there + video_run.there} already there (--force makes them again)")
-    if faults:
-        parts.append(f"{len(faults)} failed")
-    # standard output may carry the frames
-    say(", ".join(parts), sys.stderr if arguments.output == PIPE else None)
-    return 1 if faults else 0
+        report.close()
+    report.count()
+    return 1 if report.faults else 0
 
 
 if __name__ == "__main__":

@@ -2,80 +2,95 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import glob
-import mimetypes
 import os
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fastsr import images
+from fastsr.cli import folder_search, globs
+from fastsr.cli.naming import beside, image_suffix, names_file
+from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import ImageError
+from fastsr.video_formats import PIPE, is_video_name
+
+EARLIER = "results of an earlier run"
+
+
+@dataclasses.dataclass(frozen=True)
+class Naming:
+    """Where results go and what they are called.
+
+    Attributes:
+        output: a file, a folder or PIPE; None = beside the inputs.
+        mark: what is put behind the names of inputs.
+        suffix: of results, with the dot; None = as the inputs have it.
+
+    """
+
+    output: str | None
+    mark: str = ""
+    suffix: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One image to enlarge."""
+    """One image to enlarge.
+
+    Attributes:
+        source: its file.
+        target: the file of its result.
+        from_pipe: it is read from standard input instead.
+        to_pipe: it is written to standard output instead.
+
+    """
 
     source: Path
     target: Path
+    from_pipe: bool = False
+    to_pipe: bool = False
 
 
 @dataclasses.dataclass
 class Batch:
-    """What to make, what is wrong with the inputs, and what else the user should know (one message each)."""
+    """What to make, what is wrong with the inputs, what else the user should know, and what was left out of folders."""
 
     tasks: list[Task] = dataclasses.field(default_factory=list)
     faults: list[str] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
+    skipped: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Source:
-    path: Path
-    relative: Path  # where its result lies in the output folder
-    named: bool  # by the user or by a glob, not found in a folder
+    path: str
+    relative: str  # where its result lies in the output folder
+    root: str | None  # the folder it was found in; None = named by the user or by a glob
 
 
-def plan(inputs: Sequence[str], output: str, suffix: str | None) -> Batch:
-    """Pair every input with its result; `suffix` (with the dot) replaces those of the inputs.
+def plan(inputs: Sequence[str], naming: Naming) -> Batch:
+    """Pair every input with its result.
 
-    `output` is a file for exactly one image, else a folder. Raises ImageError when it fits neither reading.
+    Raises WrongCallError where the output is one file or a pipe, but the input several.
     """
-    search = _Search(Path(output))
-    found = {(os.path.realpath(s.path), s.relative): s for text in inputs for s in search.sources(text)}
-    batch = search.batch
-    if names_file(output):
-        if len(found) + len(batch.faults) > 1 or not all(s.named for s in found.values()):
-            raise ImageError(f"{output}: names one image, but the input is several or a folder; name a folder with -o")
-        targets = [_chosen(Path(output), suffix) for _ in found]
+    search = _Search(naming)
+    real = _RealPaths()
+    found = {(real.path(s.path), s.relative): s for text in inputs for s in search.sources(text)}
+    batch, output = search.batch, naming.output
+    if output is not None and (output == PIPE or names_file(output)):
+        if len(found) + len(batch.faults) > 1 or any(s.root is not None for s in found.values()):
+            where = "standard output takes" if output == PIPE else f"{output}: names"
+            ways = "a folder with -o" if output == PIPE else f"a folder with -o ({output}/ is one)"
+            raise WrongCallError(f"{where} one image, but the input is several or a folder; name {ways}")
+        targets = [_chosen(output, naming.suffix) for _ in found]
     else:
-        targets = [Path(output) / _suffixed(s.relative, suffix) for s in found.values()]
-    taken: dict[str, Path] = {}
-    originals = {real for real, _ in found}
-    for (real, _), source, target in zip(found, found.values(), targets, strict=True):
-        place = os.path.realpath(target)
-        fault = _clash(real, place, originals) or search.reread(place)
-        if fault is None and place in taken:
-            fault = f"its result {target} is also that of {taken[place]}; rename one of them"
-        if fault is not None:
-            batch.faults.append(f"{source.path}: {fault}")
-            continue
-        taken[place] = source.path
-        batch.tasks.append(Task(source.path, target))
-    if not batch.tasks and not batch.faults:
+        targets = _targets(list(found.values()), naming)
+    _pair(batch, search, real, found, targets, naming)
+    if not batch.tasks and not batch.faults and batch.notes:
         batch.faults, batch.notes = batch.notes, []
     return batch
-
-
-def names_file(output: str) -> bool:
-    """Whether an output is meant as a file: a name with the suffix of an image or a video that is no folder."""
-    if output.endswith(os.sep) or is_folder(Path(output)):
-        return False
-    kind = mimetypes.guess_type(output)[0] or ""
-    return Path(output).suffix.lower() in images.SUFFIXES or kind.startswith(("image/", "video/"))
 
 
 def is_file(path: Path) -> bool:
@@ -96,21 +111,82 @@ def mode(path: Path) -> int:
         return 0
 
 
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in images.SUFFIXES
+def _pair(
+    batch: Batch,
+    search: _Search,
+    real: _RealPaths,
+    found: dict[tuple[str, str], _Source],
+    targets: Sequence[Path],
+    naming: Naming,
+) -> None:
+    """Make tasks of sources and targets, and faults of those that would replace something."""
+    places = [str(target) if naming.output == PIPE else real.path(str(target)) for target in targets]
+    originals = {path for path, _ in found}
+    taken: dict[str, str] = {}
+    earlier = originals.intersection(places) if naming.output is None else set()
+    for (path, _), source, target, place in zip(found, found.values(), targets, places, strict=True):
+        if path in earlier and place != path:
+            batch.skipped[EARLIER] += 1
+            continue
+        fault = _clash(path, place, originals - earlier) or search.reread(place)
+        if fault is None and place in taken:
+            fault = f"its result {target} is also that of {taken[place]}; rename one of them"
+        if fault is not None:
+            batch.faults.append(f"{source.path}: {fault}")
+            continue
+        taken[place] = source.path
+        batch.tasks.append(Task(Path(source.path), target, source.path == PIPE, naming.output == PIPE))
 
 
-def _suffixed(relative: Path, suffix: str | None) -> Path:
-    if suffix is None:
-        return relative
-    return relative.with_suffix(suffix) if _is_image(relative) else relative.with_name(relative.name + suffix)
+def _targets(sources: Sequence[_Source], naming: Naming) -> list[Path]:
+    """The results' files; sources that differ in their suffix alone get results that have it in their names."""
+    made = [_target(source, naming, whole=False) for source in sources]
+    counts = collections.Counter(made)
+    return [
+        _target(source, naming, whole=True) if counts[target] > 1 and _changes(source.path, target) else target
+        for source, target in zip(sources, made, strict=True)
+    ]
 
 
-def _chosen(output: Path, suffix: str | None) -> Path:
+def _target(source: _Source, naming: Naming, whole: bool) -> Path:
+    """The file of a result; `whole`: behind the whole name of its source."""
+    suffix = image_suffix(source.path, naming.suffix)
+    if naming.output is None and source.root is None:
+        path = Path(source.path)
+        return path.with_name(f"{path.name}{naming.mark}{suffix}") if whole else beside(path, naming.mark, suffix)
+    relative = Path(source.relative)
+    folder = Path(naming.output) if naming.output is not None else folder_beside(source.root or "", naming.mark)
+    mark = naming.mark if naming.output is not None else ""
+    if not mark and suffix == relative.suffix:
+        return folder / relative
+    if whole or relative.suffix.lower() not in images.SUFFIXES:
+        return folder / relative.with_name(f"{relative.name}{mark}{suffix}")
+    return folder / relative.with_name(f"{relative.stem}{mark}{suffix}")
+
+
+def folder_beside(root: str, mark: str) -> Path:
+    """The folder of results of a folder, where none was given. Raises WrongCallError for . and .."""
+    path = Path(root)
+    if path.name in ("", ".."):
+        raise WrongCallError(f"{root}: has no name to put {mark!r} behind; name a folder with -o")
+    return path.with_name(f"{path.name}{mark}")
+
+
+def _changes(source: str, target: Path) -> bool:
+    return Path(source).suffix != target.suffix
+
+
+def _chosen(output: str, suffix: str | None) -> Path:
     """The file that the user named, if that agrees with the format."""
-    if suffix is not None and images.output_format(output) != images.output_format(f"x{suffix}"):
-        raise ImageError(f"{output}: is not named as --format {suffix[1:]} asks; leave --format out or rename it")
-    return output
+    if output == PIPE:
+        return Path(PIPE)
+    try:
+        kind = images.output_format(output)
+    except ImageError as error:
+        raise WrongCallError(f"{error}; for a folder of this name write {output}/") from None
+    if suffix is not None and kind != images.output_format(f"x{suffix}"):
+        raise WrongCallError(f"{output}: is not named as --format {suffix[1:]} asks; leave --format out or rename it")
+    return Path(output)
 
 
 def _clash(real: str, place: str, originals: set[str]) -> str | None:
@@ -121,12 +197,31 @@ def _clash(real: str, place: str, originals: set[str]) -> str | None:
     return None
 
 
+class _RealPaths:
+    """Real paths of many files in few folders: each folder is looked up once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def path(self, path: str) -> str:
+        """As os.path.realpath."""
+        folder, name = os.path.split(path)
+        if name in ("", ".", "..") or os.path.islink(path):  # noqa: PTH114 - 100 000 times
+            return os.path.realpath(path)
+        real = self._folders.get(folder)
+        if real is None:
+            real = self._folders[folder] = os.path.realpath(folder)
+        return f"{real}/{name}" if real != "/" else f"/{name}"
+
+
 class _Search:
     """Finds the images that inputs stand for, without the results of earlier runs in the output folder."""
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, naming: Naming) -> None:
         self.batch = Batch()
-        self._output = Path(os.path.realpath(output))
+        self._naming = naming
+        output = naming.output
+        self._output = None if output is None or output == PIPE else Path(os.path.realpath(output))
         self._folders: list[Path] = []
 
     def sources(self, text: str) -> Iterator[_Source]:
@@ -134,77 +229,80 @@ class _Search:
         path = Path(text)
         if not text:
             self.batch.faults.append("an input is the empty text; name a file, a folder or a glob")
+        elif text == PIPE:
+            yield _Source(PIPE, PIPE, None)
         elif is_folder(path):
-            yield from self._folder(path)
+            yield from self._folder(text)
         elif mode(path):
-            yield _Source(path, Path(path.name), True)
+            yield _Source(text, path.name, None)
         else:
             yield from self._glob(text)
 
     def reread(self, place: str) -> str | None:
         """What is wrong with a result that the next run would find among its inputs."""
         for folder in self._folders:
-            if Path(place).is_relative_to(folder) and not self._output.is_relative_to(folder):
+            inside = self._output is not None and self._output.is_relative_to(folder)
+            if Path(place).is_relative_to(folder) and not inside:
                 return f"its result {place} would lie in the input folder {folder}; choose another output"
         return None
 
-    def _folder(self, root: Path) -> Iterator[_Source]:
+    def _folder(self, root: str) -> Iterator[_Source]:
+        root = root.rstrip("/") or "/"
         real = Path(os.path.realpath(root))
         if real == self._output:
             self.batch.notes.append(f"{root}: is the output folder, so its images are no inputs; choose another output")
             return
-        known = len(self.batch.faults)
-        found = self._walk(root)
-        if not found and len(self.batch.faults) == known:
-            suffixes = " ".join(sorted(images.SUFFIXES))
-            self.batch.faults.append(f"{root}: no images in this folder; it needs files that end in {suffixes}")
         self._folders.append(real)
-        yield from (_Source(path, path.relative_to(root), False) for path in found)
+        found = self._walk(root)
+        if not found.images and not found.videos and not found.faults:
+            others = f" ({told(found.skipped)})" if found.skipped else ""
+            self.batch.faults.append(f"{root}: no images in this folder{others}; name another")
+            return
+        self.batch.skipped += found.skipped
+        for path, relative in found.images:
+            yield _Source(path, relative, root)
 
-    def _walk(self, root: Path) -> list[Path]:
-        """Images below a folder, sorted; without hidden ones, and links to folders (which may loop) unfollowed."""
-        found = []
-        for folder, below, names in os.walk(root, onerror=self._unreadable):
-            here = Path(folder)
-            below[:] = [name for name in below if name[0] != "." and os.path.realpath(here / name) != str(self._output)]
-            paths = [here / name for name in names if name[0] != "."]
-            # a link to nothing is an input that fails; a pipe would wait forever
-            found += [path for path in paths if _is_image(path) and (is_file(path) or not mode(path))]
-        return sorted(found)
-
-    def _unreadable(self, error: OSError) -> None:
-        self.batch.faults.append(f"{error.filename}: cannot be searched ({error.strerror}); change its mode or move it")
+    def _walk(self, root: str) -> folder_search.Contents:
+        found = folder_search.search(root, None if self._output is None else str(self._output))
+        self.batch.faults += found.faults
+        return found
 
     def _glob(self, text: str) -> Iterator[_Source]:
-        root, parts = Path(), list(Path(text).parts)
-        while parts and (not glob.has_magic(parts[0]) or mode(root / parts[0])):
-            root /= parts.pop(0)
+        root, parts = globs.split(text)
         if not parts:
             self.batch.faults.append(f"{text}: {_absence(Path(text))}; check the name")
             return
+        output, real = self._output, Path(os.path.realpath(root))
+        inside = output is not None and output != real and output.is_relative_to(real)
         found = False
-        for path, named in self._matches(root, parts):
-            found = True
-            relative = path.relative_to(root)
-            yield _Source(path, Path(path.name) if ".." in relative.parts else relative, named)
+        for path in globs.matches(root, parts):
+            if output is not None and inside and Path(os.path.realpath(path)).is_relative_to(output):
+                continue
+            for image, folder in self._matched(path):
+                found = True
+                relative = Path(image).relative_to(root)
+                yield _Source(image, Path(image).name if ".." in relative.parts else str(relative), folder)
+            found = found or is_video_name(path.name)
         if not found:
             self.batch.faults.append(f"{text}: no such file, and no image matches it as a pattern; check the name")
 
-    def _matches(self, root: Path, parts: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-        """(image, whether it matched itself, not a folder around it)."""
-        # pathlib's ** follows no links, glob's does and may loop; but pathlib knows no ** beside other letters
-        pattern = str(Path(*(part if part == "**" else re.sub(r"\*+", "*", part) for part in parts)))
-        inside = self._output != Path(os.path.realpath(root)) and self._output.is_relative_to(os.path.realpath(root))
-        hidden = any(part[0] == "." for part in parts)
-        for path in sorted(root.glob(pattern)):
-            if not hidden and any(part[0] == "." for part in path.relative_to(root).parts):
-                continue
-            if inside and Path(os.path.realpath(path)).is_relative_to(self._output):
-                continue
-            if is_folder(path):
-                yield from ((image, False) for image in self._walk(path))
-            elif _is_image(path):
-                yield path, True
+    def _matched(self, path: Path) -> Iterator[tuple[str, str | None]]:
+        """(image, the folder around it that matched; None = it matched itself)."""
+        if is_folder(path):
+            found = self._walk(str(path))
+            self.batch.skipped += found.skipped
+            yield from ((image, str(path)) for image, _ in found.images)
+            return
+        kind = folder_search.kind_of(str(path), path.name)
+        if kind == "image":
+            yield str(path), None
+        elif kind is not None and kind != "video":
+            self.batch.skipped[kind] += 1
+
+
+def told(skipped: collections.Counter[str]) -> str:
+    """Files that were left out, for a message: 12 not images, 1 PSD."""
+    return ", ".join(f"{count} {kind}" for kind, count in skipped.most_common())
 
 
 def _absence(path: Path) -> str:

@@ -1,11 +1,13 @@
-"""Sizes on the command line: WIDTHxHEIGHT in pixels."""
+"""Sizes on the command line: WIDTHxHEIGHT in pixels, or one of the two."""
 
 from __future__ import annotations
 
 import argparse
 import re
 
+from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import FastsrError
+from fastsr.output_size import MAX_SIDE, Box
 
 
 def size_argument(text: str) -> tuple[int, int]:
@@ -22,3 +24,17 @@ def size_of_option(option: str, text: str) -> tuple[int, int]:
         return size_argument(text)
     except argparse.ArgumentTypeError as error:
         raise FastsrError(f"{option} {error}") from None
+
+
+def wanted_size(option: str, text: str, fit: bool) -> tuple[int, int]:
+    """The size of a result: exact, or a box where `fit` or only one side is given. Raises WrongCallError."""
+    found = re.fullmatch(r"(\d{0,9})x(\d{0,9})", text.lower())
+    if found is None or not (found[1] or found[2]):
+        ways = "1920x1080" if fit else "1920x1080, 1920x or x1080"
+        raise WrongCallError(f"{option} {text!r} is not a size in pixels; write it as {ways}")
+    sides = tuple(int(side) if side else MAX_SIDE for side in found.groups())
+    if min(sides) < 1:
+        raise WrongCallError(f"{option} {text!r} is not a width and a height of at least 1 pixel")
+    if max(sides) > MAX_SIDE:
+        raise WrongCallError(f"{option} {text!r} is too large; a side may have up to {MAX_SIDE} pixels")
+    return Box(*sides) if fit or not (found[1] and found[2]) else (sides[0], sides[1])

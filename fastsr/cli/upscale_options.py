@@ -1,20 +1,34 @@
-"""The options of `fastsr upscale`: which there are, and whether their values make sense."""
+"""The options of `fastsr upscale`: which there are, whether their values make sense, and what results are called."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import Any
 
 from fastsr import images
 from fastsr.cli import videos
-from fastsr.cli.sizes import size_of_option
+from fastsr.cli.inputs import Naming
+from fastsr.cli.models import Models
+from fastsr.cli.naming import mark_of, names_file
+from fastsr.cli.sizes import wanted_size
+from fastsr.cli.wrong_call import WrongCallError
 from fastsr.engines.protocol import DEVICES, PRECISIONS
 from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError
 from fastsr.loading import checked_blend, checked_realism
-from fastsr.output_size import output_size
+from fastsr.network import catalog
+from fastsr.output_size import default_model, output_size
 from fastsr.tiling.bounds import checked as checked_bounds
-from fastsr.video_formats import CONTAINERS
+from fastsr.video_formats import CONTAINERS, PIPE
+
+_EXAMPLES = """examples:
+  fastsr upscale photo.jpg                         photo-x4.jpg beside it
+  fastsr upscale photo.jpg -o large.png --scale 2
+  fastsr upscale photos/ -o large/ --fit 3840x2160 --format webp
+  fastsr upscale video.mp4 -o large.mp4
+  curl -s URL | fastsr upscale - > large.png
+"""
 
 
 def add_parser(commands: Any) -> None:
@@ -22,55 +36,129 @@ def add_parser(commands: Any) -> None:
     up = commands.add_parser(
         "upscale",
         help="enlarge images and videos",
+        usage="%(prog)s IN [IN ...] [-o OUT] [options]",
         description="Enlarge images and videos, folders of them, globs. Put -- before names that begin with a dash.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    up.add_argument("inputs", nargs="+", metavar="IN", help="image, video, folder (searched through) or glob")
-    up.add_argument("-o", "--output", required=True, metavar="OUT", help="file (for one input) or folder")
-    add_model_options(up)
-    up.add_argument("--size", metavar="WxH", help="exact size of the result, in pixels")
+    up.add_argument(
+        "inputs", nargs="+", metavar="IN", help="image, video, folder (searched through), glob, or - for standard input"
+    )
+    results = up.add_argument_group("results")
+    results.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="file (for one input), folder, or - for standard output (default: beside the input, as photo-x4.jpg)",
+    )
+    results.add_argument("--suffix", metavar="TEXT", help="put behind the names of inputs (default: -x4, or the size)")
     formats = sorted(suffix[1:] for suffix in (*images.WRITTEN_SUFFIXES, *CONTAINERS))
-    up.add_argument("--format", type=str.lower, choices=formats, help="of results in a folder (default: the source's)")
-    up.add_argument("--quality", type=int, help="1 to 100, for JPEG, WebP and AVIF")
-    up.add_argument("--force", action="store_true", help="make results again that exist already")
-    up.add_argument("--allow-huge", action="store_true", help="accept images over Pillow's bomb limit")
-
+    results.add_argument(
+        "--format",
+        type=str.lower,
+        choices=formats,
+        metavar="NAME",
+        help="of the results: png, jpg, webp, avif, tif, mp4, ... (default: the source's; to standard output png)",
+    )
+    results.add_argument("--quality", type=int, metavar="1..100", help="of JPEG, WebP and AVIF")
+    results.add_argument("--force", action="store_true", help="make all results again")
+    results.add_argument("--dry-run", action="store_true", help="say what would be made, and make nothing")
+    results.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    results.add_argument("--json", action="store_true", help="print a line of JSON for each result")
+    sizes = add_model_options(up)
+    sizes.add_argument("--size", metavar="WxH", help="exact size of the result in pixels; one side alone: 1920x, x1080")
+    sizes.add_argument("--fit", metavar="WxH", help="the largest size within a box, in the source's shape")
+    sizes.add_argument("--allow-huge", action="store_true", help="accept images over Pillow's bomb limit")
     videos.add_arguments(up)
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """The options that say which model enlarges how much, and on what."""
-    parser.add_argument("--model", help="model name or file (default: the shipped one that fits the scale)")
-    parser.add_argument(
+def add_model_options(parser: argparse.ArgumentParser) -> Any:
+    """The options that say which model enlarges how much, and on what; returns the group of those on size."""
+    sizes = parser.add_argument_group("size")
+    sizes.add_argument("--scale", type=float, metavar="N", help="factor along each axis (default: the model's)")
+    models = parser.add_argument_group("model")
+    models.add_argument(
+        "--model", metavar="NAME", help="name or file; fastsr models lists them (default: the one that fits the scale)"
+    )
+    models.add_argument(
         "--realism", type=float, metavar="0..1", help="of adversarial models: 0 faithful, 1 most detail"
     )
-    parser.add_argument(
-        "--blend",
-        type=float,
-        default=1.0,
-        metavar="0..1",
-        help="share of the model's result; the rest is bicubic's",
+    models.add_argument(
+        "--blend", type=float, default=1.0, metavar="0..1", help="share of the model's result; the rest is bicubic's"
     )
-    parser.add_argument("--scale", type=float, help="factor along each axis (default: the model's)")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
-    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
-    parser.add_argument("--engine", type=current_name, choices=("auto", *REGISTRY), default="auto")
-    parser.add_argument("--tile", type=int, help="side of the windows large images are cut into (bounds the memory)")
-    parser.add_argument(
+    run = parser.add_argument_group("how it is computed")
+    run.add_argument("--device", choices=DEVICES, default="auto", help="(default: auto)")
+    run.add_argument("--precision", choices=PRECISIONS, default="auto", help="(default: auto, on a CPU fp32)")
+    run.add_argument("--engine", type=current_name, choices=("auto", *REGISTRY), default="auto", help="(default: auto)")
+    run.add_argument(
+        "--tile", type=int, metavar="N", help="side of the windows large images are cut into (bounds the memory)"
+    )
+    run.add_argument(
         "--overlap", type=int, metavar="N", help="border of windows where less than what a pixel depends on will do"
     )
-    parser.add_argument("--memory", metavar="SIZE", help="what a run may take beyond image and result, as 2G")
+    run.add_argument("--memory", metavar="SIZE", help="what a run may take beyond image and result, as 2G")
+    return sizes
+
+
+def with_suffix_joined(argv: Sequence[str]) -> list[str]:
+    """Arguments in which `--suffix -big` is one, for argparse takes what begins with a dash for another option."""
+    made: list[str] = []
+    for text in argv:
+        if made and made[-1] == "--suffix":
+            made[-1] = f"--suffix={text}"
+        else:
+            made.append(text)
+    return made
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise FastsrError for values that no image can be made with; reads `size`."""
-    if not arguments.output:
-        raise FastsrError("-o is the empty text; name a file or a folder")
-    if arguments.quality is not None and not 1 <= arguments.quality <= 100:
-        raise FastsrError(f"--quality {arguments.quality} is not between 1 and 100")
-    if arguments.tile is not None and arguments.tile < 1:
-        raise FastsrError(f"--tile {arguments.tile} is not a number of pixels; use 256 or so")
-    checked_bounds(None, arguments.overlap, arguments.memory)
-    arguments.size = None if arguments.size is None else size_of_option("--size", arguments.size)
-    output_size(1, 1, arguments.scale, arguments.size, 1)
-    checked_realism(arguments.realism)
-    checked_blend(arguments.blend)
+    """Raise WrongCallError for values that no image can be made with; makes one size of `size` and `fit`."""
+    a = arguments
+    try:
+        if a.output is not None and not a.output:
+            raise FastsrError("-o is the empty text; name a file or a folder")
+        if a.quality is not None and not 1 <= a.quality <= 100:
+            raise FastsrError(f"--quality {a.quality} is not between 1 and 100")
+        if a.tile is not None and a.tile < 1:
+            raise FastsrError(f"--tile {a.tile} is not a number of pixels; use 256 or so")
+        if a.json and a.output == PIPE:
+            raise FastsrError("--json and -o - both write to standard output; give one of them")
+        if a.preview and a.output is None:
+            raise FastsrError("--preview needs a name for what it shows; give it with -o")
+        checked_bounds(None, a.overlap, a.memory)
+        if a.size is not None and a.fit is not None:
+            raise FastsrError("--size and --fit were both given; give one of them")
+        asked = [("--size", a.size, False), ("--fit", a.fit, True)]
+        found = [wanted_size(option, text, fit) for option, text, fit in asked if text is not None]
+        a.size = found[0] if found else None
+        output_size(1, 1, a.scale, a.size, 1)
+        checked_realism(a.realism)
+        checked_blend(a.blend)
+    except WrongCallError:
+        raise
+    except FastsrError as error:
+        raise WrongCallError(str(error)) from None
+
+
+def naming_of(arguments: argparse.Namespace, models: Models) -> Naming:
+    """Where results go and what they are called. Raises WrongCallError."""
+    a = arguments
+    suffix = f".{a.format}" if a.format else None
+    output = a.output
+    if output is None and a.inputs == [PIPE]:
+        output = a.output = PIPE
+    if output is None:
+        return Naming(None, mark_of(a, lambda: _default_scale(a, models)), suffix)
+    if a.suffix is not None and (output == PIPE or names_file(output)):
+        raise WrongCallError(f"--suffix is for names that are made, but {output} is named; leave one of them out")
+    return Naming(output, mark_of(a, lambda: 0) if a.suffix is not None else "", suffix)
+
+
+def _default_scale(arguments: argparse.Namespace, models: Models) -> float:
+    """The scale where none is asked for: the model's own."""
+    name = arguments.model
+    if name is None:
+        name = default_model(1, 1, None, None)
+    if name in catalog.models():
+        return catalog.models()[name].scale
+    return models.load(name).scale

@@ -8,6 +8,7 @@ import glob
 import os
 import re
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,27 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from fastsr import images
-from fastsr.cli.console import abandon, printable, say
+from fastsr.cli import folder_search, globs
+from fastsr.cli.console import abandon, printable
 from fastsr.cli.folders import check_folder, made_folder
-from fastsr.cli.inputs import is_file, is_folder, mode, names_file
+from fastsr.cli.inputs import Naming, folder_beside, is_file, is_folder, mode
 from fastsr.cli.models import Models, StopError
+from fastsr.cli.naming import FALLBACK_VIDEO, beside, names_file, video_suffix
+from fastsr.cli.pipes import STANDARD_INPUT, STANDARD_OUTPUT, standard_input_is_image
+from fastsr.cli.report import Report
 from fastsr.cli.sizes import size_argument
+from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import FastsrError, VideoError
-from fastsr.video_formats import CODECS, CONTAINERS, PIPE, is_image_sequence
+from fastsr.output_size import output_size
+from fastsr.upscaler import Upscaler
+from fastsr.video_formats import CODECS, CONTAINERS, PIPE, is_image_sequence, is_video_name
 
 if TYPE_CHECKING:
     from fastsr.video.codecs.encoder_request import EncoderRequest
     from fastsr.video.pipeline.progress import Progress
-
-INPUTS = frozenset(
-    (
-        *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob", ".wmv"),
-        *(".asf", ".flv", ".f4v", ".3gp", ".3g2", ".ogv", ".mxf", ".y4m", ".h264", ".hevc", ".ivf", ".nut", ".dv"),
-    )
-)
-"""Suffixes that inputs are taken for videos by."""
-_FALLBACK = ".mkv"  # holds nearly all streams; for results of inputs whose own container cannot be written
 
 # options that only videos have, as `upscale_video` calls them
 _OPTIONS = (
@@ -54,7 +52,7 @@ class VideoTask:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that only videos have."""
-    group = parser.add_argument_group("videos (mp4, mkv, ..., folders or frames/%%05d.png as sequences, - for a pipe)")
+    group = parser.add_argument_group("videos (mp4, mkv, ..., folders or frames/%05d.png as sequences, - for a pipe)")
     group.add_argument("--codec", choices=CODECS, help="default: h264 (.webm: vp9)")
     group.add_argument("--crf", type=float, help="constant quality, smaller is better (default: 20 to 25, by codec)")
     group.add_argument("--preset", help="speed against size, as the encoder has it: ultrafast, medium, ...; 0, 1, ...")
@@ -72,87 +70,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preview", action="store_true", help="OUT shows bicubic | ours: a clip of 5 s, or a PNG")
 
 
-def split(arguments: argparse.Namespace) -> tuple[list[VideoTask], list[str]]:
+def split(arguments: argparse.Namespace, naming: Naming) -> tuple[list[VideoTask], list[str]]:
     """The videos among the inputs, each with its output, and the other inputs.
 
-    Raises VideoError for an output that cannot be that of all of them.
+    Raises WrongCallError for an output that cannot be that of all of them.
     """
-    output, tasks, others = arguments.output, [], []
-    single = _names_video(output) or (arguments.preview and not is_folder(Path(output)))
+    output = naming.output
+    single = output is not None and (_names_video(output) or (arguments.preview and not is_folder(Path(output))))
+    tasks, others = [], []
     for text in arguments.inputs:
-        found = list(_videos(text, single))
-        if found and single:
-            tasks += [VideoTask(source, output) for source, _ in found]
-        else:
-            tasks += [VideoTask(source, str(Path(output) / _renamed(name, arguments))) for source, name in found]
-        if not found or (not single and is_folder(Path(text)) and _has_images(Path(text))):
+        found = list(_videos(text, arguments, single))
+        tasks += [VideoTask(video.path, output if single and output else _target(video, naming)) for video in found]
+        both = not single and (is_folder(Path(text)) or (glob.has_magic(text) and not is_video_name(text)))
+        if not found or both:
             others.append(text)
     if not tasks:
         given = [name for name in _OPTIONS if getattr(arguments, name) not in (None, False)]
         if given:
-            raise VideoError(f"--{given[0].replace('_', '-')} is for videos, but no input is one")
-    if tasks and not single and names_file(output):
-        raise VideoError(
-            f"{output}: a video cannot be written as {Path(output).suffix}; use one of {' '.join(CONTAINERS)}"
+            raise WrongCallError(f"--{given[0].replace('_', '-')} is for videos, but no input is one")
+    if tasks and not single and output is not None and names_file(output):
+        raise WrongCallError(
+            f"{output}: a video cannot be written as {Path(output).suffix}; use one of {' '.join(CONTAINERS)}, or for "
+            f"a folder of this name {output}/"
         )
     if single and tasks:
         if len(tasks) > 1 or others:
-            raise VideoError(f"{output}: names one video, but the input is several; name a folder with -o")
+            raise WrongCallError(f"{output}: names one video, but the input is several; name a folder with -o")
         return tasks, []
     _check_clashes(tasks)
     return tasks, others
 
 
 class VideoRun:
-    """Makes videos one after the other; counts, and collects what fails."""
+    """Makes videos one after the other; reports what is made and what fails."""
 
-    def __init__(self, arguments: argparse.Namespace, models: Models) -> None:
-        self.made = self.there = 0
-        self.faults: list[str] = []
-        self._arguments, self._models = arguments, models
+    def __init__(self, arguments: argparse.Namespace, models: Models, report: Report) -> None:
+        self._arguments, self._models, self._report = arguments, models, report
 
     def make(self, tasks: Sequence[VideoTask]) -> None:
         """Make all; raises StopError for what concerns them all."""
         for task in tasks:
             if is_file(Path(task.target)) and not self._arguments.force:
-                self.there += 1
+                self._report.there(_source(task), task.target)
                 continue
-            try:
-                self._one(task)
-                self.made += 1
-            except StopError:
-                raise
-            except KeyboardInterrupt:
-                if task.target != PIPE and task.source != PIPE:
-                    say(f"fastsr: {task.target}: the same command resumes where it was stopped", sys.stderr)
-                raise
-            except FastsrError as error:
-                if task.target == PIPE:
-                    abandon(sys.stdout)  # half a frame may wait in its buffer, and nobody for it
-                text = str(error)
-                named = text.startswith((f"{task.source}:", f"{task.target}:"))
-                self.faults.append(text if named else f"{task.source}: {text}")
-            except MemoryError:
-                self.faults.append(f"{task.source}: not enough memory; try a smaller --tile or --scale")
-            except Exception as error:  # whatever one video causes, the others are made
-                self.faults.append(f"{task.source}: failed ({type(error).__name__}: {error}); report it")
+            fault = self._try(task)
+            if fault is not None:
+                self._report.failed(fault, _source(task), _target_name(task))
+
+    def _try(self, task: VideoTask) -> str | None:
+        """Make one video; returns what went wrong."""
+        try:
+            self._one(task)
+        except StopError:
+            raise
+        except KeyboardInterrupt:
+            if task.target != PIPE and task.source != PIPE:
+                self._report.say(f"{task.target}: the same command resumes where it was stopped")
+            raise
+        except FastsrError as error:
+            if task.target == PIPE:
+                abandon(sys.stdout)  # half a frame may wait in its buffer, and nobody for it
+            text = str(error)
+            named = text.startswith((f"{_source(task)}:", f"{task.target}:"))
+            return text if named else f"{task.source}: {text}"
+        except MemoryError:
+            return f"{task.source}: not enough memory; try a smaller --tile or --scale"
+        except Exception as error:  # whatever one video causes, the others are made
+            return f"{task.source}: failed ({type(error).__name__}: {error}); report it"
+        return None
 
     def _one(self, task: VideoTask) -> None:
-        from fastsr.video.upscale_video import upscale_video
-
         a = self._arguments
         folder = Path(task.target).parent
         if task.target != PIPE:
             if mode(Path(task.target)) and not is_file(Path(task.target)):
                 raise VideoError(f"{task.target}: is not a plain file; remove it or choose another output")
             check_folder(folder)
+        if a.dry_run:
+            self._report.made(_source(task), _target_name(task))
+            return
+        facts = self._made(task, folder)
+        self._report.made(_source(task), _target_name(task), **facts)
+
+    def _made(self, task: VideoTask, folder: Path) -> dict[str, Any]:
+        """Make one video; returns what JSON tells of it."""
+        from fastsr.video.upscale_video import upscale_video
+
+        a, begun = self._arguments, time.monotonic()
+        facts: dict[str, Any] = {}
+
+        def model(width: int, height: int) -> Upscaler:
+            chosen = self._models.fitting_video(width, height)
+            facts["source_size"] = (width, height)
+            facts["size"] = output_size(width, height, a.scale, a.size, chosen.scale)
+            facts.update(model=chosen.name, engine=chosen.engine, precision=chosen.precision)
+            return chosen
+
         options = {name: getattr(a, name) for name in _OPTIONS}
-        with made_folder(folder), _Bar(task.source) as bar, warnings.catch_warnings(record=True) as caught:
+        bar = _Bar(task.source, self._report.shows_progress)
+        with made_folder(folder), bar, warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", RuntimeWarning)
-            upscale_video(
+            result = upscale_video(
                 task.source,
                 task.target,
-                model=self._models.fitting_video,
+                model=model,
                 scale=a.scale,
                 size=a.size,
                 progress=bar.show,
@@ -160,14 +181,24 @@ class VideoRun:
             )
         for warning in caught:
             if warning.category is RuntimeWarning:
-                say(f"fastsr: {warning.message}", sys.stderr)
+                self._report.say(str(warning.message))
+        return {**facts, "frames": result.frames, "seconds": round(time.monotonic() - begun, 3)}
+
+
+def _source(task: VideoTask) -> str:
+    return STANDARD_INPUT if task.source == PIPE else task.source
+
+
+def _target_name(task: VideoTask) -> str:
+    return STANDARD_OUTPUT if task.target == PIPE else task.target
 
 
 class _Bar:
     """Progress on a terminal: frames, frames a second, time left, real-time factor."""
 
-    def __init__(self, name: str) -> None:
-        self._bar: tqdm[Any] = tqdm(unit="frame", desc=printable(Path(name).name), leave=False, disable=None)
+    def __init__(self, name: str, shown: bool) -> None:
+        description, disabled = printable(Path(name).name), None if shown else True
+        self._bar: tqdm[Any] = tqdm(unit="frame", desc=description, leave=False, disable=disabled)
 
     def __enter__(self) -> _Bar:
         return self
@@ -202,43 +233,53 @@ def _names_video(output: str) -> bool:
     return Path(output).suffix.lower() in CONTAINERS and not is_folder(Path(output))
 
 
-def _videos(text: str, single: bool) -> Iterator[tuple[str, Path]]:
-    """The videos that an input stands for, each with where its result lies in an output folder."""
+@dataclasses.dataclass(frozen=True)
+class _Video:
+    path: str
+    relative: Path  # where its result lies in an output folder
+    root: str | None = None  # the folder it was found in
+
+
+def _videos(text: str, arguments: argparse.Namespace, single: bool) -> Iterator[_Video]:
+    """The videos that an input stands for."""
     path = Path(text)
-    suffix = path.suffix.lower()
-    if text == PIPE or (text and is_image_sequence(text)):
-        yield text, Path(f"sequence{_FALLBACK}")
+    if text == PIPE:
+        if not standard_input_is_image(arguments):
+            yield _Video(text, Path(f"standard-input{FALLBACK_VIDEO}"))
+    elif text and is_image_sequence(text):
+        yield _Video(text, Path(f"sequence{FALLBACK_VIDEO}"))
     elif text and is_folder(path):
-        if single and not list(_below(path)):
-            yield text, Path(path.name + _FALLBACK)
-        for found in _below(path):
-            yield str(found), found.relative_to(path)
-    elif suffix in INPUTS and not mode(path) and glob.has_magic(text):
-        for name in sorted(glob.glob(text, recursive=True)):  # noqa: PTH207 - takes absolute patterns too
-            yield name, Path(Path(name).name)
-    elif suffix in INPUTS or (suffix == ".gif" and single):
-        yield text, Path(path.name)
+        found = folder_search.search(text, None).videos
+        if single and not found:
+            yield _Video(text, Path(path.name + FALLBACK_VIDEO))
+        for name, relative in found:
+            yield _Video(name, Path(relative), text)
+    elif text and not mode(path) and glob.has_magic(text):
+        root, parts = globs.split(text)
+        for match in globs.matches(root, parts) if parts else ():
+            if is_video_name(match.name) and is_file(match):
+                yield _Video(str(match), Path(match.name))
+    elif is_video_name(text) or (path.suffix.lower() == ".gif" and single and _as_video(arguments)):
+        yield _Video(text, Path(path.name))
 
 
-def _below(folder: Path) -> list[Path]:
-    """Videos below a folder, sorted, without hidden ones."""
-    found = []
-    for here, below, names in os.walk(folder):
-        below[:] = [name for name in below if name[0] != "."]
-        found += [Path(here) / name for name in names if name[0] != "." and Path(name).suffix.lower() in INPUTS]
-    return sorted(found)
+def _as_video(arguments: argparse.Namespace) -> bool:
+    """Whether a GIF becomes a video: to a pipe it goes as an image, unless an option that only videos have is given."""
+    return arguments.output != PIPE or any(getattr(arguments, name) not in (None, False) for name in _OPTIONS)
 
 
-def _has_images(folder: Path) -> bool:
-    return any(
-        Path(name).suffix.lower() in images.SUFFIXES for _, _, names in os.walk(folder) for name in names
-    ) or not _below(folder)
-
-
-def _renamed(name: Path, arguments: argparse.Namespace) -> Path:
-    if arguments.format is not None and f".{arguments.format}" in CONTAINERS:
-        return name.with_suffix(f".{arguments.format}")
-    return name if name.suffix.lower() in CONTAINERS else name.with_suffix(_FALLBACK)
+def _target(video: _Video, naming: Naming) -> str:
+    """The file of a result that was not named itself."""
+    path = Path(video.path)
+    suffix = video_suffix(Path(video.relative), naming.suffix)
+    if naming.output is not None:
+        return str(Path(naming.output) / video.relative.with_name(f"{video.relative.stem}{naming.mark}{suffix}"))
+    if video.root is not None:
+        return str(folder_beside(video.root, naming.mark) / video.relative.with_suffix(suffix))
+    if video.path == PIPE or is_image_sequence(video.path):
+        what = "standard input" if video.path == PIPE else video.path
+        raise WrongCallError(f"{what}: is a video without a name; name the output with -o")
+    return str(beside(path, naming.mark, suffix))
 
 
 def _check_clashes(tasks: Sequence[VideoTask]) -> None:
@@ -246,7 +287,7 @@ def _check_clashes(tasks: Sequence[VideoTask]) -> None:
     for task in tasks:
         place = os.path.realpath(task.target)
         if place in taken:
-            raise VideoError(f"{task.source}: its result {task.target} is also that of {taken[place]}; rename one")
+            raise WrongCallError(f"{task.source}: its result {task.target} is also that of {taken[place]}; rename one")
         taken[place] = task.source
 
 
@@ -263,6 +304,7 @@ def add_bench(commands: Any, shared: Callable[[argparse.ArgumentParser], None]) 
     parser = commands.add_parser(
         "bench",
         help="measure how fast a video would be enlarged",
+        usage="%(prog)s IN [options]",
         description="Decode, enlarge and encode frames of a video, each alone and all at once; nothing is written.",
     )
     parser.add_argument("input", metavar="IN", help="a video")

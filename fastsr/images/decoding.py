@@ -46,7 +46,7 @@ def read_encoded(data: bytes, name: str, allow_huge: bool) -> DecodedImage:
         what = f"is {other}, which is not read; export it" if other else "not an image, or one that is damaged or of an"
         rest = "as PNG" if other else f"unknown kind; use one of {READABLE}"
         raise ImageError(f"{name}: {what} {rest}")
-    with _decoding(name) as opened, pixel_limit.lifted() if allow_huge else pixel_limit.strict():
+    with decoding_errors(name) as opened, pixel_limit.lifted() if allow_huge else pixel_limit.strict():
         image = open_image(data, known, name, allow_huge)
         opened.append(image)
         return _read_opened(image, name, allow_huge, lambda page: open_image(data, known, name, allow_huge, page))
@@ -54,13 +54,13 @@ def read_encoded(data: bytes, name: str, allow_huge: bool) -> DecodedImage:
 
 def read_pillow(image: Image.Image, allow_huge: bool) -> DecodedImage:
     """Decode a Pillow image, opened or made in memory; it is left as it was."""
-    with _decoding("image") as opened, pixel_limit.lifted() if allow_huge else nullcontext():
+    with decoding_errors("image") as opened, pixel_limit.lifted() if allow_huge else nullcontext():
         opened.append(image)
         return _read_opened(image, "image", allow_huge)
 
 
 @contextmanager
-def _decoding(name: str) -> Iterator[list[Image.Image]]:
+def decoding_errors(name: str) -> Iterator[list[Image.Image]]:
     """Turn whatever Pillow raises on bad data or without memory into ImageError; takes the image once opened."""
     opened: list[Image.Image] = []
     try:

@@ -24,7 +24,7 @@ def open_image(data: bytes, known: Format, name: str, allow_huge: bool, page: in
 
     Raises ImageError where the format needs a package that is not there, and whatever Pillow raises of damage.
     """
-    _load_plugin(known, name)
+    load_plugin(known, name)
     if known.name == "JPEG XL" and not allow_huge:
         pixel_limit.check(*size_of(data))  # its plugin decodes as it opens
     elif known.name == "DDS":
@@ -40,7 +40,7 @@ def open_image(data: bytes, known: Format, name: str, allow_huge: bool, page: in
     return image
 
 
-def _load_plugin(known: Format, name: str) -> None:
+def load_plugin(known: Format, name: str) -> None:
     """Import what knows a format, so that Pillow need not import all it has to find it."""
     try:
         module = importlib.import_module(known.module)

@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from fastsr.errors import VideoError
-from fastsr.output_size import output_size
+from fastsr.output_size import Box, output_size
 from fastsr.video.codecs.codec_table import keeps_hdr, options_for_width
 from fastsr.video.codecs.encoder import THREADS, EncoderConfig
 from fastsr.video.codecs.encoder_request import EncoderRequest
@@ -71,9 +71,10 @@ def encoder_config(
     if info.transparent:
         _warn(f"the transparency of {info.pix_fmt} is lost")
     before = (info.width, info.height)
-    after = fitted(output_size(*before, scale, size, model_scale), pix_fmt, exact=size is not None)
+    exact = size is not None and not isinstance(size, Box)
+    after = fitted(output_size(*before, scale, size, model_scale), pix_fmt, exact=exact)
     aspect = info.aspect
-    if aspect is not None and size is not None:  # else sides were rounded at most, which is no other shape
+    if aspect is not None and exact:  # else sides were rounded at most, which is no other shape
         aspect *= Fraction(before[0], before[1]) / Fraction(after[0], after[1])
     return EncoderConfig(
         codec=codec,

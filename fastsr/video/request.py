@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from fastsr import files
+from fastsr import files, standard_input
 from fastsr.errors import VideoError
 from fastsr.output_size import output_size
 from fastsr.upscaler import Upscaler
@@ -61,7 +61,8 @@ class Input:
     def open(self, time_range: TimeRange, *, upright: bool) -> FrameSource:
         """Its frames, turned as they are shown where they must be `upright`. Raises VideoError."""
         if self.name == PIPE:
-            return VideoSource(pipe_input(sys.stdin.buffer, self.raw_size, self.rate), time_range)
+            given = pipe_input(sys.stdin.buffer, self.raw_size, self.rate, standard_input.taken())
+            return VideoSource(given, time_range)
         spec = self.spec
         if spec is None:
             return ImageSequenceSource(self.name, time_range, self.rate)

@@ -36,45 +36,8 @@ def test_damaged_images(cli, kind, says, force):
     assert tree() == [path.name]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "says"),
-    [
-        (["missing.png", "-o", "out.png"], "missing.png: no such file or folder; check the name"),
-        (["a.png/b.png", "-o", "out.png"], "a.png/b.png: cannot be read (Not a directory)"),
-        (["x" * 300 + ".png", "-o", "out.png"], "cannot be read (File name too long)"),
-        (["empty", "-o", "out"], "empty: no images in this folder; it needs files that end in"),
-        (["", "-o", "out"], "an input is the empty text"),
-        (["a.png", "-o", ""], "-o is the empty text"),
-        (["a.png", "-o", "a.png/out"], "a.png is not a folder; choose another output"),
-        (["a.png", "-o", "a.png/out.png"], "a.png is not a folder; choose another output"),
-        (["a.png", "b.png", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
-        (["a.png", "missing.png", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
-        (["photos", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
-        (["a.png", "-o", "out.heic"], "out.heic: HEIC can only be read; use one of"),
-        (["a.png", "-o", "out.mp4"], "out.mp4: unknown suffix '.mp4'; use one of"),
-        (["a.png", "-o", "a.png"], "a.png: the result would replace its source; choose another output"),
-        (["a.png", "-o", "."], "a.png: the result would replace its source; choose another output"),
-        (["a.png", "-o", "link.png"], "a.png: the result would replace its source; choose another output"),
-        (["photos", "-o", "photos"], "photos: is the output folder"),
-        (["a.png", "-o", "out.png", "--scale", "0"], "scale 0.0 must be a number above 0"),
-        (["a.png", "-o", "out.png", "--scale", "-2"], "scale -2.0 must be a number above 0"),
-        (["a.png", "-o", "out.png", "--scale", "nan"], "scale nan must be a number above 0"),
-        (["a.png", "-o", "out.png", "--size", "big"], "--size 'big' is not a size in pixels; write it as 1920x1080"),
-        (["a.png", "-o", "out.png", "--size", "10"], "--size '10' is not a size in pixels"),
-        (["a.png", "-o", "out.png", "--size=-5x5"], "--size '-5x5' is not a size in pixels"),
-        (["a.png", "-o", "out.png", "--size", "0x5"], "size (0, 5) is not a width and a height of at least 1"),
-        (["a.png", "-o", "out.png", "--scale", "2", "--size", "9x9"], "scale and size were both given"),
-        (["a.png", "-o", "out.jpg", "--quality", "0"], "--quality 0 is not between 1 and 100"),
-        (["a.png", "-o", "out.jpg", "--quality", "101"], "--quality 101 is not between 1 and 100"),
-        (["a.png", "-o", "out.png", "--tile", "0"], "--tile 0 is not a number of pixels"),
-        (["a.png", "-o", "out.png", "--model", "bicubik"], "unknown model 'bicubik': did you mean bicubic"),
-        (["a.png", "-o", "out.png", "--model", "gone.onnx"], "gone.onnx: no such model file"),
-        (["a.png", "-o", "out.png", "--model", "text.onnx"], "text.onnx: not an ONNX model"),
-        (["a.png", "-o", "out.png", "--model", "m" * 300], "m: cannot be read (File name too long); check the path"),
-    ],
-)
-@pytest.mark.parametrize("force", [[], ["--force"]])
-def test_refusals(cli, arguments, says, force):
+def assert_refused(cli, arguments, says, expected):
+    """A call ends with an exit code and one line, and nothing is made or changed."""
     write_image("a.png", seed=1)
     write_image("b.png", seed=2)
     write_image("photos/c.png", seed=3)
@@ -83,13 +46,84 @@ def test_refusals(cli, arguments, says, force):
     Path("link.png").symlink_to("a.png")
     before = {name: Path(name).read_bytes() for name in files()}
     folders = tree()
-    code, _, err = cli(*arguments, *force)
-    assert code == 1
+    code, _, err = cli(*arguments)
+    assert code == expected
     assert says in err
     assert err.startswith("fastsr: ")
     assert err.count("\n") == 1
     assert tree() == folders
     assert {name: Path(name).read_bytes() for name in files()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["missing.png", "-o", "out.png"], "missing.png: no such file or folder; check the name"),
+        (["a.png/b.png", "-o", "out.png"], "a.png/b.png: cannot be read (Not a directory)"),
+        (["x" * 300 + ".png", "-o", "out.png"], "cannot be read (File name too long)"),
+        (["empty", "-o", "out"], "empty: no images in this folder; name another"),
+        (["", "-o", "out"], "an input is the empty text"),
+        (["a.png", "-o", "a.png/out"], "a.png is not a folder; choose another output"),
+        (["a.png", "-o", "a.png/out.png"], "a.png is not a folder; choose another output"),
+        (["a.png", "-o", "a.png"], "a.png: the result would replace its source; choose another output"),
+        (["a.png", "-o", "."], "a.png: the result would replace its source; choose another output"),
+        (["a.png", "-o", "link.png"], "a.png: the result would replace its source; choose another output"),
+        (["photos", "-o", "photos"], "photos: is the output folder"),
+        (["a.png", "-o", "out.png", "--model", "bicubik"], "unknown model 'bicubik': did you mean bicubic"),
+        (["a.png", "-o", "out.png", "--model", "gone.onnx"], "gone.onnx: no such model file"),
+        (["a.png", "-o", "out.png", "--model", "text.onnx"], "text.onnx: not an ONNX model"),
+        (["a.png", "-o", "out.png", "--model", "m" * 300], "m: cannot be read (File name too long); check the path"),
+    ],
+)
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_refusals(cli, arguments, says, force):
+    assert_refused(cli, [*arguments, *force], says, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["a.png", "-o", ""], "-o is the empty text"),
+        (["a.png", "b.png", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
+        (["a.png", "missing.png", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
+        (["photos", "-o", "out.png"], "out.png: names one image, but the input is several or a folder"),
+        (["a.png", "-o", "out.heic"], "out.heic: HEIC can only be read; use one of"),
+        (["a.png", "-o", "out.mp4"], "out.mp4: unknown suffix '.mp4'; use one of"),
+        (["a.png", "-o", "out.png", "--scale", "0"], "scale 0.0 must be a number above 0"),
+        (["a.png", "-o", "out.png", "--scale", "-2"], "scale -2.0 must be a number above 0"),
+        (["a.png", "-o", "out.png", "--scale", "nan"], "scale nan must be a number above 0"),
+        (
+            ["a.png", "-o", "out.png", "--size", "big"],
+            "--size 'big' is not a size in pixels; write it as 1920x1080, 1920x or x1080",
+        ),
+        (
+            ["a.png", "-o", "out.png", "--size", "10"],
+            "--size '10' is not a size in pixels; write it as 1920x1080, 1920x or x1080",
+        ),
+        (["a.png", "-o", "out.png", "--size=-5x5"], "--size '-5x5' is not a size in pixels"),
+        (["a.png", "-o", "out.png", "--size", "0x5"], "--size '0x5' is not a width and a height of at least 1 pixel"),
+        (["a.png", "-o", "out.png", "--scale", "2", "--size", "9x9"], "scale and size were both given"),
+        (["a.png", "-o", "out.jpg", "--quality", "0"], "--quality 0 is not between 1 and 100"),
+        (["a.png", "-o", "out.jpg", "--quality", "101"], "--quality 101 is not between 1 and 100"),
+        (["a.png", "-o", "out.png", "--tile", "0"], "--tile 0 is not a number of pixels"),
+        (["a.png", "-o", "out.tga.gz"], "out.tga.gz: unknown suffix '.gz'; use one of"),
+        (["a.png", "-o", "out.ts"], "for a folder of this name write out.ts/"),
+        (["a.png", "b.png", "-o", "-"], "standard output takes one image, but the input is several"),
+        (["a.png", "--size", "9x9", "--fit", "9x9"], "--size and --fit were both given"),
+        (["a.png", "--fit", "9"], "--fit '9' is not a size in pixels; write it as 1920x1080"),
+        (["a.png", "--size", "x"], "--size 'x' is not a size in pixels; write it as 1920x1080, 1920x or x1080"),
+        (["a.png", "--size", "x0"], "--size 'x0' is not a width and a height of at least 1 pixel"),
+        (["a.png", "--size", "999999999x"], "--size '999999999x' is too large; a side may have up to 268435456 pixels"),
+        (["a.png", "-o", "-", "--json"], "--json and -o - both write to standard output"),
+        (["a.png", "-o", "out.png", "--suffix", "-b"], "--suffix is for names that are made, but out.png is named"),
+        (["a.png", "--suffix", "a/b"], "--suffix 'a/b' holds a slash; name a folder with -o"),
+        (["a.png", "--preview"], "--preview needs a name for what it shows"),
+        (["."], ".: has no name to put '-x4' behind; name a folder with -o"),
+    ],
+)
+@pytest.mark.parametrize("force", [[], ["--force"]])
+def test_wrong_calls(cli, arguments, says, force):
+    assert_refused(cli, [*arguments, *force], says, 2)
 
 
 def test_bad_files_do_not_stop_the_rest(cli):
@@ -231,14 +265,17 @@ def test_target_that_is_a_folder(cli):
     assert "out/in.png: is not a plain file" in err
 
 
-def test_two_inputs_with_one_result(cli):
+def test_two_inputs_with_one_name(cli):
+    """What only the format makes equal gets names of its own; what is equal itself is told."""
     write_image("a/1.png", 4, 4)
     write_image("b/1.png", 5, 5)
     write_image("b/1.jpg", 6, 6)
     code, out, err = cli("a", "b/1.png", "b/1.jpg", "-o", "out", "--format", "png")
-    assert (code, out) == (1, "1 made, 2 failed\n")
-    assert size("out/1.png") == (16, 16)
+    assert (code, out) == (1, "2 made, 1 failed\n")
+    assert (size("out/1.png"), size("out/1.jpg.png")) == ((16, 16), (24, 24))
     assert "fastsr: b/1.png: its result out/1.png is also that of a/1.png; rename one of them\n" in err
+    assert cli("b", "-o", "webp", "--format", "webp")[:2] == (0, "2 made\n")
+    assert files("webp") == ["1.jpg.webp", "1.png.webp"]
 
 
 def test_no_input_is_replaced(cli):

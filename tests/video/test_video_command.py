@@ -1,5 +1,6 @@
 """Videos on the command line: which inputs make which outputs, progress, previews, bench."""
 
+import json
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -101,10 +102,6 @@ def test_gif_becomes_a_video_or_an_animation(cli):
     ("arguments", "says"),
     [
         (["in.mp4", "-o", "out.avi.txt/"], "out.avi.txt"),
-        (["in.mp4", "b.mp4", "-o", "out.mp4"], "out.mp4: names one video, but the input is several"),
-        (["in.mp4", "-o", "out.gif"], "out.gif: a video cannot be written as .gif; use one of .mp4"),
-        (["in.mp4", "-o", "out.avi"], "out.avi: a video cannot be written as .avi; use one of .mp4"),
-        (["a.png", "-o", "out.png", "--crf", "3"], "--crf is for videos, but no input is one"),
         (["in.mp4", "-o", "in.mp4", "--force"], "the result would replace its source"),
         (["missing.mp4", "-o", "out.mp4"], "missing.mp4: cannot be read"),
         (["in.mp4", "-o", "out.mp4", "--crf", "99"], "crf 99 is not between 0 and 51"),
@@ -124,6 +121,54 @@ def test_refusals(cli, arguments, says):
     assert code == 1
     assert says in err
     assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["in.mp4", "b.mp4", "-o", "out.mp4"], "out.mp4: names one video, but the input is several"),
+        (["in.mp4", "-o", "out.gif"], "out.gif: a video cannot be written as .gif; use one of .mp4"),
+        (["in.mp4", "-o", "out.avi"], "out.avi: a video cannot be written as .avi; use one of .mp4"),
+        (["a.png", "-o", "out.png", "--crf", "3"], "--crf is for videos, but no input is one"),
+        (["in.mp4", "-o", "out.ts"], "out.ts: a video cannot be written as .ts; use one of .mp4"),
+        (["-", "in.mp4"], "standard input: is a video without a name; name the output with -o"),
+        (["frames/%05d.png"], "frames/%05d.png: is a video without a name; name the output with -o"),
+    ],
+)
+def test_wrong_calls(cli, arguments, says, monkeypatch):
+    monkeypatch.setattr("fastsr.cli.videos.standard_input_is_image", lambda arguments: False)
+    video("in.mp4", 3)
+    video("b.mp4", 3)
+    before = files()
+    code, _, err = cli(*arguments)
+    assert (code, err.count("\n")) == (2, 1)
+    assert says in err
+    assert files() == before
+
+
+def test_names_and_sizes_as_images_have_them(cli):
+    video("in.mp4", 3)
+    Path("videos").mkdir()
+    video("videos/b.avi", 3, codec="mpeg4")
+    assert cli("in.mp4")[:2] == (0, "1 made\n")
+    assert cli("in.mp4", "--suffix", "-big", "--format", "mkv")[0] == 0
+    assert cli("videos")[0] == 0
+    assert files() == ["in-big.mkv", "in-x2.mp4", "in.mp4", "videos-x2/b.mkv", "videos/b.avi"]
+    for option, expected in ((["--size", f"{WIDTH}x"], (WIDTH, HEIGHT)), (["--fit", "200x200"], (200, 134))):
+        assert main(["upscale", "in.mp4", "-o", "out.mp4", "--model", "nearest", *option, "--force"]) == 0
+        frame = decoded("out.mp4")[0]
+        assert (frame.width, frame.height) == expected
+
+
+def test_json_and_dry_runs(cli):
+    video("in.mp4", 3)
+    code, out, _ = cli("in.mp4", "-o", "out.mp4", "--json")
+    told = json.loads(out)
+    assert (code, told["status"], told["source"], told["target"]) == (0, "made", "in.mp4", "out.mp4")
+    assert (told["source_size"], told["size"]) == ([WIDTH, HEIGHT], [2 * WIDTH, 2 * HEIGHT])
+    assert (told["model"], told["frames"]) == ("nearest", 3)
+    assert cli("in.mp4", "-o", "new/out.mp4", "--dry-run")[:2] == (0, "in.mp4 -> new/out.mp4\n1 to make\n")
+    assert files() == ["in.mp4", "out.mp4"]
 
 
 def test_damaged_input_is_told(cli):

@@ -17,13 +17,16 @@ _POLL_INTERVAL = 0.1  # seconds until a waiting reader looks whether it is still
 class PipeReader:
     """A pipe whose reader can be woken up by another thread."""
 
-    def __init__(self, pipe: BinaryIO) -> None:
+    def __init__(self, pipe: BinaryIO, ahead: bytes = b"") -> None:
         self.name = NAME
-        self._descriptor = pipe.fileno()
+        self._descriptor, self._ahead = pipe.fileno(), ahead
         self._stopped = False
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; none at the end and once it was stopped."""
+        if self._ahead:
+            piece, self._ahead = self._ahead[:size], self._ahead[size:]
+            return piece
         while not self._stopped:
             if select.select([self._descriptor], [], [], _POLL_INTERVAL)[0]:
                 return os.read(self._descriptor, size)
@@ -34,9 +37,12 @@ class PipeReader:
         self._stopped = True
 
 
-def pipe_input(pipe: BinaryIO, size: tuple[int, int] | None, rate: Fraction) -> InputSpec:
-    """How to read a pipe: as rgb24 of a size (width, height) at a rate, or without a size as y4m."""
-    reader = PipeReader(pipe)
+def pipe_input(pipe: BinaryIO, size: tuple[int, int] | None, rate: Fraction, ahead: bytes = b"") -> InputSpec:
+    """How to read a pipe: as rgb24 of a size (width, height) at a rate, or without a size as y4m.
+
+    `ahead` was read from it before.
+    """
+    reader = PipeReader(pipe, ahead)
     if size is None:
         return InputSpec(reader, NAME, "yuv4mpegpipe")
     options = {"pixel_format": "rgb24", "video_size": f"{size[0]}x{size[1]}", "framerate": str(rate)}

@@ -1,0 +1,91 @@
+"""What a run of `fastsr upscale` tells: each result as a line of JSON if asked for, faults, notes and the counts."""
+
+from __future__ import annotations
+
+import collections
+import json
+import sys
+from typing import Any, TextIO
+
+from fastsr.cli.console import say
+from fastsr.cli.inputs import told
+
+Size = tuple[int, int]
+
+
+class Report:
+    """Collects what came of each input; `close` prints it, standard output carrying nothing else than it may."""
+
+    def __init__(self, *, quiet: bool, as_json: bool, dry_run: bool, data_on_stdout: bool) -> None:
+        self.faults: list[str] = []
+        self.skipped: collections.Counter[str] = collections.Counter()
+        self.quiet = quiet
+        self._as_json, self._dry_run = as_json, dry_run
+        # standard output may carry the pixels
+        self._stream: TextIO = sys.stderr if data_on_stdout or as_json else sys.stdout
+        self._done = self._there = 0
+        self._notes: list[str] = []
+
+    @property
+    def shows_progress(self) -> bool:
+        """Whether bars may be shown."""
+        return not self.quiet
+
+    def made(self, source: str, target: str, **facts: Any) -> None:
+        """A result was made, or would be in a dry run; `facts` are for JSON, sizes as (width, height)."""
+        self._done += 1
+        status = "planned" if self._dry_run else "made"
+        if self._as_json:
+            self._line(status=status, source=source, target=target, **facts)
+        elif self._dry_run and not self.quiet:
+            self._plan(source, target, facts)
+
+    def there(self, source: str, target: str) -> None:
+        """A result is there already."""
+        self._there += 1
+        if self._as_json:
+            self._line(status="there", source=source, target=target)
+
+    def failed(self, fault: str, source: str | None = None, target: str | None = None) -> None:
+        """Something failed."""
+        self.faults.append(fault)
+        if self._as_json:
+            given = {"source": source, "target": target}
+            self._line(status="failed", **{key: value for key, value in given.items() if value}, error=fault)
+
+    def note(self, text: str) -> None:
+        """Something worth knowing, told at the end."""
+        if text not in self._notes:
+            self._notes.append(text)
+
+    def say(self, text: str) -> None:
+        """Something worth knowing, told at once."""
+        if not self.quiet:
+            say(f"fastsr: {text}", sys.stderr)
+
+    def close(self) -> None:
+        """Print notes and faults."""
+        for text in [*([] if self.quiet else self._notes), *self.faults]:
+            say(f"fastsr: {text}", sys.stderr)
+
+    def count(self) -> None:
+        """Print the counts."""
+        if self.quiet:
+            return
+        parts = [f"{self._done} to make" if self._dry_run else f"{self._done} made"]
+        if self._there:
+            parts.append(f"{self._there} already there (--force makes them again)")
+        if self.skipped:
+            parts.append(f"{self.skipped.total()} skipped ({told(self.skipped)})")
+        if self.faults:
+            parts.append(f"{len(self.faults)} failed")
+        say(", ".join(parts), self._stream)
+
+    def _plan(self, source: str, target: str, facts: dict[str, Any]) -> None:
+        size = facts.get("size")
+        details = f" ({size[0]}x{size[1]}, {facts['model']})" if size else ""
+        say(f"{source} -> {target}{details}", self._stream)
+
+    def _line(self, **fields: Any) -> None:
+        # names of files that are no UTF-8 become what Python reads them back from
+        say(json.dumps(fields), sys.stdout)
