@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 import fastsr
 
@@ -23,6 +24,14 @@ def test_import_alone_loads_nothing_heavy():
 
 def test_a_shipped_model_runs_without_onnx_and_torch():
     assert loaded(UPSCALE, ("onnx", "torch", "onnxruntime", "av")) == []
+
+
+def test_the_command_loads_no_bar_where_none_is_shown(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "in.png")
+    arguments = ["upscale", str(tmp_path / "in.png"), "-o", str(tmp_path / "out.png"), "--device", "cpu"]
+    code = f"from fastsr.cli.command import main; import sys; sys.stdout = sys.stderr; assert main({arguments!r}) == 0"
+    assert loaded(f"{code}; sys.stdout = sys.__stdout__", ("tqdm", "importlib.metadata", "onnx", "torch", "av")) == []
+    assert Image.open(tmp_path / "out.png").size == (32, 32)
 
 
 def test_onnx_can_be_imported_after_its_messages_were_used():

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from fastsr import images
 from fastsr.cli.console import libraries_silenced, printable
 from fastsr.cli.folders import check_folder, made_folder
@@ -31,7 +29,7 @@ from fastsr.errors import FastsrError, ImageError
 from fastsr.images import DecodedImage
 from fastsr.images.probing import size_of
 from fastsr.output_size import output_size
-from fastsr.progress_bar import progress_bar
+from fastsr.progress_bar import progress_bar, terminal_bar
 from fastsr.upscaler import Upscaler
 from fastsr.video_formats import PIPE
 
@@ -64,7 +62,7 @@ class ImageRun:
             if self._arguments.model is not None:
                 self._models.load(self._arguments.model)
         several = len(tasks) > 1 and self._report.shows_progress
-        with tqdm(total=len(tasks), unit="image", desc="images", disable=None if several else True) as bar:
+        with terminal_bar(None if several else True, total=len(tasks), unit="image", desc="images") as bar:
             for task in tasks:
                 fault = self._try(task)
                 if fault is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import statistics
 import textwrap
 import time
 from pathlib import Path
@@ -115,11 +113,13 @@ def _seconds(name: str) -> str:
             taken.append(time.perf_counter() - start)
     except FastsrError:
         return "does not run"
-    return f"{statistics.median(taken) / TIMED_SIDE**2 * 1e6:.3g}"
+    return f"{np.median(taken) / TIMED_SIDE**2 * 1e6:.3g}"
 
 
 def _others() -> list[str]:
     """Models of packages that were not imported yet: a paragraph for each package."""
+    import importlib.metadata  # takes a while
+
     made = []
     for extra in packages.EXTRAS:
         names = [m.name for m in packages.models().values() if m.extra == extra and store.card(m.name) is None]

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from fastsr.cli import folder_search, globs
 from fastsr.cli.console import abandon, printable
 from fastsr.cli.folders import check_folder, made_folder
@@ -28,6 +26,7 @@ from fastsr.cli.sizes import size_argument
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import FastsrError, VideoError
 from fastsr.output_size import output_size
+from fastsr.progress_bar import terminal_bar
 from fastsr.upscaler import Upscaler
 from fastsr.video_formats import CODECS, CONTAINERS, PIPE, is_image_sequence, is_video_name
 
@@ -197,8 +196,8 @@ class _Bar:
     """Progress on a terminal: frames, frames a second, time left, real-time factor."""
 
     def __init__(self, name: str, shown: bool) -> None:
-        description, disabled = printable(Path(name).name), None if shown else True
-        self._bar: tqdm[Any] = tqdm(unit="frame", desc=description, leave=False, disable=disabled)
+        disabled = None if shown else True
+        self._bar = terminal_bar(disabled, unit="frame", desc=printable(Path(name).name), leave=False)
 
     def __enter__(self) -> _Bar:
         return self

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import time
@@ -54,6 +53,8 @@ def remembered(graph: Graph) -> str:
 
 def _key(graph: Graph) -> str:
     """All that the times depend on."""
+    import importlib.metadata  # takes a while
+
     versions = [importlib.metadata.version(name) for name in (USUAL, OTHER)]
     told = [graph.digest, *versions, _core.active_isa(), _core.thread_count()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
