@@ -165,4 +165,4 @@ def test_the_command_blends(tmp_path):
     assert main([*arguments, "--blend", "0.5"]) == 0
     expected = fastsr.load("fast-x2", blend=0.5).upscale(frame)
     assert (np.asarray(Image.open(tmp_path / "b.png")) == expected).all()
-    assert main([*arguments, "--force", "--blend", "2"]) == 1
+    assert main([*arguments, "--force", "--blend", "2"]) == 2
