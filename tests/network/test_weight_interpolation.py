@@ -255,7 +255,7 @@ def test_command_line(gan, photo, tmp_path, capsys):
     with Image.open(tmp_path / "out.png") as made:
         np.testing.assert_array_equal(np.asarray(made), fastsr.load(gan, realism=0.25).upscale(photo))
     code, said = run("--model", str(gan), "--realism", "1.5")
-    assert code == 1
+    assert code == 2
     assert said == "fastsr: realism 1.5 must be a number from 0 (faithful) to 1 (most detail)\n"
     code, said = run("--model", str(gan.parent / "psnr.onnx"), "--realism", "0.5")
     assert code == 1
