@@ -6,10 +6,10 @@ import importlib.metadata
 import os
 import platform
 import subprocess
-from pathlib import Path
 from typing import Any
 
 from fastsr import _core
+from fastsr.cli import system_info
 
 PACKAGES = (
     "fastsr",
@@ -52,12 +52,7 @@ def kind_of(isa: str, processor: str) -> str:
 
 
 def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} ({len(os.sched_getaffinity(0))} cores)" if names else platform.processor()
+    return f"{system_info.processor()} ({len(os.sched_getaffinity(0))} cores)"
 
 
 def _version(package: str) -> str | None:

@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import fastsr
-from fastsr.cli import export, model_list, upscale_options, videos
+from fastsr.cli import export, info, model_list, upscale_options, videos
 from fastsr.cli.console import printable, say, settle_streams, write
 from fastsr.cli.image_run import ImageRun
 from fastsr.cli.models import Models
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     model_list.add_parsers(commands)
     videos.add_bench(commands, upscale_options.add_model_options)
     export.add_parser(commands)
+    info.add_parser(commands)
     return parser
 
 
@@ -66,6 +67,8 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         if arguments.command == "models":
             return 0 if say(model_list.models(arguments)) else 1
+        if arguments.command == "info":
+            return 0 if say(info.info(arguments)) else 1
         with _one_interrupt():
             if arguments.command == "import":
                 return 0 if say(model_list.import_models(arguments)) else 1

@@ -88,6 +88,14 @@ def _short(source: str) -> str:
 
 def _weight(name: str, path: Path, timed: bool) -> list[str]:
     """The engine that runs a model on the CPU, MFLOP for an input pixel and, if timed, seconds for a megapixel."""
+    runs_on, mflop = cost(path)
+    if mflop is None:
+        return [runs_on, *[""] * (1 + timed)]
+    return [runs_on, f"{mflop:.3g}", *([_seconds(name)] if timed else [])]
+
+
+def cost(path: Path) -> tuple[str, float | None]:
+    """The engine that runs a model on the CPU, and MFLOP for an input pixel; "unreadable" and None for no model."""
     from fastsr.engines import runtime_choice
     from fastsr.engines.native import engine
     from fastsr.network import arithmetic, onnx_reader
@@ -95,9 +103,9 @@ def _weight(name: str, path: Path, timed: bool) -> list[str]:
     try:
         graph = onnx_reader.read(path)
     except ModelError:
-        return ["unreadable", *[""] * (1 + timed)]
+        return "unreadable", None
     runs_on = "cpu" if engine.unsupported(graph) is None else runtime_choice.remembered(graph)
-    return [runs_on, f"{arithmetic.mflop_per_pixel(graph):.3g}", *([_seconds(name)] if timed else [])]
+    return runs_on, arithmetic.mflop_per_pixel(graph)
 
 
 def _seconds(name: str) -> str:

@@ -246,5 +246,5 @@ def test_the_command_tells_what_a_bound_costs(tmp_path, capsys):
     assert "in.png: in 4 parts of 45x40: " in capsys.readouterr().err
     assert main([*order, str(tmp_path / "out.png")]) == 0
     assert "parts" not in capsys.readouterr().err
-    assert main([*order, str(tmp_path / "out.png"), "--memory", "many"]) == 1
+    assert main([*order, str(tmp_path / "out.png"), "--memory", "many"]) == 2
     assert "memory 'many' is not an amount of memory" in capsys.readouterr().err

@@ -189,12 +189,13 @@ def _environment(isa: str | None) -> dict[str, str]:
     """Of a worker: one thread for libraries, and the sanitizers' where the module was built with them."""
     environment = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(ROOT / "tests"), str(ROOT)]),
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
         "MALLOC_ARENA_MAX": "2",
         **(sanitizers.preloaded() if sanitizers.sanitized() else {}),
     }
+    others = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT / "tests"), str(ROOT), *([others] if others else [])])
     if isa is not None:
         environment["FASTSR_ISA"] = isa
     return environment

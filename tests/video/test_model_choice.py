@@ -27,7 +27,7 @@ def test_choices_reach_the_model(tmp_path, clip, monkeypatch):
         module, "load", lambda *given, **options: asked.append((given, options)) or fastsr.load("nearest")
     )
     choices = {"device": "cpu", "precision": "bf16", "engine": "cpu", "tile": 64, "realism": 0.5}
-    choices |= {"overlap": None, "memory": None}
+    choices |= {"overlap": None, "memory": None, "blend": 0.5}
     fastsr.upscale_video(clip, tmp_path / "out.mp4", model="srgan-x4", end=0.1, **choices)
     assert asked == [(("srgan-x4",), {**choices, "video": True})]
 
