@@ -26,6 +26,18 @@ def tile_scatter(
     low: npt.NDArray[Any] | None,
     channels_last: bool,
 ) -> None: ...
+def resample_columns(
+    rows: npt.NDArray[np.float32],
+    starts: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    out: npt.NDArray[Any],
+) -> None: ...
+def resample_rows(
+    rows: npt.NDArray[np.float32],
+    starts: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float64],
+    out: npt.NDArray[Any],
+) -> None: ...
 def png_filter_rows(rows: npt.NDArray[Any], above: npt.NDArray[Any] | None, out: npt.NDArray[np.uint8]) -> None: ...
 def thread_count() -> int: ...
 def available_isas() -> list[str]: ...
@@ -157,5 +169,17 @@ class ConvProgram:
         memory: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> npt.NDArray[Any]: ...
+    def run_band(
+        self,
+        pixels: npt.NDArray[Any],
+        height: int,
+        first_row: int,
+        top: int,
+        bottom: int,
+        side: int = 0,
+        memory: int = 0,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> npt.NDArray[Any]: ...
+    def input_rows(self, height: int, top: int, bottom: int) -> tuple[int, int]: ...
     def cut(self, height: int, width: int, side: int = 0, memory: int = 0, threads: int = 0) -> Cut: ...
     def unit_bytes(self, width: int) -> int: ...

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastsr.engines.gpu.tensors import DeviceImage
 from fastsr.engines.protocol import (
+    BandedEngine,
     DeviceEngine,
     Engine,
     Estimate,
@@ -20,7 +21,7 @@ from fastsr.engines.protocol import (
     Progress,
     StreamingEngine,
 )
-from fastsr.images import DecodedImage, Frame, luma, resample
+from fastsr.images import DecodedImage, Frame, band_resampling, luma, resample
 from fastsr.network.graph import Graph
 
 
@@ -91,28 +92,59 @@ class Generator:
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
         height, width = pixels.shape[:2]
-        engine = self._engine_for(pixels.dtype)
         if size == (width * self.network.scale, height * self.network.scale):
-            return self._run(engine, pixels, progress)
-        made = self._run(engine, resample.to_float(pixels), progress)
-        return resample.resize_to(made, size, pixels.dtype)
+            return self._run(self._engine_for(pixels.dtype), pixels, progress)
+        out = np.empty((size[1], size[0], pixels.shape[2]), pixels.dtype)
+        top = 0
+        for band in self.bands(pixels, size, progress):
+            out[top : top + len(band)] = band
+            top += len(band)
+        return out
+
+    def makes_bands(self, pixels: Pixels) -> bool:
+        """Whether `bands` gives more than one of such pixels."""
+        return isinstance(self._engine_for(pixels.dtype), BandedEngine) and pixels.shape[2] <= self.network.channels
+
+    def bands(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Iterator[Pixels]:
+        """What `enlarge` makes, in bands of rows from above; nothing is held whole where the engine makes bands."""
+        engine = self._engine_for(pixels.dtype)
+        own = pixels.shape[1] * self.network.scale, pixels.shape[0] * self.network.scale
+        if size == own:
+            return self._bands(engine, pixels, pixels.dtype, progress)
+        floats = self._bands(engine, pixels, np.dtype(np.float32), progress)
+        return band_resampling.resampled(floats, own, size, pixels.dtype)
+
+    def _bands(
+        self, engine: Engine, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None
+    ) -> Iterator[Pixels]:
+        """At the own scale, in `dtype`: that of the pixels or float32."""
+        given, wanted = pixels.shape[2], self.network.channels
+        if not isinstance(engine, BandedEngine) or given > wanted:
+            yield self._run(engine, pixels if dtype == pixels.dtype else resample.to_float(pixels), progress)
+        elif given == wanted:
+            yield from engine.bands(pixels, dtype, progress)
+        else:
+            yield from map(_gray, engine.bands(np.repeat(pixels, 3, axis=2), dtype, progress))
 
     def _run(self, engine: Engine, pixels: Pixels, progress: Progress | None) -> Pixels:
         given, wanted = pixels.shape[2], self.network.channels
         if given == wanted:
             return engine.run(np.ascontiguousarray(pixels), progress)
         if given == 1:
-            made = engine.run(np.repeat(pixels, 3, axis=2), progress)
-            # Gray is the mean of the three channels that a colour network makes of a gray image.
-            gray = np.empty((*made.shape[:2], 1), made.dtype)
-            for top in range(0, len(made), resample.BAND):
-                rows = slice(top, top + resample.BAND)
-                gray[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
-            return gray
+            return _gray(engine.run(np.repeat(pixels, 3, axis=2), progress))
         # Eyes see detail in luma: that is what a network of one channel is for, and trained on.
         y, chroma = luma.split(pixels)
         made = engine.run(y, progress)
         return luma.joined(made, resample.resize(chroma, (made.shape[1], made.shape[0])), pixels.dtype)
+
+
+def _gray(made: Pixels) -> Pixels:
+    """The mean of the three channels that a colour network makes of a gray image."""
+    gray = np.empty((*made.shape[:2], 1), made.dtype)
+    for top in range(0, len(made), resample.BAND):
+        rows = slice(top, top + resample.BAND)
+        gray[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
+    return gray
 
 
 class Interpolation:

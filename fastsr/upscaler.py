@@ -16,7 +16,7 @@ from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
 from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import FastsrError
 from fastsr.former_names import names_of
-from fastsr.images import DecodedImage, Frame, resample
+from fastsr.images import DecodedImage, Frame, Rows, resample
 from fastsr.images.alpha import bleed
 from fastsr.output_size import Size, output_size
 from fastsr.pixel_upscalers import Generator, PixelUpscaler
@@ -219,6 +219,28 @@ class Upscaler:
             target = output_size(width, height, scale, size, self.scale)
             out.append(self._frame(frame, target, report))
         return out
+
+    def rows(
+        self,
+        picture: DecodedImage,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        progress: Progress | None = None,
+    ) -> Rows | None:
+        """What `enlarge` would make, as rows that are made while they are taken; for `images.write_rows`.
+
+        None where that would save nothing: for several frames, transparency, CMYK, and engines that make frames whole.
+        Raises FastsrError for a scale or a size that makes no image; taking the rows raises what `enlarge` would.
+        """
+        frame = picture.frames[0]
+        plain = len(picture.frames) == 1 and frame.alpha is None and frame.black is None
+        if not plain or self._generator is None or not self._generator.makes_bands(frame.color):
+            return None
+        height, width, channels = frame.color.shape
+        target = output_size(width, height, scale, size, self.scale)
+        return Rows(
+            (target[1], target[0], channels), frame.color.dtype, self._generator.bands(frame.color, target, progress)
+        )
 
     def _frame(self, frame: Frame, size: tuple[int, int], report: Iterator[Progress | None]) -> Frame:
         def enlarge(pixels: Pixels) -> Pixels:

@@ -13,6 +13,7 @@ from PIL import Image
 from support.small_models import SAMPLE, compact
 
 import fastsr
+from fastsr import images
 from fastsr.engines.protocol import DEVICES, PRECISIONS
 from fastsr.engines.registry import FORMER_NAMES, REGISTRY
 from fastsr.errors import EngineError, FastsrError, ImageError, ModelError
@@ -127,6 +128,36 @@ def test_any_scale(up, photo, scale):
     native = up.upscale(photo.astype(np.float32) / 255)
     expected = resample.resize(native, (round(44 * scale), round(30 * scale)))
     np.testing.assert_allclose(made / 255, np.clip(expected, 0, 1), atol=0.51 / 255)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_rows_are_those_of_the_whole(up, photo, scale, channels, monkeypatch):
+    """However they are cut: the result at any scale is resampled as if the model's output were there at once."""
+    monkeypatch.setattr("fastsr.engines.native.engine.BAND_BYTES", 8000)
+    tall = images.read(np.concatenate([photo[..., :channels]] * 8))
+    rows = up.rows(tall, scale)
+    assert (rows.shape, rows.dtype) == ((240 * scale, 44 * scale, channels), np.uint8)
+    bands = list(rows.bands)
+    assert len(bands) > 2
+    (frame,) = up.enlarge(tall, scale)
+    np.testing.assert_array_equal(np.concatenate(bands), frame.color)
+    native = tall.frames[0].color.astype(np.float32) / np.float32(255)
+    (floats,) = up.enlarge(images.read(native))
+    if channels == 3 and scale != 2:
+        size = frame.color.shape[1::-1]
+        np.testing.assert_array_equal(resample.resize_to(floats.color, size, np.dtype(np.uint8)), frame.color)
+
+
+def test_rows_where_an_image_is_not_made_of_them(up, photo, tmp_path):
+    assert up.rows(images.read(np.concatenate([photo, photo[..., :1]], axis=2))) is None
+    assert up.rows(images.read(Image.fromarray(photo).convert("CMYK"))) is None
+    assert fastsr.load("bicubic").rows(images.read(photo)) is None
+    gray = fastsr.load(compact(2, inputs=1).save(tmp_path / "gray.onnx"))
+    assert gray.rows(images.read(photo)) is None
+    assert gray.rows(images.read(photo[..., 0])) is not None
+    with pytest.raises(FastsrError, match="must be a number above 0"):
+        up.rows(images.read(photo), scale=-1)
 
 
 def test_any_size(up, photo):

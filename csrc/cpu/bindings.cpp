@@ -84,6 +84,24 @@ void png_filter_rows(const py::array& rows, const std::optional<py::array>& abov
   kernels.filter_rows(args);
 }
 
+void resample_columns(const py::array& rows, const Integers& starts, const py::array& weights, py::array& out) {
+  const std::vector<int64_t> kept = listed(starts);
+  const cpu::ResampleColumns args =
+      cpu::columns_to_resample(view(rows, "rows"), kept, view(weights, "weights"), writable_view(out, "out"));
+  const auto& kernels = cpu::resample_kernels();
+  const WithoutGil released;
+  kernels.columns(args);
+}
+
+void resample_rows(const py::array& rows, const Integers& starts, const py::array& weights, py::array& out) {
+  const std::vector<int64_t> kept = listed(starts);
+  const cpu::ResampleRows args =
+      cpu::rows_to_resample(view(rows, "rows"), kept, view(weights, "weights"), writable_view(out, "out"));
+  const auto& kernels = cpu::resample_kernels();
+  const WithoutGil released;
+  kernels.rows(args);
+}
+
 // ---- convolution programs ------------------------------------------------------------------------------------------
 
 using Floats = std::vector<float>;
@@ -176,10 +194,19 @@ class Program {
   }
 
   py::array run(const py::array& pixels, int64_t side, int64_t memory, const py::object& progress) const {
-    const Array frame = view(pixels, "pixels");
-    const FrameShape shape = cpu::check_frame(builder_.program(), frame, side, memory);
+    const int64_t height = pixels.ndim() > 0 ? pixels.shape(0) : 0;
+    return run_band(pixels, height, 0, 0, height, side, memory, progress);
+  }
+
+  // The enlargement of rows top..bottom-1 of a frame of `height` rows, of which `pixels` are those from first_row on.
+  py::array run_band(const py::array& pixels, int64_t height, int64_t first_row, int64_t top, int64_t bottom,
+                     int64_t side, int64_t memory, const py::object& progress) const {
+    const Array given = view(pixels, "pixels");
+    const cpu::Band band{top, bottom, first_row};
+    const FrameShape shape = cpu::check_band(builder_.program(), given, height, band, side, memory);
     const py::ssize_t scale = builder_.program().scale();
-    py::array out(pixels.dtype(), std::vector<py::ssize_t>{shape.height * scale, shape.width * scale, shape.channels});
+    py::array out(pixels.dtype(),
+                  std::vector<py::ssize_t>{(bottom - top) * scale, shape.width * scale, shape.channels});
     void* to = out.mutable_data();
     // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
     struct Stopped {};
@@ -202,11 +229,19 @@ class Program {
     }
     try {
       const WithoutGil released;
-      executor_.run(frame.data, frame.type, shape, to, cpu::CutBounds{side, memory}, report);
+      executor_.run(given.data, given.type, shape, band, to, cpu::CutBounds{side, memory}, report);
     } catch (const Stopped&) {
       std::rethrow_exception(raised);
     }
     return out;
+  }
+
+  // First and last of the rows that those are made from.
+  std::pair<int64_t, int64_t> input_rows(int64_t height, int64_t top, int64_t bottom) const {
+    require(builder_.program().complete(), "the program has no end");
+    require(0 <= top && top < bottom && bottom <= height, "there are no such rows in the frame");
+    const cpu::Interval read = cpu::input_rows(builder_.program(), height, top, bottom);
+    return {read.first, read.last};
   }
 
   cpu::Cut cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads) const {
@@ -256,6 +291,10 @@ PYBIND11_MODULE(_core, module) {
              py::arg("factor"), py::arg("residual"), py::arg("low"), py::arg("channels_last"));
   module.def("pixel_shuffle", &fastsr::pixel_shuffle, py::arg("input"), py::arg("output"), py::arg("factor"),
              py::arg("channels_last"), py::arg("bias"), py::arg("slope"));
+  module.def("resample_columns", &fastsr::resample_columns, py::arg("rows"), py::arg("starts"), py::arg("weights"),
+             py::arg("out"));
+  module.def("resample_rows", &fastsr::resample_rows, py::arg("rows"), py::arg("starts"), py::arg("weights"),
+             py::arg("out"));
   module.def("png_filter_rows", &fastsr::png_filter_rows, py::arg("rows"), py::arg("above"), py::arg("out"));
   using fastsr::cpu::Cut;
   py::class_<Cut>(module, "Cut")
@@ -297,6 +336,10 @@ PYBIND11_MODULE(_core, module) {
            py::arg("gain") = 1.f, py::arg("repeated") = 0.f)
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())
+      .def("run_band", &fastsr::Program::run_band, py::arg("pixels"), py::arg("height"), py::arg("first_row"),
+           py::arg("top"), py::arg("bottom"), py::arg("side") = 0, py::arg("memory") = 0,
+           py::arg("progress") = py::none())
+      .def("input_rows", &fastsr::Program::input_rows, py::arg("height"), py::arg("top"), py::arg("bottom"))
       .def("cut", &fastsr::Program::cut, py::arg("height"), py::arg("width"), py::arg("side") = 0,
            py::arg("memory") = 0, py::arg("threads") = 0)
       .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));

@@ -27,13 +27,14 @@ struct Isa {
   const TileKernels* tiles;
   const ConvKernels* convs;
   const PngKernels* pngs;
+  const ResampleKernels* resamples;
 };
 
 // Slowest first.
 const std::vector<Isa>& isas() {
   static const std::vector<Isa> all = [] {
-    std::vector<Isa> list{
-        {"portable", true, true, &portable::tile_kernels, &portable::conv_kernels, &portable::png_kernels}};
+    std::vector<Isa> list{{"portable", true, true, &portable::tile_kernels, &portable::conv_kernels,
+                           &portable::png_kernels, &portable::resample_kernels}};
 #if defined(FASTSR_HAVE_X86)
     __builtin_cpu_init();
     const bool avx2_here = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -43,19 +44,20 @@ const std::vector<Isa>& isas() {
         __builtin_cpu_supports("avx512vnni");
     const TileKernels* tiles = &avx2::tile_kernels;
     const PngKernels* pngs = &avx2::png_kernels;
+    const ResampleKernels* resamples = &avx2::resample_kernels;
 #if defined(FASTSR_HAVE_wide)
-    list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels, pngs});
+    list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels, pngs, resamples});
 #endif
-    list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels, pngs});
+    list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels, pngs, resamples});
 #if defined(FASTSR_HAVE_avxvnni)
-    list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels, pngs});
+    list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels, pngs, resamples});
 #endif
 #if defined(FASTSR_HAVE_avx512)
-    list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels, pngs});
+    list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels, pngs, resamples});
 #endif
 #if defined(FASTSR_HAVE_avx512bf16)
     list.push_back({"avx512bf16", avx512_here && __builtin_cpu_supports("avx512bf16"), true, tiles,
-                    &avx512bf16::conv_kernels, pngs});
+                    &avx512bf16::conv_kernels, pngs, resamples});
 #endif
 #endif
     return list;
@@ -95,5 +97,6 @@ std::string active_isa() {
 const TileKernels& tile_kernels() { return *active().tiles; }
 const ConvKernels& conv_kernels() { return *active().convs; }
 const PngKernels& png_kernels() { return *active().pngs; }
+const ResampleKernels& resample_kernels() { return *active().resamples; }
 
 }  // namespace fastsr::cpu

@@ -6,6 +6,7 @@
 
 #include "cpu/conv/kernel_table.h"
 #include "cpu/png_filters.h"
+#include "cpu/resampling.h"
 #include "cpu/tile_kernels.h"
 
 namespace fastsr::cpu {
@@ -19,5 +20,6 @@ std::string active_isa();
 const TileKernels& tile_kernels();
 const ConvKernels& conv_kernels();
 const PngKernels& png_kernels();
+const ResampleKernels& resample_kernels();
 
 }  // namespace fastsr::cpu

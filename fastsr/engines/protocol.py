@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
 from fastsr.tiling.bounds import amount
@@ -66,6 +67,18 @@ class ForetellingEngine(Engine, Protocol):
 
     def estimate(self, height: int, width: int) -> Estimate:
         """What a frame of this size costs. Raises EngineError where the memory does not suffice."""
+        ...
+
+
+@runtime_checkable
+class BandedEngine(Engine, Protocol):
+    """An engine that gives a frame's rows back as it makes them, so that nobody has to hold all of them."""
+
+    def bands(self, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None = None) -> Iterator[Pixels]:
+        """What `run` makes of `pixels`, or of the same pixels as float32 in 0..1, in bands of rows from above.
+
+        `dtype` is that of the result: that of `pixels`, or float32.
+        """
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Any, Protocol
@@ -32,6 +32,22 @@ class Frame:
     color: Array
     alpha: Array | None = None
     black: Array | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Samples of one image in bands of rows from above, which may be made as they are taken, once.
+
+    Attributes:
+        shape: height, width, and how many channels: colours (1 gray, 3 RGB, 4 CMYK), and one more for alpha.
+        dtype: uint8, uint16 or float32 in 0..1.
+        bands: H' x W x C, of `dtype`.
+
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    bands: Iterator[Array]
 
 
 @dataclass(frozen=True)

@@ -55,10 +55,13 @@ def exif_of(image: Image.Image) -> bytes | None:
 
 def for_size_of(frame: Frame, metadata: Metadata) -> Metadata:
     """The metadata with the pixel counts that its EXIF holds brought up to date."""
-    if not metadata.exif:
-        return metadata
     height, width = frame.color.shape[:2]
-    return replace(metadata, exif=_resized(metadata.exif, width, height))
+    return for_size(width, height, metadata)
+
+
+def for_size(width: int, height: int, metadata: Metadata) -> Metadata:
+    """As `for_size_of`, for an image of this size."""
+    return replace(metadata, exif=_resized(metadata.exif, width, height)) if metadata.exif else metadata
 
 
 def _resized(exif: bytes, width: int, height: int) -> bytes:

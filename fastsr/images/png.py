@@ -12,10 +12,10 @@ from isal import isal_zlib
 from PIL import PngImagePlugin
 
 from fastsr import _core
-from fastsr.images.decoded_image import Animation, Array, DecodedImage, Frame, Metadata
+from fastsr.images.decoded_image import Animation, DecodedImage, Frame, Metadata, Rows
 from fastsr.images.deflate import PIECE_BYTES, zlib_stream
 from fastsr.images.pillow import metadata_without_black, without_black
-from fastsr.images.samples import color_space, joined, stored_depth
+from fastsr.images.samples import color_space, regrouped, rows_of, stored_depth
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -23,11 +23,17 @@ _COLOR_TYPE = {1: 0, 2: 4, 3: 2, 4: 6}
 
 def encode_png(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], compress: bool = False) -> None:
     """Write frames as PNG: one image, or an animation of full frames; `compress`: small rather than fast."""
-    samples = [joined(without_black(frame), stored_depth(frame)) for frame in frames]
-    metadata = metadata_without_black(frames[0], image.metadata[0])
+    samples = [rows_of(without_black(frame), stored_depth(frame)) for frame in frames]
+    encode_rows(file, metadata_without_black(frames[0], image.metadata[0]), samples, image.animation, compress)
+
+
+def encode_rows(
+    file: BinaryIO, metadata: Metadata, samples: Sequence[Rows], animation: Animation | None, compress: bool
+) -> None:
+    """Write samples, uint8 or uint16, as an image or the frames of an animation, as their rows come."""
     height, width, channels = samples[0].shape
     file.write(_SIGNATURE)
-    depth = 8 * samples[0].itemsize
+    depth = 8 * samples[0].dtype.itemsize
     _chunk(file, b"IHDR", _u32(width, height), bytes([depth, _COLOR_TYPE[channels], 0, 0, 0]))
     icc = metadata.icc_for(color_space(channels))
     for name, data in metadata.png_color.items():
@@ -41,11 +47,11 @@ def encode_png(file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], com
         _chunk(file, name, data)
     if metadata.exif:
         _chunk(file, b"eXIf", metadata.exif.removeprefix(b"Exif\0\0"))
-    if image.animation is None:
+    if animation is None:
         for piece in _compressed_rows(samples[0], compress):
             _chunk(file, b"IDAT", piece)
     else:
-        _write_animation(file, samples, image.animation, compress)
+        _write_animation(file, samples, animation, compress)
     _chunk(file, b"IEND")
 
 
@@ -60,7 +66,7 @@ def _text(metadata: Metadata) -> PngImagePlugin.PngInfo:
     return text
 
 
-def _write_animation(file: BinaryIO, frames: Sequence[Array], animation: Animation, compress: bool) -> None:
+def _write_animation(file: BinaryIO, frames: Sequence[Rows], animation: Animation, compress: bool) -> None:
     _chunk(file, b"acTL", _u32(len(frames), animation.plays))
     sequence = 0
     for index, (frame, duration) in enumerate(zip(frames, animation.durations, strict=True)):
@@ -97,19 +103,18 @@ def _chunk(file: BinaryIO, name: bytes, *parts: bytes) -> None:
     file.write(_u32(checksum))
 
 
-def _compressed_rows(frame: Array, smallest: bool) -> Iterator[bytes]:
+def _compressed_rows(frame: Rows, smallest: bool) -> Iterator[bytes]:
     """The zlib stream of the filtered rows, in parts."""
     return zlib_stream(_filtered_rows(frame), smallest)
 
 
-def _filtered_rows(frame: Array) -> Iterator[memoryview]:
+def _filtered_rows(frame: Rows) -> Iterator[memoryview]:
     """Rows as PNG bytes, each behind its filter type, in pieces to deflate."""
-    height, width, channels = frame.shape
-    row_bytes = width * channels * frame.itemsize
+    _, width, channels = frame.shape
+    row_bytes = width * channels * frame.dtype.itemsize
     step = max(1, PIECE_BYTES // row_bytes)
     above = None
-    for top in range(0, height, step):
-        rows = frame[top : top + step]
+    for rows in regrouped(frame.bands, step):
         filtered = np.empty((len(rows), 1 + row_bytes), np.uint8)
         _core.png_filter_rows(rows, above, filtered)
         yield filtered.reshape(-1).data

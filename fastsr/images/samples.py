@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from fastsr.errors import ImageError
-from fastsr.images.decoded_image import Array, Frame
+from fastsr.images.decoded_image import Array, Frame, Rows
 
+_BAND = 256  # rows joined at a time, which bounds the memory
 _RANGES = {"u1": 255, "u2": 65535}
 
 
@@ -45,6 +48,38 @@ def joined(frame: Frame, dtype: Any) -> Array:
     if frame.alpha is None:
         return np.ascontiguousarray(to_depth(frame.color, dtype))
     return np.concatenate([to_depth(frame.color, dtype), to_depth(frame.alpha, dtype)], axis=2)
+
+
+def rows_of(frame: Frame, dtype: Any) -> Rows:
+    """Colour and alpha of a frame, joined band by band."""
+    height, width, colors = frame.color.shape
+
+    def bands() -> Iterator[Array]:
+        for top in range(0, height, _BAND):
+            rows = slice(top, top + _BAND)
+            yield joined(Frame(frame.color[rows], None if frame.alpha is None else frame.alpha[rows]), dtype)
+
+    return Rows((height, width, colors + (frame.alpha is not None)), np.dtype(dtype), bands())
+
+
+def regrouped(bands: Iterable[Array], rows: int) -> Iterator[Array]:
+    """The same rows in bands of so many each; the last may have fewer."""
+    held: list[Array] = []
+    count = 0
+    for band in bands:
+        for top in _cuts(len(band), rows - count, rows):
+            held.append(band[top])
+            count += len(held[-1])
+            if count == rows:
+                yield held[0] if len(held) == 1 else np.concatenate(held)
+                held, count = [], 0
+    if held:
+        yield np.concatenate(held)
+
+
+def _cuts(length: int, first: int, step: int) -> Iterator[slice]:
+    edges = [0, *range(first, length, step), length]
+    return (slice(begin, end) for begin, end in pairwise(edges) if begin < end)
 
 
 def split(samples: Array) -> Frame:

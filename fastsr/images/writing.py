@@ -1,16 +1,21 @@
-"""`write`: save the frames of an image to a file, whole or not at all."""
+"""`write` and `write_rows`: save an image to a file, whole or not at all."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from fastsr import files
-from fastsr.errors import ImageError
-from fastsr.images.decoded_image import NO_MEMORY, DecodedImage, Frame, Metadata
+from fastsr.errors import FastsrError, ImageError
+from fastsr.images.decoded_image import NO_MEMORY, DecodedImage, Frame, Metadata, Rows
 from fastsr.images.formats import check_fits, named_format, output_format
+from fastsr.images.samples import to_depth
 
 
 def write(
@@ -49,15 +54,61 @@ def write(
         raise ImageError(f"{target}: quality {quality!r}; give a whole number from 1 to 100")
     image.check_count(frames)
     check_fits(image, frames, kind, target)
-    try:
+    with _refusals(target, kind):
         if kind != "PNG" and any(
-            _may_differ(frame, beside) for frame, beside in zip(frames, image.metadata, strict=True)
+            _may_differ(frame.color.dtype, beside) for frame, beside in zip(frames, image.metadata, strict=True)
         ):
             from fastsr.images import color_space
 
             image, frames = color_space.fit(image, frames, kind, target)
         _write(target, image, frames, kind, quality, compress)
-    except ImageError:
+
+
+def takes_rows(image: DecodedImage, dtype: np.dtype[Any], path: str | os.PathLike[str]) -> bool:
+    """Whether `write_rows` can write what is made of this image, with samples of this dtype, to such a file."""
+    kind = output_format(path)
+    # TIFF keeps some floats, and says nothing of colours as PNG does
+    plain = dtype.kind != "f" and not image.metadata[0].png_color
+    return len(image.frames) == 1 and (kind == "PNG" or (kind == "TIFF" and plain))
+
+
+def write_rows(image: DecodedImage, rows: Rows, path: str | os.PathLike[str], *, compress: bool = False) -> None:
+    """Write rows to a PNG or TIFF file as they are made, whole or not at all; the same file as by `write`.
+
+    Args:
+        image: what `read` gave, of which `takes_rows` is true.
+        rows: of its one frame, gray or RGB, of any size.
+        path: the file to write; one that exists is replaced.
+        compress: as for `write`.
+
+    Raises:
+        ImageError: the file cannot be written; no file is left behind. Whatever making the rows raises.
+
+    """
+    target = Path(path)
+    kind = output_format(path)
+    from fastsr.images.exif import for_size  # brings Pillow along
+
+    metadata = for_size(rows.shape[1], rows.shape[0], image.metadata[0])
+    depth = np.dtype(np.uint8 if rows.dtype == np.uint8 else np.uint16)
+    samples = Rows(rows.shape, depth, (to_depth(band, depth) for band in rows.bands))
+    with _refusals(target, kind), files.replacing(target) as temporary, temporary.open("wb") as file:
+        if kind == "PNG":
+            from fastsr.images import png
+
+            png.encode_rows(file, metadata, [samples], None, compress)
+        else:
+            from fastsr.images import tiff
+
+            tiff.encode_rows(file, metadata, samples, compress)
+
+
+@contextlib.contextmanager
+def _refusals(target: Path, kind: str) -> Iterator[None]:
+    """Whatever goes wrong while a file is written, as ImageError."""
+    try:
+        yield
+    except FastsrError:
         raise
     except MemoryError as error:
         raise ImageError(f"{target}: {NO_MEMORY}") from error
@@ -72,18 +123,19 @@ def _write(
     target: Path, image: DecodedImage, frames: Sequence[Frame], kind: str, quality: int | None, compress: bool
 ) -> None:
     # the encoders bring Pillow and its plugins along, which only those who write should wait for
-    if kind == "PNG":
-        from fastsr.images.png import encode_png
-
+    if kind in ("PNG", "TIFF"):
         with files.replacing(target) as temporary, temporary.open("wb") as file:
-            encode_png(file, image, frames, compress)
+            if kind == "PNG":
+                from fastsr.images.png import encode_png
+
+                encode_png(file, image, frames, compress)
+            else:
+                from fastsr.images.tiff import encode_tiff
+
+                encode_tiff(file, image, frames, compress)
         return
     encoded = io.BytesIO()
-    if kind == "TIFF":
-        from fastsr.images.tiff import encode_tiff
-
-        encode_tiff(encoded, image, frames, compress)
-    elif kind == "GIF":
+    if kind == "GIF":
         from fastsr.images.gif import encode_gif
 
         encode_gif(encoded, image, frames)
@@ -98,6 +150,6 @@ def _write(
     files.replace(target, encoded.getbuffer())
 
 
-def _may_differ(frame: Frame, metadata: Metadata) -> bool:
+def _may_differ(dtype: np.dtype[Any], metadata: Metadata) -> bool:
     """Whether a frame may be something else than 8 or 16 bits of sRGB."""
-    return bool(metadata.icc or metadata.png_color or frame.color.dtype.kind == "f")
+    return bool(metadata.icc or metadata.png_color or dtype.kind == "f")

@@ -86,3 +86,15 @@ def png_filter_rows(rows, above=None):
 def png_bytes(samples):
     """The bytes of samples, most significant first, as integers."""
     return np.frombuffer(samples.astype(samples.dtype.newbyteorder(">")).tobytes(), np.uint8).astype(int)
+
+
+def weighted_sums(pixels, starts, weights, axis):
+    """Along an axis, for each start the sum of as many samples as there are weights, added up in double."""
+    turned = np.moveaxis(pixels, axis, 0).astype(np.float64)
+    sums = []
+    for start, mine in zip(starts, weights, strict=True):
+        total = np.zeros(turned.shape[1:])
+        for k, weight in enumerate(mine):
+            total += turned[start + k] * weight
+        sums.append(total.astype(np.float32))
+    return np.moveaxis(np.stack(sums), 0, axis)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +28,7 @@ from fastsr.engines.native.program import (
 )
 from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import EngineError
+from fastsr.images import resample
 from fastsr.network import catalog, quantization
 from fastsr.network.graph import Graph
 from fastsr.tiling.bounds import Bounds
@@ -39,6 +42,7 @@ FASTER = {"avxvnni": ("int8",), "avx512": ("int8",), "avx512bf16": ("int8",)}
 
 WINDOW_RINGS = 1 << 30  # bytes that the rings of one window of an overlapped frame should take
 LARGEST_WINDOW = 2048  # side of one
+BAND_BYTES = 128 << 20  # that a band of the result should take at the most
 
 _NONE = np.empty(0, np.float32)
 
@@ -93,6 +97,8 @@ class NativeEngine:
         self.least = (blocks - 1) * program.block + 1  # pixels of a side, of which nothing would be left with fewer
         self.side, self._memory = 0, memory
         self._program = packed(program, precision)
+        middle = self.block << 20
+        self._reach = middle - self._program.input_rows(2 * middle, middle, middle + self.block)[0]  # of a row upward
         windows = Windows(graph, tile, overlap)  # refuses a tile that is too small
         self._windows = None if windows.exact else windows
         if tile is not None and windows.exact:
@@ -112,7 +118,42 @@ class NativeEngine:
         try:
             return self._whole(pixels, progress) if self._windows is None else self._windowed(pixels, progress)
         except MemoryError:
-            raise EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller image")) from None
+            raise self._out_of_memory(pixels) from None
+
+    def _out_of_memory(self, pixels: Pixels) -> EngineError:
+        return EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller image"))
+
+    def bands(self, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None = None) -> Iterator[Pixels]:
+        """See `BandedEngine.bands`. Bands begin and end where they depend on less than a sixteenth of rows beyond them,
+        but for those that would be larger than `BAND_BYTES`.
+        """
+        convert = resample.to_float if dtype != pixels.dtype else np.ascontiguousarray
+        if self._windows is not None:
+            yield self.run(convert(pixels), progress)
+            return
+        height, width = pixels.shape[:2]
+        self._check_sides(height, width)
+        most = self._most(height, width)
+        filled = self._filled(pixels)
+        tops = range(0, len(filled), self._band_rows(width * self.channels * dtype.itemsize))
+        for report, top in zip(counted(progress, len(tops)), tops, strict=True):
+            bottom = min(top + tops.step, len(filled))
+            first, last = self._program.input_rows(len(filled), top, bottom)
+            part = np.ascontiguousarray(convert(filled[first : last + 1]))
+            shown = slice((height - top) * self.scale), slice(width * self.scale)
+            try:
+                # without a name, which would keep it while the next one is made
+                yield np.ascontiguousarray(
+                    self._program.run_band(part, len(filled), first, top, bottom, self.side, most, report)[shown]
+                )
+            except MemoryError:
+                raise self._out_of_memory(pixels) from None
+
+    def _band_rows(self, row_bytes: int) -> int:
+        """Rows of the input of a band, of so many bytes a row."""
+        made = row_bytes * self.scale**2  # of the rows that one becomes
+        rows = min(max(16 * self._reach, BAND_BYTES // 4 // made), max(4 * self._reach, BAND_BYTES // made))
+        return max(rows // self.block, 1) * self.block
 
     def estimate(self, height: int, width: int) -> Estimate:
         """See `ForetellingEngine.estimate`."""
@@ -163,20 +204,25 @@ class NativeEngine:
         return out
 
     def _whole(self, pixels: Pixels, progress: Progress | None) -> Pixels:
-        """Run on sides that are multiples of the block, mirrored beyond the frame's as `tile_gather` does it."""
+        """Run on sides that are multiples of the block."""
         height, width = pixels.shape[:2]
+        self._check_sides(height, width)
+        made = self._program.run(self._filled(pixels), self.side, self._most(height, width), progress)
+        return np.ascontiguousarray(made[: height * self.scale, : width * self.scale])
+
+    def _check_sides(self, height: int, width: int) -> None:
         if 0 < min(height, width) < self.least:
             raise EngineError(
                 f"{self._path}: {width}x{height} pixels are too few for its borders; it takes {self.least} at least "
                 "along each side"
             )
-        most = self._most(height, width)
-        below, right = -height % self.block, -width % self.block
+
+    def _filled(self, pixels: Pixels) -> Pixels:
+        """Pixels whose sides are multiples of the block, mirrored beyond the frame's as `tile_gather` does it."""
+        below, right = -pixels.shape[0] % self.block, -pixels.shape[1] % self.block
         if not below and not right:
-            return self._program.run(np.ascontiguousarray(pixels), self.side, most, progress)
-        filled = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
-        made = self._program.run(filled, self.side, most, progress)
-        return np.ascontiguousarray(made[: height * self.scale, : width * self.scale])
+            return np.ascontiguousarray(pixels)
+        return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
 
     def _most(self, height: int, width: int) -> int:
         """The bound of memory to run a frame with; 0 for none, where the whole frame's rings are small."""

@@ -317,7 +317,8 @@ FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width,
   return FrameShape{height, width, program.image_channels()};
 }
 
-FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side, int64_t memory) {
+FrameShape check_band(const ConvProgram& program, const Array& pixels, int64_t height, const Band& band, int64_t side,
+                      int64_t memory) {
   require(program.complete(), "the program has no end");
   require(pixels.shape.size() == 3, "pixels must be height x width x channels");
   require(pixels.type == Type::u8 || pixels.type == Type::u16 || pixels.type == Type::f32,
@@ -326,7 +327,15 @@ FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t 
   const int64_t channels = program.image_channels();
   require(shape.height > 0 && shape.width > 0 && shape.channels == channels,
           "pixels must be height x width x " + std::to_string(channels));
-  return check_size(program, shape.height, shape.width, side, memory);
+  const FrameShape frame = check_size(program, height, shape.width, side, memory);
+  const int64_t block = program.block();
+  require(band.top >= 0 && band.top < band.bottom && band.bottom <= height, "there are no such rows in the frame");
+  require(band.top % block == 0 && band.bottom % block == 0, "rows must be multiples of " + std::to_string(block));
+  const Interval read = input_rows(program, height, band.top, band.bottom);
+  require(band.first_row >= 0 && band.first_row <= read.first && band.first_row + shape.height > read.last &&
+              band.first_row + shape.height <= height,
+          "pixels must hold all rows that the wanted ones depend on, and none below the frame");
+  return frame;
 }
 
 void check_width(const ConvProgram& program, int64_t columns) {

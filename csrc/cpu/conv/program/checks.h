@@ -9,6 +9,7 @@
 
 #include "common/array.h"
 #include "common/window.h"
+#include "cpu/conv/program/band.h"
 #include "cpu/conv/program/conv_program.h"
 #include "cpu/conv/program/conv_spec.h"
 
@@ -79,8 +80,10 @@ Function function_named(const std::string& name);
 Base base_named(const std::string& name);
 Border border_named(const std::string& name);
 
-// That a frame can be run through a program; returns its shape.
-FrameShape check_frame(const ConvProgram& program, const Array& pixels, int64_t side, int64_t memory);
+// That rows of a frame of `height` rows can be run through a program from the pixels at hand; returns the frame's
+// shape.
+FrameShape check_band(const ConvProgram& program, const Array& pixels, int64_t height, const Band& band, int64_t side,
+                      int64_t memory);
 
 // That it can be foretold how frames of a size would be cut.
 FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width, int64_t side, int64_t memory);

@@ -52,7 +52,7 @@ Cut cut(const ConvProgram& program, FrameShape shape, CutBounds bounds) {
   shape.height /= program.block();
   shape.width /= program.block();
   const int threads = bounds.threads > 0 ? bounds.threads : thread_count();
-  const Frame frame{nullptr, nullptr, Type::u8, shape};
+  const Frame frame{nullptr, nullptr, Type::u8, shape, 0, shape.height};
   const Partition parts = partition(program, shape, bounds);
   const int64_t at_once = units_at_once(parts, threads);
   const double whole = work_of(program, frame, Partition{1, 1, 1, 1});

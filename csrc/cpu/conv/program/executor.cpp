@@ -39,12 +39,13 @@ void Executor::give_back(Memory memory) const {
   if (least->first < memory.first) *least = std::move(memory);
 }
 
-void Executor::run(const void* pixels, Type type, FrameShape shape, void* out, CutBounds bounds,
+void Executor::run(const void* pixels, Type type, FrameShape shape, Band band, void* out, CutBounds bounds,
                    const RunProgress::Report& report) const {
   shape.height /= program_.block();  // from here on sides are counted in blocks
   shape.width /= program_.block();
-  const Frame frame{pixels, out, type, shape};
-  const Partition parts = partition(program_, shape, bounds);
+  const int64_t block = program_.block();
+  const Frame frame{pixels, out, type, shape, band.top / block, (band.bottom + block - 1) / block, band.first_row};
+  const Partition parts = partition(program_, {frame.bottom - frame.top, shape.width, shape.channels}, bounds);
   const RingRows rows = ring_rows(program_, parts.batch);
   const int64_t units = parts.columns * parts.rows;
   RunProgress progress(units, report);

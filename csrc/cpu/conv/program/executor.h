@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cpu/conv/aligned_memory.h"
+#include "cpu/conv/program/band.h"
 #include "cpu/conv/program/planner.h"
 #include "cpu/conv/program/run_progress.h"
 
@@ -17,10 +18,11 @@ class Executor {
  public:
   explicit Executor(const ConvProgram& program) : program_(program) {}
 
-  // Upscales a frame of shape.height x shape.width input pixels, multiples of the fold. `side` bounds the units' sides
-  // in input pixels, `memory` their rings together (0: neither). `report` (may be empty) is called on the caller's
-  // thread with (parts done, parts in all), every tenth of a second and at the end; what it throws ends the run.
-  void run(const void* pixels, Type type, FrameShape shape, void* out, CutBounds bounds,
+  // Upscales rows of a frame of shape.height x shape.width input pixels, multiples of the fold. `side` bounds the
+  // units' sides in input pixels, `memory` their rings together (0: neither). `report` (may be empty) is called on the
+  // caller's thread with (parts done, parts in all), every tenth of a second and at the end; what it throws ends the
+  // run.
+  void run(const void* pixels, Type type, FrameShape shape, Band band, void* out, CutBounds bounds,
            const RunProgress::Report& report) const;
 
  private:

@@ -54,7 +54,7 @@ int64_t batch_rows(const ConvProgram& program, int64_t weights, const RingRows& 
 
 // Bytes that the rings of the largest of so many strips take.
 int64_t strip_bytes(const ConvProgram& program, const RingRows& rows, const FrameShape& shape, int64_t columns) {
-  const Frame frame{nullptr, nullptr, Type::u8, shape};
+  const Frame frame{nullptr, nullptr, Type::u8, shape, 0, shape.height};
   size_t most = 0;
   for (int64_t i = 0; i < columns; ++i) {
     Unit unit = make_unit(program, frame, Partition{columns, 1, 1, 1}, i);
@@ -153,8 +153,8 @@ Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& 
   Unit unit{frame};
   const FrameShape& shape = frame.shape;
   const int64_t body = program.body_factor;
-  unit.top = edge(shape.height, parts.rows, index / parts.columns);
-  unit.bottom = edge(shape.height, parts.rows, index / parts.columns + 1);
+  unit.top = frame.top + edge(frame.bottom - frame.top, parts.rows, index / parts.columns);
+  unit.bottom = frame.top + edge(frame.bottom - frame.top, parts.rows, index / parts.columns + 1);
   unit.left = edge(shape.width, parts.columns, index % parts.columns);
   unit.right = edge(shape.width, parts.columns, index % parts.columns + 1);
   required_regions(program, unit.left * body, unit.right * body - 1, 1, unit.columns);

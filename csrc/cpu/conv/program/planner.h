@@ -9,12 +9,19 @@
 
 namespace fastsr::cpu {
 
-// What is upscaled, and to where; the shape is in blocks (ConvProgram::block).
+// What is upscaled, and to where; the shape is in blocks (ConvProgram::block), and so are the rows that are made.
 struct Frame {
   const void* pixels;
   void* out;
   Type type;
   FrameShape shape;
+  int64_t top, bottom;    // `out` begins with the enlargement of the first of them
+  int64_t first_row = 0;  // of input pixels, that `pixels` begins with
+
+  // Row `y` of the input pixels.
+  const uint8_t* row(int64_t y, int64_t bytes) const {
+    return static_cast<const uint8_t*>(pixels) + (y - first_row) * bytes;
+  }
 };
 
 // What a cut has to keep to: the units' sides in input pixels, the bytes of all rings that are held at once (0:

@@ -92,15 +92,14 @@ void Part::make() const {
 // Columns of a row of the frame in blocks, as the first tensor holds them: each block's pixels one after the other.
 const void* Part::folded() const {
   const Frame& frame = unit_.frame;
-  const auto* pixels = static_cast<const uint8_t*>(frame.pixels);
   const int64_t fold = program_.fold, pixel = program_.image_channels() * sample(frame.type);
   const int64_t width = length(target(), 1);
-  if (fold == 1) return pixels + (y_ * width + columns_.first) * pixel;
+  if (fold == 1) return frame.row(y_, width * pixel) + columns_.first * pixel;
   thread_local Scratch scratch;
   const int64_t run = fold * pixel, count = columns_.length();
   auto* made = reinterpret_cast<uint8_t*>(scratch.floats((count * fold * run + 3) / 4));
   for (int64_t dy = 0; dy < fold; ++dy) {
-    const uint8_t* from = pixels + ((y_ * fold + dy) * width + columns_.first) * run;
+    const uint8_t* from = frame.row(y_ * fold + dy, width * run) + columns_.first * run;
     for (int64_t x = 0; x < count; ++x) std::memcpy(made + (x * fold + dy) * run, from + x * run, run);
   }
   return made;
@@ -395,7 +394,7 @@ const float* Part::bicubic(int64_t y, int64_t first, int64_t count) const {
   BicubicRow made{};
   for (int k = 0; k < kCubicTaps; ++k) {
     const int64_t from = clamp_index(y / scale + program_.cubic.first[phase] + k, height);
-    made.rows[k] = static_cast<const uint8_t*>(frame.pixels) + from * width * channels * sample(frame.type);
+    made.rows[k] = frame.row(from, width * channels * sample(frame.type));
   }
   made.row_weights = program_.cubic.row_weights.data() + phase * kCubicTaps;
   made.column_weights = program_.cubic.weights.data();
@@ -417,9 +416,7 @@ void Part::store() const {
   const int64_t channels = program_.image_channels(), pixel = channels * sample(frame.type), scale = program_.scale();
   const int64_t first = columns_.first, count = columns_.length(), width = frame.shape.width * program_.enlarged();
   const float* samples = floats(step_.source, y_, first);
-  const void* low = step_.repeated != 0
-                        ? static_cast<const uint8_t*>(frame.pixels) + (y_ * length(source(), 1) + first) * pixel
-                        : nullptr;
+  const void* low = step_.repeated != 0 ? frame.row(y_, length(source(), 1) * pixel) + first * pixel : nullptr;
   // What the columns to be stored lie within, in input pixels; a body may end inside of one.
   const int64_t from = first * step_.factor / scale, to = ((first + count) * step_.factor - 1) / scale;
   for (int64_t dy = 0; dy < step_.factor; ++dy) {
@@ -428,7 +425,8 @@ void Part::store() const {
     if (step_.base == Base::bicubic || step_.base == Base::bilinear) {
       added = bicubic(row, from, to - from + 1) + (first * step_.factor - from * scale) * channels;
     }
-    uint8_t* out = static_cast<uint8_t*>(frame.out) + (row * width + first * step_.factor) * pixel;
+    const int64_t below = row - frame.top * program_.enlarged();
+    uint8_t* out = static_cast<uint8_t*>(frame.out) + (below * width + first * step_.factor) * pixel;
     kernels_.store(StoreRow{samples, stride(step_.source), count, channels, step_.factor, dy, low, step_.repeated,
                             added, out, frame.type});
   }
