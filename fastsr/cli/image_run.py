@@ -13,6 +13,7 @@ from typing import Any
 
 from fastsr import images
 from fastsr.cli.console import libraries_silenced, printable
+from fastsr.cli.existing import ExistingResults
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, Task, is_file, mode, plan
 from fastsr.cli.models import Models, StopError
@@ -26,7 +27,7 @@ from fastsr.cli.pipes import (
 )
 from fastsr.cli.report import Report
 from fastsr.errors import FastsrError, ImageError
-from fastsr.images import DecodedImage
+from fastsr.images import DecodedImage, provenance
 from fastsr.images.probing import size_of
 from fastsr.output_size import output_size
 from fastsr.progress_bar import progress_bar, terminal_bar
@@ -39,6 +40,7 @@ class ImageRun:
 
     def __init__(self, arguments: argparse.Namespace, models: Models, report: Report) -> None:
         self._arguments, self._models, self._report = arguments, models, report
+        self._existing = ExistingResults(arguments, models)
 
     def make_all(self, naming: Naming) -> None:
         """Make what the inputs ask for; raises StopError for what concerns them all."""
@@ -48,13 +50,17 @@ class ImageRun:
         for fault in batch.faults:
             self._report.failed(fault)
         self._report.skipped += batch.skipped
-        waiting = []
-        for task in batch.tasks:
-            if task.to_pipe or self._arguments.force or not is_file(task.target):
-                waiting.append(task)
-            else:
-                self._report.there(str(task.source), str(task.target))
-        self._make(waiting, naming)
+        self._make([task for task in batch.tasks if not self._is_there(task)], naming)
+
+    def _is_there(self, task: Task) -> bool:
+        """Whether there is nothing to be done for a task, which is then told."""
+        try:
+            if not self._existing.keep(task):
+                return False
+        except ImageError:  # it is told when its turn comes
+            return False
+        self._report.there(_source(task), _target(task))
+        return True
 
     def _make(self, tasks: Sequence[Task], naming: Naming) -> None:
         if tasks:
@@ -98,6 +104,7 @@ class ImageRun:
         a = self._arguments
         if not task.to_pipe:
             self._check_target(task.target)
+            self._existing.check_replacing(task)
         if a.dry_run and not task.from_pipe:
             size = size_of(task.source, allow_huge=a.allow_huge)
             self._report.made(str(task.source), _target(task), **self._facts(size, self._models.fitting(*size)))
@@ -131,9 +138,11 @@ class ImageRun:
         name = printable(Path(_source(task)).name)
         with progress_bar(name, "tile", self._report.shows_progress) as progress:
             frames = upscaler.enlarge(image, a.scale, a.size, progress)
+        kind = images.output_format(f"x.{a.format or 'png'}" if task.to_pipe else task.target)
+        image = provenance.marked(image, self._existing.mark(upscaler), kind)
         with self._noting():
             if task.to_pipe:
-                write_standard_output(image, frames, images.output_format(f"x.{a.format or 'png'}"), a.quality)
+                write_standard_output(image, frames, kind, a.quality)
                 return
             with made_folder(task.target.parent):
                 images.write(image, frames, task.target, quality=a.quality)

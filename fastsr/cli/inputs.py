@@ -14,6 +14,7 @@ from fastsr.cli import folder_search, globs
 from fastsr.cli.naming import beside, image_suffix, names_file
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import ImageError
+from fastsr.images import provenance
 from fastsr.video_formats import PIPE, is_video_name
 
 EARLIER = "results of an earlier run"
@@ -123,7 +124,7 @@ def _pair(
     places = [str(target) if naming.output == PIPE else real.path(str(target)) for target in targets]
     originals = {path for path, _ in found}
     taken: dict[str, str] = {}
-    earlier = originals.intersection(places) if naming.output is None else set()
+    earlier = set(filter(_was_made, originals.intersection(places))) if naming.output is None else set()
     for (path, _), source, target, place in zip(found, found.values(), targets, places, strict=True):
         if path in earlier and place != path:
             batch.skipped[EARLIER] += 1
@@ -187,6 +188,11 @@ def _chosen(output: str, suffix: str | None) -> Path:
     if suffix is not None and kind != images.output_format(f"x{suffix}"):
         raise WrongCallError(f"{output}: is not named as --format {suffix[1:]} asks; leave --format out or rename it")
     return Path(output)
+
+
+def _was_made(path: str) -> bool:
+    """Whether a file that has the name of a result is one, as far as its format can say it."""
+    return provenance.mark_of(path) is not None or images.output_format(path) not in provenance.KINDS
 
 
 def _clash(real: str, place: str, originals: set[str]) -> str | None:

@@ -61,7 +61,11 @@ def add_parser(commands: Any) -> None:
         help="of the results: png, jpg, webp, avif, tif, mp4, ... (default: the source's; to standard output png)",
     )
     results.add_argument("--quality", type=int, metavar="1..100", help="of JPEG, WebP and AVIF")
-    results.add_argument("--force", action="store_true", help="make all results again")
+    again = results.add_mutually_exclusive_group()
+    again.add_argument(
+        "--force", action="store_true", help="make all again (default: what is stale: by time, size, or what was asked)"
+    )
+    again.add_argument("--keep", action="store_true", help="make none again that is there")
     results.add_argument("--dry-run", action="store_true", help="say what would be made, and make nothing")
     results.add_argument("--quiet", action="store_true", help="print nothing but errors")
     results.add_argument("--json", action="store_true", help="print a line of JSON for each result")

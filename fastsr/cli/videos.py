@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastsr.cli import folder_search, globs
 from fastsr.cli.console import abandon, printable
+from fastsr.cli.existing import changed
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, folder_beside, is_file, is_folder, mode
 from fastsr.cli.models import Models, StopError
@@ -109,12 +110,19 @@ class VideoRun:
     def make(self, tasks: Sequence[VideoTask]) -> None:
         """Make all; raises StopError for what concerns them all."""
         for task in tasks:
-            if is_file(Path(task.target)) and not self._arguments.force:
+            if self._is_there(task):
                 self._report.there(_source(task), task.target)
                 continue
             fault = self._try(task)
             if fault is not None:
                 self._report.failed(fault, _source(task), _target_name(task))
+
+    def _is_there(self, task: VideoTask) -> bool:
+        """Whether a result is there and, unless all are kept, no older than its source."""
+        a = self._arguments
+        if a.force or task.target == PIPE or not is_file(Path(task.target)):
+            return False
+        return a.keep or (task.source != PIPE and changed(task.source) <= changed(task.target))
 
     def _try(self, task: VideoTask) -> str | None:
         """Make one video; returns what went wrong."""

@@ -248,7 +248,7 @@ def test_folder_that_cannot_be_searched(cli, monkeypatch):
 def test_file_where_a_folder_must_be_is_told_before_the_work(cli, monkeypatch):
     write_image("photos/sub/a.png")
     write_image("photos/b.png")
-    write_image("out/b.png")
+    write_image("out/b.png", 32, 24)
     Path("out/sub").write_text("in the way")
     monkeypatch.setattr(Upscaler, "enlarge", lambda *_: pytest.fail("worked for nothing"))
     code, out, err = cli("photos", "-o", "out")

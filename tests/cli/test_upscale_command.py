@@ -162,22 +162,6 @@ def test_quality(cli):
     assert Path("5.jpg").stat().st_size < Path("95.jpg").stat().st_size / 3
 
 
-def test_what_is_done_is_skipped_unless_forced(cli):
-    write_image("photos/a.png", 4, 4)
-    write_image("photos/b.png", 4, 4)
-    write_image("out/a.png", 5, 5)
-    assert cli("photos", "-o", "out")[:2] == (0, "1 made, 1 already there (--force makes them again)\n")
-    assert (size("out/a.png"), size("out/b.png")) == ((5, 5), (16, 16))
-    assert cli("photos", "-o", "out", "--force")[:2] == (0, "2 made\n")
-    assert size("out/a.png") == (16, 16)
-
-
-def test_nothing_is_loaded_when_all_is_done(cli):
-    write_image("in.png")
-    write_image("out.png")
-    assert cli("in.png", "-o", "out.png", "--model", "missing.onnx")[0] == 0
-
-
 def test_earlier_results_are_no_inputs(cli):
     write_image("photos/a.png")
     write_image("photos/sub/b.png")

@@ -1,6 +1,7 @@
 """Videos on the command line: which inputs make which outputs, progress, previews, bench."""
 
 import json
+import os
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -158,6 +159,17 @@ def test_names_and_sizes_as_images_have_them(cli):
         assert main(["upscale", "in.mp4", "-o", "out.mp4", "--model", "nearest", *option, "--force"]) == 0
         frame = decoded("out.mp4")[0]
         assert (frame.width, frame.height) == expected
+
+
+def test_a_changed_source_makes_a_video_again(cli):
+    video("in.mp4", 3)
+    assert cli("in.mp4", "-o", "out.mp4")[1] == "1 made\n"
+    video("in.mp4", 5)
+    later = Path("out.mp4").stat().st_mtime + 5
+    os.utime("in.mp4", (later, later))
+    assert cli("in.mp4", "-o", "out.mp4", "--keep")[1] == "0 made, 1 already there (--force makes them again)\n"
+    assert cli("in.mp4", "-o", "out.mp4")[1] == "1 made\n"
+    assert len(decoded("out.mp4")) == 5
 
 
 def test_json_and_dry_runs(cli):

@@ -1,0 +1,119 @@
+"""Whether a result that is there already is the one that is asked for, or is to be made again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import fastsr
+from fastsr.cli.inputs import Task, is_file
+from fastsr.cli.models import Models
+from fastsr.errors import ImageError
+from fastsr.images import provenance
+from fastsr.images.formats import output_format
+from fastsr.images.probing import size_of
+from fastsr.network import catalog
+from fastsr.output_size import Box, default_model, output_size, size_text
+from fastsr.upscaler import Upscaler
+
+_INTERPOLATED = 4.0  # the scale of filters
+
+
+class ExistingResults:
+    """Tells results that are there already from those to be made again, by what one call asks for."""
+
+    def __init__(self, arguments: argparse.Namespace, models: Models) -> None:
+        self._arguments, self._models = arguments, models
+        self._request = _request(arguments)
+        self._model_changed = changed(arguments.model) if arguments.model is not None else 0
+
+    def keep(self, task: Task) -> bool:
+        """Whether the result of a task is there, newer than its source, and by its own account what is asked for.
+
+        One that does not say how it was made counts if its size is right. Raises ImageError for a source whose size
+        would have to be known, and StopError for such a model.
+        """
+        a = self._arguments
+        if a.force or task.to_pipe or not is_file(task.target):
+            return False
+        if a.keep:
+            return True
+        made = changed(task.target)
+        if task.from_pipe or changed(task.source) > made or self._model_changed > made:
+            return False
+        mark = provenance.mark_of(task.target)
+        if mark is not None:
+            return bool(_request_in(mark) == self._request)
+        return self._has_size(task)
+
+    def check_replacing(self, task: Task) -> None:
+        """Raise ImageError for a file that was not made by fastsr where only fastsr chose its name."""
+        if self._arguments.output is not None or self._arguments.force or not is_file(task.target):
+            return
+        if output_format(task.target) in provenance.KINDS and provenance.mark_of(task.target) is None:
+            raise ImageError(
+                f"{task.target}: is there already and was not made by fastsr; name another output with -o, or --force"
+            )
+
+    def mark(self, upscaler: Upscaler) -> str:
+        """What a result says of how it was made, one line of JSON."""
+        used = {"model": upscaler.name, "scale": upscaler.scale, "precision": upscaler.precision}
+        return json.dumps({"fastsr": fastsr.__version__, **used, "request": self._request})
+
+    def _has_size(self, task: Task) -> bool:
+        a = self._arguments
+        size = size_of(task.source, allow_huge=a.allow_huge)
+        try:
+            return size_of(task.target, allow_huge=True) == output_size(*size, a.scale, a.size, self._own_scale(size))
+        except ImageError:  # a damaged result
+            return False
+
+    def _own_scale(self, size: tuple[int, int]) -> float:
+        """The scale of the model that would be taken, without loading it where it is known."""
+        a = self._arguments
+        if a.scale is not None or a.size is not None:
+            return 1.0  # of no influence
+        name = default_model(*size, None, None) if a.model is None else a.model
+        if name in catalog.models():
+            return catalog.models()[name].scale
+        return _INTERPOLATED if name in catalog.INTERPOLATIONS else self._models.load(name).scale
+
+
+def _request(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What of a call its results depend on, as far as it was given."""
+    a = arguments
+    precision = None if a.precision == "auto" else a.precision
+    asked = {
+        # of a file the name alone: its path is nobody else's business
+        "model": None if a.model is None else Path(a.model).name,
+        "realism": a.realism,
+        "scale": a.scale,
+        "size": None if a.size is None else _size_asked(a.size),
+        "precision": precision,
+        "overlap": a.overlap,
+        "quality": a.quality,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
+def _size_asked(size: tuple[int, int]) -> str:
+    return f"within {size_text(size)}" if isinstance(size, Box) else size_text(size)
+
+
+def _request_in(mark: str) -> Any:
+    try:
+        told = json.loads(mark)
+    except ValueError:
+        return None
+    return told.get("request") if isinstance(told, dict) else None
+
+
+def changed(path: str | Path) -> int:
+    """When a file was changed last, ns; 0 for none."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116 - 100 000 times
+    except (OSError, ValueError):
+        return 0
