@@ -230,7 +230,16 @@ class Upscaler:
         """What `enlarge` would make, as rows that are made while they are taken; for `images.write_rows`.
 
         None where that would save nothing: for several frames, transparency, CMYK, and engines that make frames whole.
-        Raises FastsrError for a scale or a size that makes no image; taking the rows raises what `enlarge` would.
+
+        Args:
+            picture: an image of `fastsr.images.read`.
+            scale: as for `upscale`.
+            size: as for `upscale`.
+            progress: as for `upscale`.
+
+        Raises:
+            FastsrError: a scale or a size that makes no image; taking the rows raises what `enlarge` would.
+
         """
         frame = picture.frames[0]
         plain = len(picture.frames) == 1 and frame.alpha is None and frame.black is None

@@ -147,9 +147,9 @@ def run(content: bytes, folder) -> None:
 
 def _refuse_large(program, pixels):
     """Raise ValueError for what is refused nowhere but would take all day."""
-    if pixels.ndim == 3 and min(pixels.shape) > 0:
-        if program.cut(*pixels.shape[:2]).memory > MOST_RINGS:
-            raise ValueError("too large for a test")
+    sides = pixels.shape[:2]
+    if pixels.ndim == 3 and min(pixels.shape) > 0 and program.cut(*sides).memory > MOST_RINGS:
+        raise ValueError("too large for a test")
 
 
 TARGET = Target(make, run, refusals=(ValueError, TypeError), megabytes=600)
