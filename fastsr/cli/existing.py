@@ -90,6 +90,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         # of a file the name alone: its path is nobody else's business
         "model": None if a.model is None else Path(a.model).name,
         "realism": a.realism,
+        "blend": None if a.blend == 1 else a.blend,
         "scale": a.scale,
         "size": None if a.size is None else _size_asked(a.size),
         "precision": precision,
