@@ -1,12 +1,12 @@
 # make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make docs, make bench,
-# make train, make gpu-check, make clean.
+# make fuzz, make shell-files, make train, make gpu-check, make clean.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(shell find csrc -type f) CMakeLists.txt setup.py pyproject.toml
 CXX_FILES := $(shell find csrc tests -name '*.cpp' -o -name '*.h' -o -name '*.cu')
 
-.PHONY: demo test test-slow lint format docs bench train gpu-check clean
+.PHONY: demo test test-slow fuzz lint format docs shell-files bench train gpu-check clean
 
 demo: $(VENV)/runtime
 	$(BIN)/python -m benchmarks.demo
@@ -16,6 +16,11 @@ test: $(VENV)/development
 
 test-slow: $(VENV)/development
 	$(BIN)/python -m pytest -m slow
+
+# Hostile files and calls, so many seconds for each target of tests/fuzz; TARGETS=names for some of them.
+FUZZ_SECONDS ?= 60
+fuzz: $(VENV)/development
+	PYTHONPATH=tests $(BIN)/python -m fuzz $(TARGETS) --seconds $(FUZZ_SECONDS)
 
 lint: $(VENV)/development
 	$(BIN)/ruff check .
@@ -32,6 +37,10 @@ format: $(VENV)/development
 # The reference of the public names, from their docstrings, as build/docs/index.html.
 docs: $(VENV)/development
 	$(BIN)/python -W error -m pdoc --docformat google --no-show-source --output-directory build/docs fastsr
+
+# The completion scripts and the manual page, from the parser of the command.
+shell-files: $(VENV)/development
+	$(BIN)/python -m tools.shell_files
 
 # Measures everything that a CPU can, and writes the tables of README and docs/benchmarks.md. DATA=FOLDER of test sets
 # (Set5/, BSD100/, faces/) and WEIGHTS=FOLDER (LPIPS) add quality and other upscalers.

@@ -54,6 +54,18 @@ def test_a_wheel_has_the_models_and_the_types(checkout):
     assert {"fastsr/py.typed", "fastsr/_core.pyi", "fastsr/models/fast-x4.onnx", "fastsr/models/models.toml"} <= made
 
 
+def test_shells_and_man_find_their_files(checkout):
+    setup(checkout, "install_data", "--install-dir", "installed")
+    root = checkout / "installed"
+    made = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert made == {
+        "share/bash-completion/completions/fastsr",
+        "share/fish/vendor_completions.d/fastsr.fish",
+        "share/man/man1/fastsr.1",
+        "share/zsh/site-functions/_fastsr",
+    }
+
+
 def test_what_every_wheel_is_asked_to_do():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["cibuildwheel"]
     script = ROOT / settings["test-command"].removeprefix("python {project}/")

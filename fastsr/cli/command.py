@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
 import fastsr
-from fastsr.cli import export, info, model_list, upscale_options, videos
+from fastsr.cli import completion, export, info, model_list, upscale_options, videos
 from fastsr.cli.console import printable, say, settle_streams, write
 from fastsr.cli.image_run import ImageRun
 from fastsr.cli.models import Models
@@ -41,7 +41,8 @@ class _Parser(argparse.ArgumentParser):
             raise SystemExit(1)
 
 
-def _parser() -> argparse.ArgumentParser:
+def argument_parser() -> argparse.ArgumentParser:
+    """What the command understands; the completion scripts and the manual page are made from it."""
     parser = _Parser(prog="fastsr", description="Super-resolution of photos and video.")
     parser.add_argument("--version", action="version", version=f"fastsr {fastsr.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -51,7 +52,17 @@ def _parser() -> argparse.ArgumentParser:
     videos.add_bench(commands, upscale_options.add_model_options)
     export.add_parser(commands)
     info.add_parser(commands)
+    completion.add_parsers(commands)
     return parser
+
+
+# commands that only print, and need no care when they are interrupted
+_PLAIN: dict[str, Callable[[argparse.Namespace], str]] = {
+    "models": model_list.models,
+    "info": info.info,
+    "completion": completion.script,
+    "man": completion.man_page,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,12 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str] | None) -> int:
     given = sys.argv[1:] if argv is None else argv
-    arguments = _parser().parse_args(upscale_options.with_suffix_joined(given))
+    arguments = argument_parser().parse_args(upscale_options.with_suffix_joined(given))
     try:
-        if arguments.command == "models":
-            return 0 if say(model_list.models(arguments)) else 1
-        if arguments.command == "info":
-            return 0 if say(info.info(arguments)) else 1
+        if arguments.command in _PLAIN:
+            return 0 if say(_PLAIN[arguments.command](arguments)) else 1
         with _one_interrupt():
             if arguments.command == "import":
                 return 0 if say(model_list.import_models(arguments)) else 1

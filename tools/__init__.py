@@ -1,0 +1,1 @@
+"""Makes files of the repository that follow from others."""
