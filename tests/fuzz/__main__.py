@@ -15,6 +15,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(target.NAMES)} (default: all)")
     parser.add_argument("--seconds", type=float, default=60, help="for each target (default: 60)")
+    parser.add_argument("--cases", type=int, default=0, help="so many for each target, whatever time they take")
     parser.add_argument("--first", type=int, help="seed of the first case (default: another each time)")
     parser.add_argument("--isa", help="instruction set (default: each of the machine in turn, where it matters)")
     parser.add_argument("--file", type=Path, help="run only this case, of the one target")
@@ -32,6 +33,8 @@ def main() -> int:
         for isa in supervisor.instruction_sets(name) if arguments.isa is None else [arguments.isa]:
             if arguments.file:
                 outcome = supervisor.run_kept(name, [arguments.file.absolute()], isa)
+            elif arguments.cases:
+                outcome = supervisor.run_made(name, first, arguments.cases, isa=isa)
             else:
                 seconds = arguments.seconds / len(supervisor.instruction_sets(name))
                 outcome = supervisor.run_made(name, first, seconds=seconds, isa=isa)

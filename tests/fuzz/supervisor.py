@@ -24,7 +24,7 @@ BATCH = 2000  # cases of one worker, after which memory that libraries keep is g
 MOST_FAULTS = 20  # of one run; then it stops
 TOLD = 3000  # characters of a report
 POLL = 0.1  # seconds between looks at a worker
-START = 300  # seconds until the first case, at most
+START = 900  # seconds until the first case, at most
 MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
 
 

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.sanitizers import COMPILER, library, preloaded
 
 from fastsr import _core
 
 ROOT = Path(__file__).parents[3]
 CSRC = ROOT / "csrc"
 POOL = [ROOT / "tests" / "support" / "pool_stress.cpp", CSRC / "cpu" / "thread_pool.cpp"]
-COMPILER = os.environ.get("CXX", "g++")
 
 
 def compiled(folder, *options):
@@ -26,12 +26,6 @@ def compiled(folder, *options):
         pytest.skip(f"this compiler has no ThreadSanitizer: {done.stderr.splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     return program
-
-
-def library(name):
-    """The path of the compiler's library; the bare name where it has none such."""
-    command = [COMPILER, f"-print-file-name={name}"]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 @pytest.mark.skipif(shutil.which(COMPILER) is None, reason="no C++ compiler")
@@ -57,7 +51,7 @@ def test_the_pool_has_no_races(tmp_path):
 
 @pytest.mark.slow
 def test_kernels_and_engine_under_address_and_undefined_behaviour_sanitizer(tmp_path):
-    """Every instruction set that the machine has, in the tests of the operations, the engine and its programs."""
+    """Every instruction set that the machine has: tests of the operations, the engine and its programs, and fuzzing."""
     pybind11 = pytest.importorskip("pybind11")
     if shutil.which("cmake") is None:
         pytest.skip("no cmake")
@@ -80,14 +74,8 @@ def test_kernels_and_engine_under_address_and_undefined_behaviour_sanitizer(tmp_
     configure = ["cmake", "-S", str(ROOT), "-B", str(tmp_path / "build"), *(f"-D{k}={v}" for k, v in options.items())]
     subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["cmake", "--build", str(tmp_path / "build"), "-j2"], check=True, stdout=subprocess.DEVNULL)
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(tmp_path),
-        "LD_PRELOAD": f"{runtime} {library('libstdc++.so')}",  # with it, or the sanitizer finds no __cxa_throw to wrap
-        "UBSAN_OPTIONS": "halt_on_error=1",
-        "ASAN_OPTIONS": "detect_leaks=0",  # Python itself leaves memory behind
-        "PYTHONMALLOC": "malloc",
-    }
+    paths = os.pathsep.join([str(tmp_path), str(tmp_path / "tests")])
+    environment = {**os.environ, "PYTHONPATH": paths, **preloaded()}
 
     def run(*arguments):
         command = [sys.executable, *arguments]
@@ -101,3 +89,5 @@ def test_kernels_and_engine_under_address_and_undefined_behaviour_sanitizer(tmp_
     ]
     done = run("-m", "pytest", "-q", "-x", "--capture=sys", *tests)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[:6000]  # a report begins with what matters
+    done = run("-m", "fuzz", "array_calls", "conv_programs", "--cases", "300", "--first", "0")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
