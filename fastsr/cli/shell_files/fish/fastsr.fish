@@ -68,7 +68,7 @@ function _shtab_fastsr_using
 end
 
 set -g _shtab_fastsr_commands upscale models import bench export info completion man
-set -g _shtab_fastsr_opts_with_value --codec --crf --device --end --engine --format --fps --fps-limit --frames --max-batch --max-size --memory --model --name --output --overlap --pix-fmt --precision --preset --quality --raw-size --realism --remove --scale --size --start --target-sm --tile -o
+set -g _shtab_fastsr_opts_with_value --blend --codec --crf --device --end --engine --fit --format --fps --fps-limit --frames --max-batch --max-size --memory --model --name --output --overlap --pix-fmt --precision --preset --quality --raw-size --realism --remove --scale --size --start --suffix --target-sm --tile -o
 
 complete -c fastsr -e
 complete -c fastsr -f
@@ -77,20 +77,27 @@ complete -c fastsr -n _shtab_fastsr_using -s h -l help -d 'show this help messag
 complete -c fastsr -n _shtab_fastsr_using -l version -d 'show program'"'"'s version number and exit'
 complete -c fastsr -n '_shtab_fastsr_using; and test $_shtab_fastsr_npos -eq 0' -a upscale -d 'Enlarge images and videos, folders of them, globs. Put -- before names that begin with a dash.'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -s h -l help -d 'show this help message and exit'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'file (for one input) or folder'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l model -xka "(__fastsr_models)" -d 'model name or file (default: the shipped one that fits the scale)'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l realism -x -d 'of adversarial models: 0 faithful, 1 most detail'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'file (for one input), folder, or - for standard output (default: beside the input, as photo-x4.jpg)'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l suffix -x -d 'put behind the names of inputs (default: -x4, or the size)'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l format -xka "apng avif avifs bmp gif icb ico jfif jp2 jpe jpeg jpf jpg jpx m4v mkv mov mp4 pgm png pnm ppm tga tif tiff vda vst webm webp" -d 'of the results: png, jpg, webp, avif, tif, mp4, ... (default: the source'"'"'s; to standard output png)'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l quality -x -d 'of JPEG, WebP and AVIF'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l force -d 'make all again (default: what is stale: by time, size, or what was asked)'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l keep -d 'make none again that is there'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l dry-run -d 'say what would be made, and make nothing'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l quiet -d 'print nothing but errors'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l json -d 'print a line of JSON for each result'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l scale -x -d 'factor along each axis (default: the model'"'"'s)'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l device -xka "auto cpu cuda" -d device
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l precision -xka "auto fp32 bf16 fp16 int8" -d precision
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l engine -xka "auto cpu onnxruntime openvino torch tensorrt" -d engine
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l model -xka "(__fastsr_models)" -d 'name or file; fastsr models lists them (default: the one that fits the scale)'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l realism -x -d 'of adversarial models: 0 faithful, 1 most detail'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l blend -x -d 'share of the model'"'"'s result; the rest is bicubic'"'"'s'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l device -xka "auto cpu cuda" -d '(default: auto)'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l precision -xka "auto fp32 bf16 fp16 int8" -d '(default: auto, on a CPU fp32)'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l engine -xka "auto cpu onnxruntime openvino torch tensorrt" -d '(default: auto)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l tile -x -d 'side of the windows large images are cut into (bounds the memory)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l overlap -x -d 'border of windows where less than what a pixel depends on will do'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l memory -x -d 'what a run may take beyond image and result, as 2G'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l size -x -d 'exact size of the result, in pixels'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l format -xka "apng avif avifs bmp gif icb ico jfif jp2 jpe jpeg jpf jpg jpx m4v mkv mov mp4 pgm png pnm ppm tga tif tiff vda vst webm webp" -d 'of results in a folder (default: the source'"'"'s)'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l quality -x -d '1 to 100, for JPEG, WebP and AVIF'
-complete -c fastsr -n '_shtab_fastsr_using upscale' -l force -d 'make results again that exist already'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l size -x -d 'exact size of the result in pixels; one side alone: 1920x, x1080'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l fit -x -d 'the largest size within a box, in the source'"'"'s shape'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l allow-huge -d 'accept images over Pillow'"'"'s bomb limit'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l codec -xka "h264 hevc av1 vp9 prores" -d 'default: h264 (.webm: vp9)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l crf -x -d 'constant quality, smaller is better (default: 20 to 25, by codec)'
@@ -105,7 +112,7 @@ complete -c fastsr -n '_shtab_fastsr_using upscale' -l fps -x -d 'of image seque
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l raw-size -x -d 'standard input is rgb24 of that size, not y4m'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l raw -d 'write rgb24 to standard output, not y4m'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l preview -d 'OUT shows bicubic | ours: a clip of 5 s, or a PNG'
-complete -c fastsr -n '_shtab_fastsr_using upscale; and test $_shtab_fastsr_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'image, video, folder (searched through) or glob'
+complete -c fastsr -n '_shtab_fastsr_using upscale; and test $_shtab_fastsr_npos -ge 0' -ka "(__fish_complete_path (commandline -ct))" -d 'image, video, folder (searched through), glob, or - for standard input'
 complete -c fastsr -n '_shtab_fastsr_using; and test $_shtab_fastsr_npos -eq 0' -a models -d 'List the shipped and the imported models, which engine runs each on the CPU and how much arithmetic it is.'
 complete -c fastsr -n '_shtab_fastsr_using models' -s h -l help -d 'show this help message and exit'
 complete -c fastsr -n '_shtab_fastsr_using models' -l time -d 'measure the seconds a megapixel takes on this machine'
@@ -120,12 +127,13 @@ complete -c fastsr -n '_shtab_fastsr_using bench' -l frames -x -d 'how many to m
 complete -c fastsr -n '_shtab_fastsr_using bench' -l codec -xka "h264 hevc av1 vp9 prores" -d 'default: h264'
 complete -c fastsr -n '_shtab_fastsr_using bench' -l crf -x -d crf
 complete -c fastsr -n '_shtab_fastsr_using bench' -l preset -x -d preset
-complete -c fastsr -n '_shtab_fastsr_using bench' -l model -xka "(__fastsr_models)" -d 'model name or file (default: the shipped one that fits the scale)'
-complete -c fastsr -n '_shtab_fastsr_using bench' -l realism -x -d 'of adversarial models: 0 faithful, 1 most detail'
 complete -c fastsr -n '_shtab_fastsr_using bench' -l scale -x -d 'factor along each axis (default: the model'"'"'s)'
-complete -c fastsr -n '_shtab_fastsr_using bench' -l device -xka "auto cpu cuda" -d device
-complete -c fastsr -n '_shtab_fastsr_using bench' -l precision -xka "auto fp32 bf16 fp16 int8" -d precision
-complete -c fastsr -n '_shtab_fastsr_using bench' -l engine -xka "auto cpu onnxruntime openvino torch tensorrt" -d engine
+complete -c fastsr -n '_shtab_fastsr_using bench' -l model -xka "(__fastsr_models)" -d 'name or file; fastsr models lists them (default: the one that fits the scale)'
+complete -c fastsr -n '_shtab_fastsr_using bench' -l realism -x -d 'of adversarial models: 0 faithful, 1 most detail'
+complete -c fastsr -n '_shtab_fastsr_using bench' -l blend -x -d 'share of the model'"'"'s result; the rest is bicubic'"'"'s'
+complete -c fastsr -n '_shtab_fastsr_using bench' -l device -xka "auto cpu cuda" -d '(default: auto)'
+complete -c fastsr -n '_shtab_fastsr_using bench' -l precision -xka "auto fp32 bf16 fp16 int8" -d '(default: auto, on a CPU fp32)'
+complete -c fastsr -n '_shtab_fastsr_using bench' -l engine -xka "auto cpu onnxruntime openvino torch tensorrt" -d '(default: auto)'
 complete -c fastsr -n '_shtab_fastsr_using bench' -l tile -x -d 'side of the windows large images are cut into (bounds the memory)'
 complete -c fastsr -n '_shtab_fastsr_using bench' -l overlap -x -d 'border of windows where less than what a pixel depends on will do'
 complete -c fastsr -n '_shtab_fastsr_using bench' -l memory -x -d 'what a run may take beyond image and result, as 2G'
