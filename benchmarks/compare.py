@@ -16,16 +16,12 @@ import json
 import zlib
 from pathlib import Path
 
-import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 
 import fastsr
 from fastsr import files
-from training.data import teaching
 from training.data.image_folders import find_images
 from training.measure.damage import NAMED
-from training.networks import rrdb
 
 TARGET = Path(__file__).parent.parent / "docs" / "compare.html"
 TEMPLATE = Path(__file__).parent / "compare_page.html"
@@ -108,13 +104,6 @@ def _read(path: Path) -> Image.Image:
     return rgb.crop((left, top, left + width, top + height))
 
 
-@torch.inference_mode()
-def by_teacher(network: rrdb.RRDBNet, low: Image.Image) -> Image.Image:
-    """What x4plus makes of an RGB image."""
-    x = torch.from_numpy(np.array(low)).permute(2, 0, 1)[None].float() / 255
-    return Image.fromarray(network(x)[0].clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy())
-
-
 def _embedded(image: Image.Image) -> str:
     file = io.BytesIO()
     image.save(file, "WEBP", quality=QUALITY, method=6)
@@ -133,16 +122,18 @@ def main() -> None:
     parser.add_argument("photographs", type=Path)
     parser.add_argument("portraits", type=Path)
     parser.add_argument("--model", default="photo-x4")
-    parser.add_argument("--teacher", default="realesrgan-x4plus", help="as `python -m training teach` takes it")
+    parser.add_argument(
+        "--teacher", default="realesrgan-x4plus", help="whose results stand beside ours: a name or a file"
+    )
     parser.add_argument("--strips", type=Path, help="also write bicubic | ours | theirs | original as PNG here")
     parser.add_argument("-o", "--out", type=Path, default=TARGET)
     arguments = parser.parse_args()
-    upscaler, teacher = fastsr.load(arguments.model, device="cpu", precision="fp32"), teaching.load(arguments.teacher)
+    upscaler, teacher = (fastsr.load(name, "cpu", "fp32") for name in (arguments.model, arguments.teacher))
     rounds = []
     for i, (word, high) in enumerate(originals([arguments.photographs], [arguments.portraits])):
         low = high.resize((high.width // SCALE, high.height // SCALE), Image.Resampling.BICUBIC)
         given = NAMED["real"].given(high, low, zlib.crc32(f"{i}/{word}".encode()))
-        ours, theirs = upscaler.upscale(given), by_teacher(teacher, given)
+        ours, theirs = upscaler.upscale(given), teacher.upscale(given)
         rounds.append({"word": word, "low": _embedded(given), "ours": _embedded(ours), "theirs": _embedded(theirs)})
         if arguments.strips:
             arguments.strips.mkdir(parents=True, exist_ok=True)

