@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 
 from fastsr.errors import ModelError
@@ -205,15 +206,20 @@ def _plainer_forms(model: onnx.ModelProto, original: Graph) -> list[Callable[[],
     ]
 
 
-def _compared_with_file(graph: Graph, original: Graph, border: int) -> str:
-    """`compared` with a file itself, which is handed an image with the border that `graph` makes."""
+def _compared_with_file(graph: Graph, original: Graph, border: borders.Border) -> str:
+    """`compared` with a file itself, which is handed an image with the border that `graph` makes, and cut as there."""
     run = comparison.runner(original)
     sizes = None
     if original.fixed_size is not None:
         height, width = original.fixed_size
-        sizes = [(height - 2 * border, width - 2 * border)]
-    amounts = ((0, 0), (0, 0), (border, border), (border, border))
-    return comparison.compared(graph, lambda image: run(np.pad(image, amounts, "edge")), "the file itself", sizes)
+        sizes = [(height - 2 * border.added, width - 2 * border.added)]
+    amounts = ((0, 0), (0, 0), (border.added, border.added), (border.added, border.added))
+    inside = slice(border.cut, -border.cut if border.cut else None)
+
+    def of_file(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return run(np.pad(image, amounts, "edge"))[..., inside, inside]
+
+    return comparison.compared(graph, of_file, "the file itself", sizes)
 
 
 def _imported(candidate: _Candidate, name: str | None) -> Card:

@@ -8,6 +8,7 @@ import sys
 import zipfile
 
 import numpy as np
+import onnxruntime
 import pytest
 from support import ncnn_networks
 from support.small_models import Builder, compact
@@ -434,3 +435,20 @@ def test_a_repeated_border_is_only_at_the_images_edge(name, tmp_path):
     large = np.random.default_rng(0).integers(0, 256, (70, 83, 3), np.uint8)
     whole, tiled = (fastsr.load(path, device="cpu", engine="onnxruntime", tile=tile) for tile in (None, 40))
     np.testing.assert_array_equal(whole.upscale(large), tiled.upscale(large))
+
+
+@pytest.mark.parametrize(("height", "width"), [("H", "W"), (24, 32)])
+def test_what_a_border_adds_too_much_is_cut_off(height, width, tmp_path):
+    """Three rows of the result lack on each side, of which two belong to one of the input."""
+    network = Builder().conv(8, pads=[0] * 4).add("Relu").resize(2).conv(3, pads=[0] * 4)
+    network.save(tmp_path / "valid.onnx", height=height, width=width)
+    sides = (9, 12) if height == "H" else (24 - 4, 32 - 4)
+    pixels = np.random.default_rng(1).random((*sides, 3), np.float32)
+    (card,) = conversion.import_file(str(tmp_path / "valid.onnx"))
+    assert card.scale == 2
+    made = fastsr.load("valid", device="cpu").upscale(pixels)
+    session = onnxruntime.InferenceSession(str(tmp_path / "valid.onnx"), providers=["CPUExecutionProvider"])
+    bordered = np.pad(pixels, ((2, 2), (2, 2), (0, 0)), "edge").transpose(2, 0, 1)[None]
+    (expected,) = session.run(None, {"input": bordered})
+    assert expected.shape[2] == 2 * sides[0] + 2
+    np.testing.assert_allclose(made, expected[0, :, 1:-1, 1:-1].transpose(1, 2, 0).clip(0, 1), atol=1e-5)
