@@ -5,6 +5,7 @@ Apart from `fastsr.video`, so that the command can offer and recognise them with
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -41,4 +42,4 @@ def is_image_sequence(name: str) -> bool:
 
 def is_video_name(name: str) -> bool:
     """Whether a name has the suffix of a video that can be read."""
-    return Path(name).suffix.lower() in INPUT_SUFFIXES
+    return os.path.splitext(name)[1].lower() in INPUT_SUFFIXES  # noqa: PTH122 - of each file of a folder

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import fastsr
 from fastsr.cli import completion, export, info, model_list, upscale_options, videos
 from fastsr.cli.console import printable, say, settle_streams, write
+from fastsr.cli.folder_search import FolderSearch
 from fastsr.cli.image_run import ImageRun
 from fastsr.cli.models import Models
 from fastsr.cli.report import Report
@@ -144,7 +145,8 @@ def _upscale(arguments: argparse.Namespace) -> int:
     upscale_options.check(arguments)
     models = Models(arguments)
     naming = upscale_options.naming_of(arguments, models)
-    video_tasks, arguments.inputs = videos.split(arguments, naming)
+    folders = FolderSearch(naming.output)
+    video_tasks, arguments.inputs = videos.split(arguments, naming, folders)
     report = Report(
         quiet=arguments.quiet,
         as_json=arguments.json,
@@ -153,7 +155,7 @@ def _upscale(arguments: argparse.Namespace) -> int:
     )
     try:
         if arguments.inputs:
-            ImageRun(arguments, models, report).make_all(naming)
+            ImageRun(arguments, models, report).make_all(naming, folders)
         videos.VideoRun(arguments, models, report).make(video_tasks)
     finally:
         report.close()

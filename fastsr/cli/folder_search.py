@@ -6,11 +6,10 @@ import collections
 import dataclasses
 import os
 import stat
-from pathlib import PurePath
 
 from fastsr import images
 from fastsr.images.detection import HEAD_BYTES, format_of, is_camera_raw, other_kind
-from fastsr.video_formats import is_video_name
+from fastsr.video_formats import PIPE, is_video_name
 
 NO_IMAGE = "not images"
 _SYNC = 0x47  # of MPEG transport streams, whose suffixes are those of TypeScript too
@@ -35,15 +34,24 @@ class Contents:
     faults: list[str] = dataclasses.field(default_factory=list)
 
 
-def search(root: str, without: str | None) -> Contents:
-    """Search a folder through, without hidden files and folders and without the folder `without` (a real path).
+class FolderSearch:
+    """Searches folders through, each once, without hidden files and folders and without the folder of the results.
 
     Links to folders, which may loop, are not followed. A file that is named as an image is one, so that its damage is
     told.
     """
-    found = Contents()
-    _search(root, "", without, found)
-    return found
+
+    def __init__(self, output: str | None) -> None:
+        self.output = None if output is None or output == PIPE else os.path.realpath(output)
+        """The real path of the output, which is left out; None = there is none that could lie in a folder."""
+        self._searched: dict[str, Contents] = {}
+
+    def contents(self, root: str) -> Contents:
+        """What lies below a folder."""
+        if root not in self._searched:
+            self._searched[root] = Contents()
+            _search(root, "", self.output, self._searched[root])
+        return self._searched[root]
 
 
 def _search(folder: str, below: str, without: str | None, found: Contents) -> None:
@@ -94,7 +102,7 @@ def kind_of(path: str, name: str) -> str | None:
 
 
 def _named_as_image(name: str) -> bool:
-    return PurePath(name).suffix.lower() in images.SUFFIXES
+    return os.path.splitext(name)[1].lower() in images.SUFFIXES  # noqa: PTH122
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

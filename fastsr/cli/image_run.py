@@ -14,6 +14,7 @@ from typing import Any
 from fastsr import images
 from fastsr.cli.console import libraries_silenced, printable
 from fastsr.cli.existing import ExistingResults
+from fastsr.cli.folder_search import FolderSearch
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, Task, is_file, mode, plan
 from fastsr.cli.models import Models, StopError
@@ -42,9 +43,9 @@ class ImageRun:
         self._arguments, self._models, self._report = arguments, models, report
         self._existing = ExistingResults(arguments, models)
 
-    def make_all(self, naming: Naming) -> None:
+    def make_all(self, naming: Naming, folders: FolderSearch) -> None:
         """Make what the inputs ask for; raises StopError for what concerns them all."""
-        batch = plan(self._arguments.inputs, naming)
+        batch = plan(self._arguments.inputs, naming, folders)
         for note in batch.notes:
             self._report.say(note)
         for fault in batch.faults:

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fastsr import images
-from fastsr.cli import folder_search, globs
-from fastsr.cli.naming import beside, image_suffix, names_file
+from fastsr.cli import globs
+from fastsr.cli.folder_search import Contents, FolderSearch, kind_of
+from fastsr.cli.naming import image_suffix, names_file
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import ImageError
 from fastsr.images import provenance
@@ -71,12 +72,12 @@ class _Source:
     root: str | None  # the folder it was found in; None = named by the user or by a glob
 
 
-def plan(inputs: Sequence[str], naming: Naming) -> Batch:
+def plan(inputs: Sequence[str], naming: Naming, folders: FolderSearch) -> Batch:
     """Pair every input with its result.
 
     Raises WrongCallError where the output is one file or a pipe, but the input several.
     """
-    search = _Search(naming)
+    search = _Search(folders)
     real = _RealPaths()
     found = {(real.path(s.path), s.relative): s for text in inputs for s in search.sources(text)}
     batch, output = search.batch, naming.output
@@ -117,29 +118,30 @@ def _pair(
     search: _Search,
     real: _RealPaths,
     found: dict[tuple[str, str], _Source],
-    targets: Sequence[Path],
+    targets: Sequence[str],
     naming: Naming,
 ) -> None:
     """Make tasks of sources and targets, and faults of those that would replace something."""
-    places = [str(target) if naming.output == PIPE else real.path(str(target)) for target in targets]
+    places = [target if naming.output == PIPE else real.path(target) for target in targets]
     originals = {path for path, _ in found}
     taken: dict[str, str] = {}
     earlier = set(filter(_was_made, originals.intersection(places))) if naming.output is None else set()
+    originals -= earlier
     for (path, _), source, target, place in zip(found, found.values(), targets, places, strict=True):
         if path in earlier and place != path:
             batch.skipped[EARLIER] += 1
             continue
-        fault = _clash(path, place, originals - earlier) or search.reread(place)
+        fault = _clash(path, place, originals) or search.reread(place)
         if fault is None and place in taken:
             fault = f"its result {target} is also that of {taken[place]}; rename one of them"
         if fault is not None:
             batch.faults.append(f"{source.path}: {fault}")
             continue
         taken[place] = source.path
-        batch.tasks.append(Task(Path(source.path), target, source.path == PIPE, naming.output == PIPE))
+        batch.tasks.append(Task(Path(source.path), Path(target), source.path == PIPE, naming.output == PIPE))
 
 
-def _targets(sources: Sequence[_Source], naming: Naming) -> list[Path]:
+def _targets(sources: Sequence[_Source], naming: Naming) -> list[str]:
     """The results' files; sources that differ in their suffix alone get results that have it in their names."""
     made = [_target(source, naming, whole=False) for source in sources]
     counts = collections.Counter(made)
@@ -149,20 +151,21 @@ def _targets(sources: Sequence[_Source], naming: Naming) -> list[Path]:
     ]
 
 
-def _target(source: _Source, naming: Naming, whole: bool) -> Path:
+def _target(source: _Source, naming: Naming, whole: bool) -> str:
     """The file of a result; `whole`: behind the whole name of its source."""
+    # in text: pathlib takes ten times as long, and folders may have 100 000 files
     suffix = image_suffix(source.path, naming.suffix)
-    if naming.output is None and source.root is None:
-        path = Path(source.path)
-        return path.with_name(f"{path.name}{naming.mark}{suffix}") if whole else beside(path, naming.mark, suffix)
-    relative = Path(source.relative)
-    folder = Path(naming.output) if naming.output is not None else folder_beside(source.root or "", naming.mark)
-    mark = naming.mark if naming.output is not None else ""
-    if not mark and suffix == relative.suffix:
-        return folder / relative
-    if whole or relative.suffix.lower() not in images.SUFFIXES:
-        return folder / relative.with_name(f"{relative.name}{mark}{suffix}")
-    return folder / relative.with_name(f"{relative.stem}{mark}{suffix}")
+    if naming.output is not None:
+        folder, mark, relative = naming.output, naming.mark, source.relative
+    elif source.root is not None:
+        folder, mark, relative = str(folder_beside(source.root, naming.mark)), "", source.relative
+    else:
+        folder, mark, relative = "", naming.mark, source.path
+    stem, own = os.path.splitext(relative)  # noqa: PTH122
+    if whole or own.lower() not in images.SUFFIXES:
+        stem = relative if mark or suffix != own else stem
+    made = f"{stem}{mark}{suffix}"
+    return os.path.join(folder, made) if folder else made  # noqa: PTH118
 
 
 def folder_beside(root: str, mark: str) -> Path:
@@ -173,21 +176,21 @@ def folder_beside(root: str, mark: str) -> Path:
     return path.with_name(f"{path.name}{mark}")
 
 
-def _changes(source: str, target: Path) -> bool:
-    return Path(source).suffix != target.suffix
+def _changes(source: str, target: str) -> bool:
+    return os.path.splitext(source)[1] != os.path.splitext(target)[1]  # noqa: PTH122
 
 
-def _chosen(output: str, suffix: str | None) -> Path:
+def _chosen(output: str, suffix: str | None) -> str:
     """The file that the user named, if that agrees with the format."""
     if output == PIPE:
-        return Path(PIPE)
+        return PIPE
     try:
         kind = images.output_format(output)
     except ImageError as error:
         raise WrongCallError(f"{error}; for a folder of this name write {output}/") from None
     if suffix is not None and kind != images.output_format(f"x{suffix}"):
         raise WrongCallError(f"{output}: is not named as --format {suffix[1:]} asks; leave --format out or rename it")
-    return Path(output)
+    return output
 
 
 def _was_made(path: str) -> bool:
@@ -223,12 +226,11 @@ class _RealPaths:
 class _Search:
     """Finds the images that inputs stand for, without the results of earlier runs in the output folder."""
 
-    def __init__(self, naming: Naming) -> None:
+    def __init__(self, folders: FolderSearch) -> None:
         self.batch = Batch()
-        self._naming = naming
-        output = naming.output
-        self._output = None if output is None or output == PIPE else Path(os.path.realpath(output))
-        self._folders: list[Path] = []
+        self._searched = folders
+        self._output = None if folders.output is None else Path(folders.output)
+        self._closed: list[str] = []  # folders in which no result may lie
 
     def sources(self, text: str) -> Iterator[_Source]:
         """The images of one input; what is wrong with it goes to the batch."""
@@ -246,9 +248,8 @@ class _Search:
 
     def reread(self, place: str) -> str | None:
         """What is wrong with a result that the next run would find among its inputs."""
-        for folder in self._folders:
-            inside = self._output is not None and self._output.is_relative_to(folder)
-            if Path(place).is_relative_to(folder) and not inside:
+        for folder in self._closed:
+            if place.startswith(f"{folder}/"):
                 return f"its result {place} would lie in the input folder {folder}; choose another output"
         return None
 
@@ -258,7 +259,8 @@ class _Search:
         if real == self._output:
             self.batch.notes.append(f"{root}: is the output folder, so its images are no inputs; choose another output")
             return
-        self._folders.append(real)
+        if self._output is None or not self._output.is_relative_to(real):
+            self._closed.append(str(real))
         found = self._walk(root)
         if not found.images and not found.videos and not found.faults:
             others = f" ({told(found.skipped)})" if found.skipped else ""
@@ -268,8 +270,8 @@ class _Search:
         for path, relative in found.images:
             yield _Source(path, relative, root)
 
-    def _walk(self, root: str) -> folder_search.Contents:
-        found = folder_search.search(root, None if self._output is None else str(self._output))
+    def _walk(self, root: str) -> Contents:
+        found = self._searched.contents(root)
         self.batch.faults += found.faults
         return found
 
@@ -299,7 +301,7 @@ class _Search:
             self.batch.skipped += found.skipped
             yield from ((image, str(path)) for image, _ in found.images)
             return
-        kind = folder_search.kind_of(str(path), path.name)
+        kind = kind_of(str(path), path.name)
         if kind == "image":
             yield str(path), None
         elif kind is not None and kind != "video":

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastsr.cli import folder_search, globs
+from fastsr.cli import globs
 from fastsr.cli.console import abandon, printable
 from fastsr.cli.existing import changed
+from fastsr.cli.folder_search import FolderSearch
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, folder_beside, is_file, is_folder, mode
 from fastsr.cli.models import Models, StopError
@@ -70,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preview", action="store_true", help="OUT shows bicubic | ours: a clip of 5 s, or a PNG")
 
 
-def split(arguments: argparse.Namespace, naming: Naming) -> tuple[list[VideoTask], list[str]]:
+def split(arguments: argparse.Namespace, naming: Naming, folders: FolderSearch) -> tuple[list[VideoTask], list[str]]:
     """The videos among the inputs, each with its output, and the other inputs.
 
     Raises WrongCallError for an output that cannot be that of all of them.
@@ -79,7 +80,7 @@ def split(arguments: argparse.Namespace, naming: Naming) -> tuple[list[VideoTask
     single = output is not None and (_names_video(output) or (arguments.preview and not is_folder(Path(output))))
     tasks, others = [], []
     for text in arguments.inputs:
-        found = list(_videos(text, arguments, single))
+        found = list(_videos(text, arguments, single, folders))
         tasks += [VideoTask(video.path, output if single and output else _target(video, naming)) for video in found]
         both = not single and (is_folder(Path(text)) or (glob.has_magic(text) and not is_video_name(text)))
         if not found or both:
@@ -247,7 +248,7 @@ class _Video:
     root: str | None = None  # the folder it was found in
 
 
-def _videos(text: str, arguments: argparse.Namespace, single: bool) -> Iterator[_Video]:
+def _videos(text: str, arguments: argparse.Namespace, single: bool, folders: FolderSearch) -> Iterator[_Video]:
     """The videos that an input stands for."""
     path = Path(text)
     if text == PIPE:
@@ -256,7 +257,7 @@ def _videos(text: str, arguments: argparse.Namespace, single: bool) -> Iterator[
     elif text and is_image_sequence(text):
         yield _Video(text, Path(f"sequence{FALLBACK_VIDEO}"))
     elif text and is_folder(path):
-        found = folder_search.search(text, None).videos
+        found = folders.contents(text.rstrip("/") or "/").videos
         if single and not found:
             yield _Video(text, Path(path.name + FALLBACK_VIDEO))
         for name, relative in found:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-from pathlib import PurePath
 
 from fastsr.images.formats import Format, by_name
 
@@ -71,7 +71,7 @@ def format_of(head: bytes, name: str = "", tail: bytes = b"") -> Format | None:
     if _is_icon(head):
         return by_name("ICO")
     tga = by_name("TGA")
-    told = PurePath(name).suffix.lower() in tga.suffixes or tail.endswith(_TGA_FOOTER)
+    told = _suffix(name) in tga.suffixes or tail.endswith(_TGA_FOOTER)
     return tga if told and _has_tga_header(head) else None
 
 
@@ -79,7 +79,7 @@ def other_kind(head: bytes, name: str = "") -> str | None:
     """What kind of picture a file is that is not read, such as "PSD"; None = none that is known."""
     if is_camera_raw(name):
         return "camera raw"
-    if head[:1] == b"<" and (b"<svg" in head or PurePath(name).suffix.lower() == ".svg"):
+    if head[:1] == b"<" and (b"<svg" in head or _suffix(name) == ".svg"):
         return "SVG"
     if head.startswith(b"\0\0\2\0") and head[4:6] > b"\0\0":  # else it is the beginning of a TGA
         return "CUR"
@@ -88,7 +88,11 @@ def other_kind(head: bytes, name: str = "") -> str | None:
 
 def is_camera_raw(name: str) -> bool:
     """Whether a name is that of a camera's raw file, which may look like a TIFF."""
-    return PurePath(name).suffix.lower() in _RAW_SUFFIXES
+    return _suffix(name) in _RAW_SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - of each file of a folder
 
 
 def _of_brands(head: bytes) -> Format | None:

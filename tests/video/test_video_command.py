@@ -80,6 +80,21 @@ def test_several_inputs_queue_up(cli):
     assert files("globbed") == ["b.mkv"]
 
 
+def test_results_of_an_earlier_run_are_no_inputs(cli):
+    Path("videos").mkdir()
+    video("videos/a.mp4", 3)
+    for _ in range(2):
+        assert cli("videos", "-o", "videos/large", "--force")[:2] == (0, "1 made\n")
+    assert files() == ["videos/a.mp4", "videos/large/a.mp4"]
+
+
+def test_sources_in_typescript_are_no_videos(cli):
+    Path("project").mkdir()
+    video("project/a.mp4", 3)
+    Path("project/main.ts").write_text("export {};")
+    assert cli("project", "-o", "large")[:2] == (0, "1 made, 1 skipped (1 not images)\n")
+
+
 def test_one_that_fails_does_not_stop_the_others(cli):
     Path("a.mp4").write_bytes(b"no video" * 99)
     video("b.mp4", 3)
