@@ -1,17 +1,19 @@
-"""The command's part for images: one after the other enlarged and written, with progress, counted."""
+"""The command's part for images: read, enlarged and written, one while the next is read, with progress, counted."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import errno
+import math
+import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fastsr import images
+from fastsr import _core, images
 from fastsr.cli.console import libraries_silenced, printable
 from fastsr.cli.existing import ExistingResults
 from fastsr.cli.folder_search import FolderSearch
@@ -19,6 +21,7 @@ from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, Task, is_file, mode, plan
 from fastsr.cli.models import Models, StopError
 from fastsr.cli.naming import names_file
+from fastsr.cli.overlap import Timed, Writer, read_ahead
 from fastsr.cli.pipes import (
     STANDARD_INPUT,
     STANDARD_OUTPUT,
@@ -29,11 +32,14 @@ from fastsr.cli.pipes import (
 from fastsr.cli.report import Report
 from fastsr.errors import FastsrError, ImageError
 from fastsr.images import DecodedImage, provenance
+from fastsr.images.detection import HEAD_BYTES, format_of
 from fastsr.images.probing import size_of
 from fastsr.output_size import output_size
 from fastsr.progress_bar import progress_bar, terminal_bar
 from fastsr.upscaler import Upscaler
 from fastsr.video_formats import PIPE
+
+_LARGE = 1 << 27  # pixels of a result of which no second one is made before it is written
 
 
 class ImageRun:
@@ -42,6 +48,7 @@ class ImageRun:
     def __init__(self, arguments: argparse.Namespace, models: Models, report: Report) -> None:
         self._arguments, self._models, self._report = arguments, models, report
         self._existing = ExistingResults(arguments, models)
+        self._writer = Writer(threaded=False)
 
     def make_all(self, naming: Naming, folders: FolderSearch) -> None:
         """Make what the inputs ask for; raises StopError for what concerns them all."""
@@ -68,13 +75,17 @@ class ImageRun:
             self._check_output(naming)
             if self._arguments.model is not None:
                 self._models.load(self._arguments.model)
-        several = len(tasks) > 1 and self._report.shows_progress
-        with terminal_bar(None if several else True, total=len(tasks), unit="image", desc="images") as bar:
-            for task in tasks:
-                fault = self._try(task)
-                if fault is not None:
-                    self._report.failed(fault, _source(task), _target(task))
-                bar.update()
+        overlaps = len(tasks) > 1 and _core.thread_count() > 1
+        self._writer = Writer(threaded=overlaps)
+        shown = None if len(tasks) > 1 and self._report.shows_progress else True
+        with terminal_bar(shown, total=len(tasks), unit="image", desc="images") as bar, self._noting():
+            try:
+                for task, reading in read_ahead(self._read, tasks, self._reads_ahead if overlaps else lambda _: False):
+                    self._try(task, lambda task=task, reading=reading: self._one(task, reading))  # type: ignore[misc]
+                    bar.update()
+                self._writer.settle()
+            finally:
+                self._writer.close()
 
     def _check_output(self, naming: Naming) -> None:
         if naming.output == PIPE:
@@ -82,11 +93,12 @@ class ImageRun:
         elif naming.output is not None and not self._arguments.dry_run:
             check_folder(Path(naming.output).parent if names_file(naming.output) else Path(naming.output))
 
-    def _try(self, task: Task) -> str | None:
-        """Enlarge one image; returns what went wrong."""
+    def _try(self, task: Task, work: Callable[[], None]) -> None:
+        """Do some of the work for an image, and report what goes wrong, in the order of the images."""
         source, target = _source(task), _target(task)
         try:
-            self._one(task)
+            work()
+            return
         except StopError:
             raise
         except FastsrError as error:
@@ -94,32 +106,63 @@ class ImageRun:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise StopError(text) from None
             named = text.startswith((f"{source}:", f"{target}:"))
-            return text if named else f"{source}: {text}"
+            fault = text if named else f"{source}: {text}"
         except MemoryError:
-            return f"{source}: not enough memory; try a smaller --tile or --scale"
+            fault = f"{source}: not enough memory; try a smaller --tile or --scale"
         except Exception as error:  # whatever one image causes, the others are made
-            return f"{source}: failed ({type(error).__name__}: {error}); try another --engine, and report it"
-        return None
+            fault = f"{source}: failed ({type(error).__name__}: {error}); try another --engine, and report it"
+        self._writer.settle()
+        self._report.failed(fault, source, target)
 
-    def _one(self, task: Task) -> None:
+    def _reads_ahead(self, task: Task) -> bool:
+        """Whether an image may be read in another thread: no pipes, and no TIFF, whose library prints messages itself,
+        which are kept from standard error only while nobody else prints.
+        """
+        if self._arguments.dry_run or task.from_pipe or not is_file(task.source):
+            return False
+        try:
+            with task.source.open("rb") as file:
+                found = format_of(file.read(HEAD_BYTES), task.source.name)
+        except OSError:
+            return False
+        return found is not None and found.name != "TIFF"
+
+    def _read(self, task: Task) -> DecodedImage | None:
+        """What is to be enlarged; None in a dry run, where sizes will do."""
         a = self._arguments
         if not task.to_pipe:
             self._check_target(task.target)
             self._existing.check_replacing(task)
         if a.dry_run and not task.from_pipe:
-            size = size_of(task.source, allow_huge=a.allow_huge)
-            self._report.made(str(task.source), _target(task), **self._facts(size, self._models.fitting(*size)))
+            return None
+        in_thread = threading.current_thread() is not threading.main_thread()
+        with contextlib.nullcontext() if in_thread else libraries_silenced():
+            return images.read(StandardInput() if task.from_pipe else task.source, allow_huge=a.allow_huge)
+
+    def _one(self, task: Task, reading: Callable[[], Timed[DecodedImage | None]]) -> None:
+        read = reading()
+        image = read.value
+        size = size_of(task.source, allow_huge=self._arguments.allow_huge) if image is None else image.size
+        upscaler = self._models.fitting(*size)
+        facts = self._facts(size, upscaler)
+        if image is None or self._arguments.dry_run:
+            self._report.made(_source(task), _target(task), **facts)
             return
+        self._tell_cost(task, upscaler, *size)
         begun = time.monotonic()
-        with libraries_silenced():
-            image = images.read(StandardInput() if task.from_pipe else task.source, allow_huge=a.allow_huge)
-        upscaler = self._models.fitting(*image.size)
-        facts = self._facts(image.size, upscaler)
-        if not a.dry_run:
-            self._tell_cost(task, upscaler, *image.size)
-            self._enlarge(task, image, upscaler)
-            facts["seconds"] = round(time.monotonic() - begun, 3)
-        self._report.made(_source(task), _target(task), **facts)
+        write = self._enlarged(task, image, upscaler)
+        seconds = read.seconds + time.monotonic() - begun
+
+        def tell(writing: Callable[[], Timed[None]]) -> None:
+            def made() -> None:
+                facts["seconds"] = round(seconds + writing().seconds, 3)
+                self._report.made(_source(task), _target(task), **facts)
+
+            self._try(task, made)
+
+        self._writer.submit(write, tell)
+        if math.prod(facts["size"]) > _LARGE:
+            self._writer.settle()
 
     def _check_target(self, target: Path) -> None:
         """Raise what would be raised when the result is written: before the work, not after it."""
@@ -134,19 +177,30 @@ class ImageRun:
         used = {"model": upscaler.name, "engine": upscaler.engine, "precision": upscaler.precision}
         return {"source_size": size, "size": made, **used}
 
-    def _enlarge(self, task: Task, image: DecodedImage, upscaler: Upscaler) -> None:
+    def _enlarged(self, task: Task, image: DecodedImage, upscaler: Upscaler) -> Callable[[], None]:
+        """Enlarge an image; returns what is left to do: to write it, where that is not done as its rows are made."""
         a = self._arguments
         name = printable(Path(_source(task)).name)
-        with progress_bar(name, "tile", self._report.shows_progress) as progress:
-            frames = upscaler.enlarge(image, a.scale, a.size, progress)
         kind = images.output_format(f"x.{a.format or 'png'}" if task.to_pipe else task.target)
         image = provenance.marked(image, self._existing.mark(upscaler), kind)
-        with self._noting():
+        with progress_bar(name, "tile", self._report.shows_progress) as progress:
+            if not task.to_pipe and images.takes_rows(image, image.frames[0].color.dtype, task.target):
+                rows = upscaler.rows(image, a.scale, a.size, progress)
+                if rows is not None:
+                    self._writer.settle()  # the order is kept, and folders are made by one thread at a time
+                    with made_folder(task.target.parent):
+                        images.write_rows(image, rows, task.target, compress=a.compress)
+                    return lambda: None
+            frames = upscaler.enlarge(image, a.scale, a.size, progress)
+
+        def write() -> None:
             if task.to_pipe:
-                write_standard_output(image, frames, kind, a.quality)
+                write_standard_output(image, frames, kind, a.quality, a.compress)
                 return
             with made_folder(task.target.parent):
-                images.write(image, frames, task.target, quality=a.quality)
+                images.write(image, frames, task.target, quality=a.quality, compress=a.compress)
+
+        return write
 
     def _tell_cost(self, task: Task, upscaler: Upscaler, width: int, height: int) -> None:
         """Say how much work is done twice, where `--memory` or `--overlap` causes it."""
@@ -163,9 +217,11 @@ class ImageRun:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", RuntimeWarning)
-            yield
-        for warning in caught:
-            self._report.note(str(warning.message))
+            try:
+                yield
+            finally:
+                for warning in caught:
+                    self._report.note(str(warning.message))
 
 
 def _source(task: Task) -> str:

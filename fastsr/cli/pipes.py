@@ -52,12 +52,14 @@ def check_standard_output() -> None:
         raise WrongCallError(f"{STANDARD_OUTPUT} is a terminal; redirect it, or name a file with -o")
 
 
-def write_standard_output(image: DecodedImage, frames: list[Frame], kind: str, quality: int | None) -> None:
+def write_standard_output(
+    image: DecodedImage, frames: list[Frame], kind: str, quality: int | None, compress: bool
+) -> None:
     """Write an image to standard output, once it is encoded whole. Raises ImageError."""
     with tempfile.TemporaryDirectory(prefix="fastsr-") as folder:
         path = Path(folder, f"image{by_name(kind).suffixes[0]}")
         try:
-            images.write(image, frames, path, format=kind, quality=quality)
+            images.write(image, frames, path, format=kind, quality=quality, compress=compress)
         except ImageError as error:
             raise ImageError(str(error).replace(str(path), STANDARD_OUTPUT, 1)) from error.__cause__
         try:

@@ -61,6 +61,9 @@ def add_parser(commands: Any) -> None:
         help="of the results: png, jpg, webp, avif, tif, mp4, ... (default: the source's; to standard output png)",
     )
     results.add_argument("--quality", type=int, metavar="1..100", help="of JPEG, WebP and AVIF")
+    results.add_argument(
+        "--compress", action="store_true", help="take longer for smaller PNG and TIFF files of the same pixels"
+    )
     again = results.add_mutually_exclusive_group()
     again.add_argument(
         "--force", action="store_true", help="make all again (default: what is stale: by time, size, or what was asked)"

@@ -18,17 +18,9 @@ _JPEG_MARKER_BYTES = 65500
 
 
 def encode_with_pillow(
-    file: BinaryIO,
-    image: DecodedImage,
-    frames: Sequence[Frame],
-    kind: str,
-    quality: int | None,
-    compress: bool = False,
+    file: BinaryIO, image: DecodedImage, frames: Sequence[Frame], kind: str, quality: int | None
 ) -> None:
-    """Write frames by the Pillow plugin for `kind`; quality None = the default of the format.
-
-    `compress` makes JPEG's code fit the image.
-    """
+    """Write frames by the Pillow plugin for `kind`; quality None = the default of the format."""
     metadata = image.metadata[0]
     if kind == "JPEG":
         plain = list(frames)
@@ -44,7 +36,6 @@ def encode_with_pillow(
         options["quality"] = quality or _DEFAULT_QUALITY[kind]
     if kind == "JPEG":
         options["subsampling"] = "4:4:4"
-        options["optimize"] = compress
     if len(pil_images) > 1 and image.animation is not None:
         options |= {"save_all": True, "append_images": pil_images[1:], "loop": image.animation.plays}
         options["duration"] = image.animation.durations_in(1)

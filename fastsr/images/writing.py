@@ -42,7 +42,7 @@ def write(
         path: the file to write; one that exists is replaced.
         format: PNG, JPEG, WebP, TIFF, AVIF, BMP, GIF, JPEG2000, PPM, TGA or ICO; None: by the suffix of `path`.
         quality: 1..100 for JPEG (default 95), WebP (90) and AVIF (80).
-        compress: take several times as long for a smaller PNG, TIFF or JPEG of the same pixels.
+        compress: take several times as long for a smaller PNG or TIFF of the same pixels.
 
     Raises:
         ImageError: the format cannot hold the image or the file cannot be written; no file is left behind.
@@ -54,7 +54,7 @@ def write(
         raise ImageError(f"{target}: quality {quality!r}; give a whole number from 1 to 100")
     image.check_count(frames)
     check_fits(image, frames, kind, target)
-    with _refusals(target, kind):
+    with _refusals(target, kind, Exception):  # Pillow's encoders raise whatever odd metadata lead to
         if kind != "PNG" and any(
             _may_differ(frame.color.dtype, beside) for frame, beside in zip(frames, image.metadata, strict=True)
         ):
@@ -92,7 +92,7 @@ def write_rows(image: DecodedImage, rows: Rows, path: str | os.PathLike[str], *,
     metadata = for_size(rows.shape[1], rows.shape[0], image.metadata[0])
     depth = np.dtype(np.uint8 if rows.dtype == np.uint8 else np.uint16)
     samples = Rows(rows.shape, depth, (to_depth(band, depth) for band in rows.bands))
-    with _refusals(target, kind), files.replacing(target) as temporary, temporary.open("wb") as file:
+    with _refusals(target, kind, OverflowError), files.replacing(target) as temporary, temporary.open("wb") as file:
         if kind == "PNG":
             from fastsr.images import png
 
@@ -104,17 +104,19 @@ def write_rows(image: DecodedImage, rows: Rows, path: str | os.PathLike[str], *,
 
 
 @contextlib.contextmanager
-def _refusals(target: Path, kind: str) -> Iterator[None]:
-    """Whatever goes wrong while a file is written, as ImageError."""
+def _refusals(target: Path, kind: str, of_encoder: type[Exception]) -> Iterator[None]:
+    """What goes wrong while a file is written, as ImageError; `of_encoder`: what the encoder raises itself."""
     try:
         yield
     except FastsrError:
         raise
     except MemoryError as error:
         raise ImageError(f"{target}: {NO_MEMORY}") from error
-    except Exception as error:  # Pillow's encoders raise whatever odd metadata lead to
+    except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:  # which those of Pillow's encoders have not
             raise ImageError(files.write_failure(target, error)) from error
+        if not isinstance(error, of_encoder):
+            raise
         reason = str(error) or type(error).__name__
         raise ImageError(f"{target}: cannot be written as {kind} ({reason}); choose PNG or TIFF") from error
 
@@ -146,7 +148,7 @@ def _write(
     else:
         from fastsr.images.pillow_encoder import encode_with_pillow
 
-        encode_with_pillow(encoded, image, frames, kind, quality, compress)
+        encode_with_pillow(encoded, image, frames, kind, quality)
     files.replace(target, encoded.getbuffer())
 
 

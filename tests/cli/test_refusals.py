@@ -200,7 +200,8 @@ def test_a_full_disk_ends_the_run(cli, monkeypatch):
 
     monkeypatch.setattr(os, "replace", replace)
     code, _, err = cli("photos", "-o", "out")
-    assert (code, len(tries), err.count("\n")) == (1, 1, 1)
+    assert (code, err.count("\n")) == (1, 1)
+    assert len(tries) <= 2  # the next one may have been under way
     assert not Path("out").exists()
 
 

@@ -57,7 +57,9 @@ def test_other_formats_and_several_frames_are_written_whole(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
-@pytest.mark.parametrize("error", [EngineError("full"), MemoryError(), KeyboardInterrupt(), RuntimeError("odd")])
+@pytest.mark.parametrize(
+    "error", [EngineError("full"), MemoryError(), KeyboardInterrupt(), RuntimeError("odd"), OSError(28, "full")]
+)
 def test_no_file_is_left_where_the_rows_end_early(error, suffix, tmp_path):
     target = tmp_path / f"a{suffix}"
     target.write_bytes(b"old")
@@ -66,7 +68,7 @@ def test_no_file_is_left_where_the_rows_end_early(error, suffix, tmp_path):
         yield noise(600, 1000, 3)
         raise error
 
-    expected = type(error) if isinstance(error, (EngineError, KeyboardInterrupt)) else ImageError
+    expected = ImageError if isinstance(error, (MemoryError, OSError)) else type(error)
     with pytest.raises(expected):
         write_rows(read(noise(2, 2, 3)), Rows((1200, 1000, 3), np.dtype(np.uint8), bands()), target)
     assert target.read_bytes() == b"old"
