@@ -81,6 +81,7 @@ complete -c fastsr -n '_shtab_fastsr_using upscale' -s o -l output -xka "(__fish
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l suffix -x -d 'put behind the names of inputs (default: -x4, or the size)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l format -xka "apng avif avifs bmp gif icb ico jfif jp2 jpe jpeg jpf jpg jpx m4v mkv mov mp4 pgm png pnm ppm tga tif tiff vda vst webm webp" -d 'of the results: png, jpg, webp, avif, tif, mp4, ... (default: the source'"'"'s; to standard output png)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l quality -x -d 'of JPEG, WebP and AVIF'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l compress -d 'take longer for smaller PNG and TIFF files of the same pixels'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l force -d 'make all again (default: what is stale: by time, size, or what was asked)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l keep -d 'make none again that is there'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l dry-run -d 'say what would be made, and make nothing'
