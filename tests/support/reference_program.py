@@ -102,14 +102,6 @@ def _dot_bf16(total, x, weights):
     return total.astype(np.float32)
 
 
-def _dot_float(total, x, weights):
-    """Products added to `total` channel by channel, each rounded to float32 once (but for one in 2^29 or so)."""
-    for k in range(x.shape[-1]):
-        products = x[..., k, None].astype(np.float64) * weights[:, k]
-        total = (total + products).astype(np.float32)
-    return total
-
-
 def _conv_bf16(step, x, size):
     made = np.broadcast_to(step.bias, (*size, len(step.kernel)))
     for kernel, image in _shifted(step, _bf16(x), _bf16(step.kernel), size):
@@ -117,41 +109,84 @@ def _conv_bf16(step, x, size):
     return made
 
 
-# Winograd's F(2,3) along one axis: its transforms, the planes in the order of winograd_f2x2_3x3.h.
-_FILTER = np.array([[0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [1, 0, 0], [0, 0, -1]])
-_ZEROS = np.zeros(2, np.float32)
+# Winograd's F(4,3) along one axis at the points 0, 2/3, -2/3, 3/2, -3/2 and infinity: its transforms, in float32.
+_NEAR, _FAR = 2 / 3, 3 / 2
+_FILTER = np.array(
+    [
+        [1 / (_NEAR * _FAR) ** 2, 0, 0],
+        *(
+            np.array([1, p, p * p]) / (2 * p * p * (p * p - other * other))
+            for p, other in ((_NEAR, _FAR), (-_NEAR, _FAR), (_FAR, _NEAR), (-_FAR, _NEAR))
+        ),
+        [0, 0, 1],
+    ]
+)
+# One over the sum of magnitudes of each plane's row of the input transform.
+_PLANE_SCALES = 1 / np.array(
+    [
+        (1 + _NEAR**2) * (1 + _FAR**2),
+        *[(1 + _NEAR) * (1 + _FAR**2)] * 2,
+        *[(1 + _FAR) * (1 + _NEAR**2)] * 2,
+        (1 + _NEAR**2) * (1 + _FAR**2),
+    ]
+)
+
+
+def _fused(a, b, c):
+    """One multiplication and addition: a * b + c, rounded to float32 once (but for one in 2^29 or so)."""
+    return (np.float64(np.float32(a)) * b + c).astype(np.float32)
 
 
 def _planes(d):
-    return [d[1] + d[2], d[2] - d[1], d[0] - d[2], d[1] - d[3]]
+    even, odd = _fused(-(_FAR**2), d[2], d[4]), np.float32(_NEAR) * _fused(-(_FAR**2), d[1], d[3])
+    even_2, odd_2 = _fused(-(_NEAR**2), d[2], d[4]), np.float32(_FAR) * _fused(-(_NEAR**2), d[1], d[3])
+    total = -(_NEAR**2) - _FAR**2
+    first, last = _fused(total, d[2], d[0] + d[4]), _fused(total, d[3], d[1] + d[5])
+    return [first, even + odd, even - odd, even_2 + odd_2, even_2 - odd_2, last]
+
+
+def _outputs(p):
+    total, difference, total_2, difference_2 = p[1] + p[2], p[1] - p[2], p[3] + p[4], p[3] - p[4]
+    return [
+        p[0] + (total + total_2),
+        _fused(_NEAR, difference, np.float32(_FAR) * difference_2),
+        _fused(_NEAR**2, total, np.float32(_FAR**2) * total_2),
+        _fused(_NEAR**3, difference, _fused(_FAR**3, difference_2, p[5])),
+    ]
+
+
+def _integer_weights(kernel, i, k):
+    """A plane's transformed weights as integers (outputs x inputs), and what one of them is worth for each output."""
+    weights = np.einsum("y,x,ocyx->oc", _FILTER[k], _FILTER[i], kernel.astype(np.float64))
+    weights /= _PLANE_SCALES[i] * _PLANE_SCALES[k]
+    sizes = np.abs(weights)
+    steps = np.maximum(sizes.sum(axis=1) / (65536 - kernel.shape[1] / 2), sizes.max(axis=1) / 32767)
+    return np.rint(weights / np.where(steps > 0, steps, 1)[:, None]).astype(np.int64), steps.astype(np.float32)
 
 
 def _winograd_bf16(step, x, begins, size):
-    """A 3x3 convolution in tiles of two by two outputs, the first of which begins at row and column `begins`."""
+    """A 3x3 convolution in tiles of four by four outputs, the first of which begins at row and column `begins`."""
     (height, width), outputs = size, len(step.kernel)
-    down, across = ((length - begin + 1) // 2 for length, begin in zip(size, begins, strict=True))
+    down, across = ((length - begin + 3) // 4 for length, begin in zip(size, begins, strict=True))
     first = [begin - before for begin, before in zip(begins, _before(step), strict=True)]
-    padded = _placed(_bf16(x), first, (2 * down + 2, 2 * across + 2))
-    columns = [_planes([padded[k : k + 2 * down : 2, i : i + 2 * across : 2] for k in range(4)]) for i in range(4)]
-    rows = [_planes([column[k] for column in columns]) for k in range(4)]
-    weights = np.einsum("ky,ix,ocyx->ikoc", _FILTER, _FILTER, step.kernel.astype(np.float64)).astype(np.float32)
+    padded = _placed(_bf16(x), first, (4 * down + 2, 4 * across + 2))
+    tiles = [[padded[k : k + 4 * down - 3 : 4, i : i + 4 * across - 3 : 4] for k in range(6)] for i in range(6)]
+    largest = np.maximum(np.abs(tiles).max(axis=(0, 1, 4)), np.float32(2.0**-100))[:, :, None]
+    rows = [_planes(column) for column in zip(*(_planes(column) for column in tiles), strict=True)]
 
-    def products(start, i, k):
-        start = np.broadcast_to(start, (down, across, outputs))
-        if i == k == 0:  # in float
-            return _dot_float(start, rows[0][0], weights[0, 0])
-        return _dot_bf16(start, _bf16(rows[k][i]), _bf16(weights[i, k]))
+    def products(i, k):
+        scale = np.float32(_PLANE_SCALES[i] * _PLANE_SCALES[k] * 32767) * (np.float32(1) / largest)
+        inputs = np.rint(rows[k][i].astype(np.float64) * scale).astype(np.int64)
+        weights, steps = _integer_weights(step.kernel, i, k)
+        total = inputs @ weights.T
+        assert np.abs(total).max() < 2**31
+        return total.astype(np.float32) * steps
 
-    def column(i, start, added):
-        first, second = products(start, i, 0), products(np.zeros(1), i, 1)
-        return products(first + second + added[0], i, 2), products(first - second + added[1], i, 3)
-
-    upper, lower = column(0, step.bias, _ZEROS)
-    upper_2, lower_2 = column(1, np.zeros(1), _ZEROS)
-    left = column(2, np.zeros(1), (upper + upper_2, lower + lower_2))
-    right = column(3, np.zeros(1), (upper - upper_2, lower - lower_2))
-    made = np.stack([np.stack(rows, axis=1) for rows in (left, right)], axis=3)  # down, row, across, column, output
-    made = made.reshape(2 * down, 2 * across, outputs)
+    columns = [_outputs([products(i, k) for k in range(6)]) for i in range(6)]
+    made = np.stack([np.stack(_outputs(row), axis=2) for row in zip(*columns, strict=True)], axis=1)
+    unit = largest * (np.float32(1) / np.float32(32767))
+    made = _fused(made, unit[:, None, :, None], step.bias)  # down, row, across, column, output
+    made = made.reshape(4 * down, 4 * across, outputs)
     return made[-begins[0] : height - begins[0], -begins[1] : width - begins[1]]
 
 
@@ -176,10 +211,10 @@ def _grid(step, program, grids):
     if not (_in_bf16(step, program) and _in_tiles(step, program)):
         return step.factor, (0, 0)
     alignment, begins = grids[step.source]
-    if alignment % 2:
-        return 2 * step.factor, (0, 0)
+    if alignment % 4:
+        return 4 * step.factor, (0, 0)
     after = (2 - before for before in _before(step))
-    return 2 * step.factor, tuple(-step.factor * ((a - begin) % 2) for a, begin in zip(after, begins, strict=True))
+    return 4 * step.factor, tuple(-step.factor * ((a - begin) % 4) for a, begin in zip(after, begins, strict=True))
 
 
 def _conv(step, program, tensors, grid):

@@ -18,8 +18,8 @@ struct ConvKernels {
   void (*input_transform)(const InputTransformRow&);
   void (*winograd_f4_row)(const ConvRow&);
   void (*winograd_f4_1xn)(const ConvRow&);
-  void (*winograd_f4x4_3x3)(const WinogradRows&);
-  void (*winograd_f2x2_3x3)(const WinogradRows&);  // in bf16; null where that is not offered
+  void (*winograd_f4x4_f32)(const WinogradRows&);
+  void (*winograd_f4x4_s16)(const WinogradRows&);  // of bf16; null where that is not offered
   void (*load)(const LoadRow&);
   void (*remap)(const RemapRow&);
   void (*reduce_rows)(const ReduceRows&);

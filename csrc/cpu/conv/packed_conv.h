@@ -24,9 +24,10 @@ struct PackedConv {
   int vectors = 0;            // of output channels
   int64_t k_blocks = 0;       // of one kernel row
   Block weights;              // in the inputs' format; those of u8 inputs are s8
-  Block first_plane;          // of winograd_f2x2_3x3.h, in float; `weights` are the others'
   Block init;                 // of the accumulators (the bias), per output: float, or s32 for int8
   std::vector<float> scales;  // int8: what one unit of the sum is worth, per output; empty: the sum is kept as s32
+                              // (of winograd_f4x4_s16.h: [plane][output])
+  std::vector<uint16_t> magnitude_masks;  // of winograd_f4x4_s16.h, per padded channel of the input, in bfloat16
   EpilogueParams epilogue;
 };
 

@@ -68,10 +68,10 @@ struct InputTransformRow {
   int64_t plane;  // floats from plane to plane
 };
 
-// A row of tiles of a convolution: up to four rows for winograd_f4x4_3x3.h, or two for winograd_f2x2_3x3.h.
+// A row of tiles of a convolution: up to four rows for winograd_f4x4.h.
 struct WinogradBand {
-  const uint8_t* rows[kWinogradPlanes];  // the input's, from the pixel left of the first tile on; six, or four
-  int from, to;                          // rows of the four (or two) that are made: from..to - 1
+  const uint8_t* rows[kWinogradPlanes];  // the input's, from the pixel left of the first tile on
+  int from, to;                          // rows of the four that are made: from..to - 1
   const OutputPointers* outputs;         // row after row, one per vector
 };
 

@@ -498,6 +498,52 @@ def test_bf16_agrees_with_numpy_to_the_bit(name, monkeypatch):
             np.testing.assert_array_equal(made.run(frame, side), expected, err_msg=f"{isa} {side}")
 
 
+def of_two_bf16_convolutions(first, kernel, bias, *views):
+    """One tap of the pixels, `first`, then a 3x3 convolution of that (of the last view), stored shuffled by 4."""
+    tensors = [Tensor("input", 3, 1, floats=True), Tensor("0", len(first), 1, True, True), *views]
+    tensors.append(Tensor("1", len(kernel), 1, floats=True))
+    last = len(tensors) - 1
+    steps = [
+        Conv(0, 1, first.reshape(-1, 3, 1, 1), bias, None, Epilogue()),
+        Conv(last - 1, last, kernel, np.full(len(kernel), 0.5, np.float32), None, Epilogue()),
+    ]
+    return Program(tensors, steps, last, 4, "none")
+
+
+def test_bf16_scales_tiles_by_the_channels_that_it_reads(monkeypatch):
+    """Others lie in the same vectors, a thousand times as large: they must not make the integers' steps coarse."""
+    random = np.random.default_rng(1)
+    first = random.integers(-8, 9, (64, 3)).astype(np.float32) / 8
+    first[[0, 1, 2, 40, 41]] *= 1024
+    kernel = random.standard_normal((48, 30, 3, 3)).astype(np.float32) / 64
+    view = Tensor("part", 30, 1, True, True, source=1, first=5)
+    program = of_two_bf16_convolutions(first, kernel, np.zeros(64, np.float32), view)
+    frame = frame_of(8, 9, 21, dtype=np.uint8).astype(np.float32) / 256
+    expected = run_program(program, frame)
+    for isa in with_bf16():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        np.testing.assert_array_equal(packed(program, "bf16").run(frame, 0), expected, err_msg=isa)
+
+
+@pytest.mark.parametrize("pixels", ["ones", "signs of a plane"])
+def test_the_largest_sums_of_bf16_fit_into_their_integers(pixels, monkeypatch):
+    """All products of a plane have one sign, and the tile's values are the largest that there can be."""
+    frame = np.ones((16, 16, 3), np.float32)
+    if pixels != "ones":
+        near, far = 2 / 3, 3 / 2
+        row = np.sign([0, -near * far**2, -(far**2), near, 1, 0])  # of the input transform, at the point `near`
+        frame[3:9, 3:9] = np.where(np.outer(row, row) < 0, 0, 1)[:, :, None]
+    first = np.zeros((32, 3), np.float32)
+    first[:, 0] = 1
+    kernel = np.full((48, 32, 3, 3), 1 / 512, np.float32)
+    program = of_two_bf16_convolutions(first, kernel, np.full(32, -0.5, np.float32))
+    exact = packed(program, "fp32").run(frame, 0)
+    assert np.ptp(exact) > 0.1
+    for isa in with_bf16():
+        monkeypatch.setenv("FASTSR_ISA", isa)
+        np.testing.assert_allclose(packed(program, "bf16").run(frame, 0), exact, atol=2e-3, err_msg=isa)
+
+
 @pytest.mark.parametrize("name", ["wide-x2", "deep-x2", "compact-x4", "folded-x4"])
 def test_bf16_is_one_result_for_any_cut(networks, name, monkeypatch):
     frame = frame_of(10, 38, 122, dtype=np.float32)

@@ -16,10 +16,10 @@
 #include "cpu/conv/kernels/reduce_rows.h"
 #include "cpu/conv/kernels/remap_row.h"
 #include "cpu/conv/kernels/row_driver.h"
-#include "cpu/conv/kernels/winograd_f2x2_3x3.h"
 #include "cpu/conv/kernels/winograd_f4_1xn.h"
 #include "cpu/conv/kernels/winograd_f4_row.h"
-#include "cpu/conv/kernels/winograd_f4x4_3x3.h"
+#include "cpu/conv/kernels/winograd_f4x4_f32.h"
+#include "cpu/conv/kernels/winograd_f4x4_s16.h"
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
@@ -33,7 +33,7 @@ constexpr StorageFormat kInt8 = StorageFormat::s16x2;
 
 #if defined(FASTSR_BF16)
 constexpr auto kConvBf16 = conv_row<DotBf16>;
-constexpr auto kWinogradBf16 = winograd_f2x2_3x3;
+constexpr auto kWinogradBf16 = winograd_f4x4<IntegerTiles>;
 #else
 constexpr void (*kConvBf16)(const ConvRow&) = nullptr;
 constexpr void (*kWinogradBf16)(const WinogradRows&) = nullptr;
@@ -57,7 +57,7 @@ const ConvKernels conv_kernels{kLanes,
                                input_transform_row,
                                winograd_f4_row,
                                winograd_f4_1xn,
-                               winograd_f4x4_3x3,
+                               winograd_f4x4<FloatTiles>,
                                kWinogradBf16,
                                load_row,
                                remap_row,

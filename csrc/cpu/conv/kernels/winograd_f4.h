@@ -39,18 +39,17 @@ FASTSR_HOT void output_transform(const Floats (&p)[kWinogradPlanes], Floats (&ou
   out[3] = difference + splat(8.f) * difference_2 + p[5];
 }
 
-// The products of one plane for a block of tiles.
-template <int kTiles, int kVectors>
-__attribute__((noinline)) void plane_products(const float* transformed, int64_t padded, const uint8_t* weights,
+// The products of one plane for a block of tiles, each of so many K blocks; `out` is [tile][vector] of sums.
+template <typename Dot, int kTiles, int kVectors>
+__attribute__((noinline)) void plane_products(const uint8_t* transformed, int64_t k_blocks, const uint8_t* weights,
                                               float* out) {
-  Floats sums[kTiles][kVectors];
+  typename Dot::Sum sums[kTiles][kVectors];
   FASTSR_UNROLL
   for (int m = 0; m < kTiles; ++m) {
     FASTSR_UNROLL
-    for (int v = 0; v < kVectors; ++v) sums[m][v] = splat(0.f);
+    for (int v = 0; v < kVectors; ++v) sums[m][v] = typename Dot::Sum{};
   }
-  const uint8_t* row = reinterpret_cast<const uint8_t*>(transformed);
-  accumulate<DotF32, kTiles, kVectors>(&row, 1, 0, padded * static_cast<int64_t>(sizeof(float)), padded, weights, sums);
+  accumulate<Dot, kTiles, kVectors>(&transformed, 1, 0, 4 * k_blocks, k_blocks, weights, sums);
   FASTSR_UNROLL
   for (int m = 0; m < kTiles; ++m) {
     FASTSR_UNROLL
@@ -59,11 +58,12 @@ __attribute__((noinline)) void plane_products(const float* transformed, int64_t 
 }
 
 // The products of one plane, for `count` tiles.
-template <int kVectors>
-FASTSR_HOT void plane_row(const float* transformed, int64_t padded, const uint8_t* weights, float* out, int64_t count) {
+template <typename Dot, int kVectors>
+FASTSR_HOT void plane_row(const void* transformed, int64_t k_blocks, const uint8_t* weights, float* out,
+                          int64_t count) {
   for_each_block<kVectors>(count, [&](auto tiles, int64_t t) __attribute__((always_inline)) {
-    plane_products<decltype(tiles)::value, kVectors>(transformed + t * padded, padded, weights,
-                                                     out + t * kVectors * kLanes);
+    plane_products<Dot, decltype(tiles)::value, kVectors>(static_cast<const uint8_t*>(transformed) + 4 * t * k_blocks,
+                                                          k_blocks, weights, out + t * kVectors * kLanes);
   });
 }
 

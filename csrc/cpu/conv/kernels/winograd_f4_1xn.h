@@ -38,7 +38,7 @@ void f4_1xn_group(const ConvRow& row, const float* transformed, int64_t plane, i
   alignas(64) float products[kWinogradPlanes][kTileBatch * kVectors * kLanes];
   for (int k = 0; k < kWinogradPlanes; ++k) {
     const uint8_t* weights = row.conv->weights.data() + (vector * kWinogradPlanes + k * kVectors) * one;
-    plane_row<kVectors>(transformed + k * plane, k_blocks, weights, products[k], count);
+    plane_row<DotF32, kVectors>(transformed + k * plane, k_blocks, weights, products[k], count);
   }
   for (int64_t t = 0; t < count; ++t) output_tile<kVectors, kTileBatch>(row, products, t, first + t, vector);
 }

@@ -186,7 +186,7 @@ void ProgramBuilder::conv(int source, int target, const Array& kernel, const Arr
   const bool square = spec.rows == 3 && spec.columns == 3;
   const bool adjoin = program_.tensors[source].whole < 0;  // the pixels of the source, for kernels that count on it
   if (vectors && square && many) {
-    step.kind = in_float ? Kind::winograd_f4x4_3x3 : Kind::winograd_f2x2_3x3;
+    step.kind = in_float ? Kind::winograd_f4x4_f32 : Kind::winograd_f4x4_s16;
     winograd_2d_conv(std::move(step), spec);
   } else if (vectors && in_float && (square || (spec.rows == 1 && spec.columns % kWinogradTaps == 0 && adjoin))) {
     winograd_f4_conv(std::move(step), spec);
@@ -242,28 +242,25 @@ StorageFormat ProgramBuilder::reads(int source, const ConvSpec& spec) const {
 void ProgramBuilder::winograd_2d_conv(Step step, const ConvSpec& spec) {
   const Tensor& source = program_.tensors[step.source];
   Tensor& target = program_.tensors[step.target];
-  const int outputs = step.tile_rows(), planes = outputs + kWinogradTaps - 1;
-  const std::vector<float> kernel = filter_transform_2d(spec, outputs);
-  ConvSpec transformed = spec;
-  transformed.rows = transformed.columns = 1;
+  constexpr int outputs = kWinogradOutputs;
+  const int subs = step.factor * step.factor;
   step.reads = reads(step.source, spec);
-  const auto packed = [&](StorageFormat format, int first, int count) {
-    transformed.kernel = kernel.data() + static_cast<size_t>(first) * spec.out * spec.in;
-    return pack(transformed, program_.kernels, format, 0, source.padded_channels, step.factor * step.factor,
-                target.padded_channels, count);
-  };
   if (step.reads == StorageFormat::f32) {
-    step.conv = packed(StorageFormat::f32, 0, planes * planes);
+    const std::vector<float> kernel = filter_transform_2d(spec);
+    ConvSpec transformed = spec;
+    transformed.kernel = kernel.data();
+    transformed.rows = transformed.columns = 1;
+    step.conv = pack(transformed, program_.kernels, StorageFormat::f32, 0, source.padded_channels, subs,
+                     target.padded_channels, kWinogradPlanes2d);
   } else {
-    step.conv = packed(step.reads, 1, planes * planes - 1);
-    step.conv.first_plane = packed(StorageFormat::f32, 0, 1).weights;
+    step.conv = pack_integer_tiles(spec, program_.kernels, source.padded_channels, subs, target.padded_channels);
   }
-  reach_into(step, planes - 1);  // the last tile may begin at the row's last pixel
+  reach_into(step, kWinogradPlanes - 1);  // the last tile may begin at the row's last pixel
   const Tensor& before = latest(step.source);
   for (const int axis : {0, 1}) {
     target.alignment[axis] = step.factor * outputs;
     // The last pixel that tiles read is the last of the source's tiles (where the size is kept, tiles thus end one
-    // pixel before those): else each layer would wait for four rows more (or two), not one.
+    // pixel before those): else each layer would wait for four rows more, not one.
     if (before.alignment[axis] % outputs == 0) {
       const int behind = (step.after[axis] - before.shift[axis]) % outputs;
       target.shift[axis] = -step.factor * ((behind + outputs) % outputs);

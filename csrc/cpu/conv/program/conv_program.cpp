@@ -10,9 +10,8 @@ double multiplications(const ConvProgram& program, const Step& step) {
     case Step::Kind::depthwise: return products;
     case Step::Kind::winograd_f4_row:
     case Step::Kind::winograd_f4_1xn: return products * kWinogradPlanes / kWinogradOutputs;
-    case Step::Kind::winograd_f4x4_3x3: return products * kWinogradPlanes2d / kWinogradOutputs / kWinogradOutputs;
-    case Step::Kind::winograd_f2x2_3x3:  // the plane in float counts twice
-      return products * (kWinogradF2Planes2d + 1) / kWinogradF2Outputs / kWinogradF2Outputs;
+    case Step::Kind::winograd_f4x4_f32:
+    case Step::Kind::winograd_f4x4_s16: return products * kWinogradPlanes2d / kWinogradOutputs / kWinogradOutputs;
     case Step::Kind::store: return 8. * static_cast<double>(step.factor * step.factor * program.image_channels());
     default: return 4. * program.tensors[step.target].padded_channels;
   }

@@ -4,7 +4,7 @@
 // and a row that nobody needs any more is overwritten. Every tensor is thus a ring of a few rows, and memory does not
 // grow with the frame's height. A frame is cut into units (bands and strips) that are computed apart, each with the
 // margin of rows and columns that its layers look at; a value is the same whichever unit computes it. Where rows are
-// made two or four at a time that margin is large, and threads share a unit's rows instead, each making some of their
+// made four at a time that margin is large, and threads share a unit's rows instead, each making some of their
 // columns.
 #pragma once
 
@@ -60,8 +60,8 @@ struct Step {
     input_transform,
     winograd_f4_row,
     winograd_f4_1xn,
-    winograd_f4x4_3x3,
-    winograd_f2x2_3x3,
+    winograd_f4x4_f32,
+    winograd_f4x4_s16,
     remap,
     normalize,
     bilinear,
@@ -105,8 +105,7 @@ struct Step {
   }
   // Rows of Winograd's tiles along both axes, which are made together; 1 where there are none.
   int tile_rows() const {
-    if (kind == Kind::winograd_f2x2_3x3) return kWinogradF2Outputs;
-    return kind == Kind::winograd_f4x4_3x3 ? kWinogradOutputs : 1;
+    return kind == Kind::winograd_f4x4_f32 || kind == Kind::winograd_f4x4_s16 ? kWinogradOutputs : 1;
   }
 };
 
@@ -126,7 +125,7 @@ struct ConvProgram {
   int64_t body_factor = 1;  // of the tensor that the store step reads
   int64_t fold = 1;         // the first tensor holds fold x fold pixels as one
   CubicTaps cubic{};        // of a bicubic or bilinear base
-  bool tiles = false;       // rows are made two or four at a time: threads may share them, however little they are
+  bool tiles = false;       // rows are made four at a time: threads may share them, however little they are
 
   bool complete() const { return !steps.empty() && steps.back().kind == Step::Kind::store; }
   // A frame is counted in blocks of so many pixels: the sides of the smallest one that every tensor has whole pixels

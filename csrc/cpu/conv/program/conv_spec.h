@@ -35,7 +35,7 @@ struct NormalizationSpec {
 struct ConvSpec {
   int out, in, rows, columns;
   std::vector<int> places;                   // padded channel of each input; empty: one after the other
-  const float* kernel = nullptr;             // float and bf16
+  const float* kernel = nullptr;             // float and bf16; as s16, integers
   const int8_t* quantized_kernel = nullptr;  // int8
   std::vector<float> bias;                   // float and bf16
   std::vector<int32_t> quantized_bias;       // int8: in units of the sum

@@ -19,7 +19,7 @@ constexpr double kWaiting = 1.05;            // what waiting for one another cos
 
 int64_t weight_bytes(const ConvProgram& program) {
   size_t bytes = 0;
-  for (const Step& step : program.steps) bytes += step.conv.weights.size() + step.conv.first_plane.size();
+  for (const Step& step : program.steps) bytes += step.conv.weights.size();
   return static_cast<int64_t>(bytes);
 }
 

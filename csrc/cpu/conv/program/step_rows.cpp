@@ -74,8 +74,8 @@ void Part::make() const {
     case Kind::depthwise:
     case Kind::winograd_f4_row:
     case Kind::winograd_f4_1xn: conv(); return follow(y_ * step_.factor, step_.factor);
-    case Kind::winograd_f4x4_3x3:
-    case Kind::winograd_f2x2_3x3: return winograd_2d(1);
+    case Kind::winograd_f4x4_f32:
+    case Kind::winograd_f4x4_s16: return winograd_2d(1);
     case Kind::input_transform: return input_transform();
     case Kind::remap: return remap();
     case Kind::normalize: return normalize();
@@ -187,11 +187,11 @@ void Part::conv() const {
   }
 }
 
-// Columns of so many times four (or two) rows, before the shuffle, from the y-th four on; fewer at the frame's upper
-// and lower edges.
+// Columns of so many times four rows, before the shuffle, from the y-th four on; fewer at the frame's upper and lower
+// edges.
 void Part::winograd_2d(int64_t bands) const {
-  const bool bf16 = step_.kind == Kind::winograd_f2x2_3x3;
-  const int rows = step_.tile_rows(), read = rows + kWinogradTaps - 1;
+  const bool bf16 = step_.kind == Kind::winograd_f4x4_s16;
+  constexpr int rows = kWinogradOutputs, read = kWinogradPlanes;
   const Ring& input = bf16 ? unit_.rings.packed[step_.source] : unit_.rings.floats[step_.source];
   const int* shift = target().shift;
   const int64_t first = columns_.first / step_.factor;
@@ -230,7 +230,7 @@ void Part::winograd_2d(int64_t bands) const {
   arguments.strides = strides();
   arguments.format = target().packed && !step_.follows ? program_.format : StorageFormat::f32;
   arguments.quantization = target().quantization;
-  bf16 ? kernels_.winograd_f2x2_3x3(arguments) : kernels_.winograd_f4x4_3x3(arguments);
+  bf16 ? kernels_.winograd_f4x4_s16(arguments) : kernels_.winograd_f4x4_f32(arguments);
   const int64_t top = y_ * rows + shift[0] / step_.factor + made.front().from;
   const int64_t bottom = (y_ + bands - 1) * rows + shift[0] / step_.factor + made.back().to;
   follow(top * step_.factor, (bottom - top) * step_.factor);

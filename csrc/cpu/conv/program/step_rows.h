@@ -8,7 +8,7 @@
 namespace fastsr::cpu {
 
 // Rows y..y + count - 1 of a step's target (of a convolution that shuffles: of the rows before the shuffle; of
-// Winograd's tiles along both axes: four or two of them each), shared out among `team` threads.
+// Winograd's tiles along both axes: four of them each), shared out among `team` threads.
 void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, int64_t count, int team);
 
 }  // namespace fastsr::cpu

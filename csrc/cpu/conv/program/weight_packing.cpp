@@ -1,19 +1,38 @@
 #include "cpu/conv/program/weight_packing.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 namespace fastsr::cpu {
 namespace {
 
-// Each plane's weights of the three taps: of F(4,3), and of F(2,3) in the order of winograd_f2x2_3x3.h.
-constexpr double kFilter[kWinogradPlanes][3] = {{1. / 4, 0, 0},
-                                                {-1. / 6, -1. / 6, -1. / 6},
-                                                {-1. / 6, 1. / 6, -1. / 6},
-                                                {1. / 24, 1. / 12, 1. / 6},
-                                                {1. / 24, -1. / 12, 1. / 6},
-                                                {0, 0, 1}};
-constexpr double kFilterF2[kWinogradF2Planes][3] = {
-    {1. / 2, 1. / 2, 1. / 2}, {1. / 2, -1. / 2, 1. / 2}, {1, 0, 0}, {0, 0, -1}};
+// Each plane's weights of the three taps.
+struct Filter {
+  double weights[kWinogradPlanes][kWinogradTaps]{};
+
+  constexpr explicit Filter(const WinogradPoints& points) {
+    const double near = points.near * points.near, far = points.far * points.far;
+    weights[0][0] = 1 / (near * far);
+    weights[kWinogradPlanes - 1][kWinogradTaps - 1] = 1;
+    for (int plane = 1; plane < kWinogradPlanes - 1; ++plane) {
+      const double point = (plane < 3 ? points.near : points.far) * (plane % 2 == 1 ? 1 : -1);
+      const double one = plane < 3 ? 1 / (2 * near * (near - far)) : 1 / (2 * far * (far - near));
+      weights[plane][0] = one;
+      weights[plane][1] = one * point;
+      weights[plane][2] = one * point * point;
+    }
+  }
+};
+constexpr Filter kFilter(kFloatPoints), kIntegerFilter(kIntegerPoints);
+
+// Of a plane along both axes, of a kernel's nine weights.
+double transformed_weight(const Filter& filter, int plane, const float* kernel) {
+  const double *down = filter.weights[plane % kWinogradPlanes], *across = filter.weights[plane / kWinogradPlanes];
+  double sum = 0;
+  for (int k = 0; k < 9; ++k) sum += down[k / 3] * across[k % 3] * kernel[k];
+  return sum;
+}
 
 // Rounded half to even; numbers below the smallest normal one are zero.
 uint16_t bf16_bits(float v) {
@@ -39,28 +58,57 @@ std::vector<float> filter_transform(const ConvSpec& spec) {
   for (int plane = 0; plane < kWinogradPlanes; ++plane) {
     for (size_t i = 0; i < size; ++i) {
       double sum = 0;
-      for (int kx = 0; kx < kWinogradTaps; ++kx) sum += kFilter[plane][kx] * spec.kernel[kWinogradTaps * i + kx];
+      for (int kx = 0; kx < kWinogradTaps; ++kx)
+        sum += kFilter.weights[plane][kx] * spec.kernel[kWinogradTaps * i + kx];
       out[plane * size + i] = static_cast<float>(sum);
     }
   }
   return out;
 }
 
-std::vector<float> filter_transform_2d(const ConvSpec& spec, int outputs) {
-  const auto* filter = outputs == kWinogradOutputs ? kFilter : kFilterF2;
-  const int planes = outputs + kWinogradTaps - 1;
+std::vector<float> filter_transform_2d(const ConvSpec& spec) {
   const size_t size = static_cast<size_t>(spec.out) * spec.in;
-  std::vector<float> out(static_cast<size_t>(planes) * planes * size);
-  for (int plane = 0; plane < planes * planes; ++plane) {
+  std::vector<float> out(kWinogradPlanes2d * size);
+  for (int plane = 0; plane < kWinogradPlanes2d; ++plane) {
     for (size_t i = 0; i < size; ++i) {
-      double sum = 0;
-      for (int k = 0; k < 9; ++k) {
-        sum += filter[plane % planes][k / 3] * filter[plane / planes][k % 3] * spec.kernel[9 * i + k];
-      }
-      out[plane * size + i] = static_cast<float>(sum);
+      out[plane * size + i] = static_cast<float>(transformed_weight(kFilter, plane, spec.kernel + 9 * i));
     }
   }
   return out;
+}
+
+PackedConv pack_integer_tiles(const ConvSpec& spec, const ConvKernels& kernels, int padded_in, int subs,
+                              int padded_out) {
+  std::vector<float> integers(static_cast<size_t>(kWinogradPlanes2d) * spec.out * spec.in), scales;
+  std::vector<double> weights(static_cast<size_t>(spec.in));
+  float* next = integers.data();
+  for (int plane = 0; plane < kWinogradPlanes2d; ++plane) {
+    const double scale = kIntegerPoints.scale(plane % kWinogradPlanes) * kIntegerPoints.scale(plane / kWinogradPlanes);
+    std::vector<float> steps;
+    for (int out = 0; out < spec.out; ++out) {
+      double sum = 0, largest = 0;
+      for (int in = 0; in < spec.in; ++in) {
+        const int64_t kernel = static_cast<int64_t>(out) * spec.in + in;
+        weights[in] = transformed_weight(kIntegerFilter, plane, spec.kernel + 9 * kernel) / scale;
+        sum += std::abs(weights[in]);
+        largest = std::max(largest, std::abs(weights[in]));
+      }
+      // Rounding adds half a step to each at the most.
+      const double step = std::max(sum / (kWinogradWeights - spec.in / 2.), largest / kWinogradLargest);
+      for (const double weight : weights) *next++ = step > 0 ? static_cast<float>(std::nearbyint(weight / step)) : 0.f;
+      steps.push_back(static_cast<float>(step));
+    }
+    const std::vector<float> padded = padded_runs(steps, subs, padded_out, 0.f);
+    scales.insert(scales.end(), padded.begin(), padded.end());
+  }
+  ConvSpec transformed = spec;
+  transformed.kernel = integers.data();
+  transformed.rows = transformed.columns = 1;
+  PackedConv conv = pack(transformed, kernels, StorageFormat::s16x2, 0, padded_in, subs, padded_out, kWinogradPlanes2d);
+  conv.scales = std::move(scales);
+  conv.magnitude_masks.assign(static_cast<size_t>(padded_in), 0);
+  for (int in = 0; in < spec.in; ++in) conv.magnitude_masks[spec.places.empty() ? in : spec.places[in]] = 0x7fff;
+  return conv;
 }
 
 PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, StorageFormat format, int zero_point, int padded_in,
@@ -107,7 +155,8 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, StorageFormat 
                   break;
                 }
                 case StorageFormat::s16x2: {
-                  const int16_t weight = spec.quantized_kernel[from];
+                  const auto weight = spec.quantized_kernel != nullptr ? int16_t{spec.quantized_kernel[from]}
+                                                                       : static_cast<int16_t>(spec.kernel[from]);
                   std::memcpy(weights + 2 * to, &weight, 2);
                   break;
                 }
@@ -118,7 +167,7 @@ PackedConv pack(const ConvSpec& spec, const ConvKernels& kernels, StorageFormat 
             }
           }
         }
-        if (format == StorageFormat::f32 || format == StorageFormat::bf16x2) {
+        if (spec.quantized_kernel == nullptr) {
           std::memcpy(conv.init.data() + 4 * position, &spec.bias[out], 4);
         } else {  // u8 inputs carry their zero point, which is taken off here; sums wrap around alike
           const uint32_t init =

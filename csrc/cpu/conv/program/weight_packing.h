@@ -1,5 +1,4 @@
-// Weights laid out in the order in which the microkernel reads them, and the filter transforms of Winograd's F(4,3) and
-// F(2,3).
+// Weights laid out in the order in which the microkernel reads them, and the filter transform of Winograd's F(4,3).
 #pragma once
 
 #include <vector>
@@ -19,9 +18,11 @@ PackedConv pack_depthwise(const ConvSpec& spec, const ConvKernels& kernels, int 
 
 // The filter transform of a kernel whose columns are a multiple of three: kWinogradPlanes kernels of a third as many.
 std::vector<float> filter_transform(const ConvSpec& spec);
-// Along both axes, of one of three rows and three columns, for tiles of `outputs` x `outputs`: kWinogradPlanes2d
-// kernels of one row and one column, or kWinogradF2Planes2d.
-std::vector<float> filter_transform_2d(const ConvSpec& spec, int outputs);
+// Along both axes, of one of three rows and three columns: kWinogradPlanes2d kernels of one row and one column.
+std::vector<float> filter_transform_2d(const ConvSpec& spec);
+// The same for winograd_f4x4_s16.h, packed.
+PackedConv pack_integer_tiles(const ConvSpec& spec, const ConvKernels& kernels, int padded_in, int subs,
+                              int padded_out);
 
 // `values` of `subs` runs, each filled up with `fill` to `padded` values.
 std::vector<float> padded_runs(const std::vector<float>& values, int subs, int padded, float fill);
