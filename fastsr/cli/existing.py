@@ -11,15 +11,17 @@ from typing import Any
 import fastsr
 from fastsr.cli.inputs import Task, is_file
 from fastsr.cli.models import Models
-from fastsr.errors import ImageError
+from fastsr.errors import FastsrError, ImageError
 from fastsr.images import provenance
 from fastsr.images.formats import output_format
 from fastsr.images.probing import size_of
 from fastsr.network import catalog
 from fastsr.output_size import Box, default_model, output_size, size_text
 from fastsr.upscaler import Upscaler
+from fastsr.video_formats import PIPE
 
 _INTERPOLATED = 4.0  # the scale of filters
+_ROUNDED = 4  # pixels: sides of videos are rounded up to what their format of pixels holds
 
 
 class ExistingResults:
@@ -49,6 +51,19 @@ class ExistingResults:
             return bool(_request_in(mark) == self._request)
         return self._has_size(task)
 
+    def keep_video(self, source: str, target: str) -> bool:
+        """Whether a video is there, newer than its source, and of the size that is asked for."""
+        a = self._arguments
+        if a.force or target == PIPE or not is_file(Path(target)):
+            return False
+        if a.keep:
+            return True
+        made = changed(target)
+        if source == PIPE or changed(source) > made or self._model_changed > made:
+            return False
+        # a preview has another size
+        return bool(a.preview) or self._video_has_size(source, target)
+
     def check_replacing(self, task: Task) -> None:
         """Raise ImageError for a file that was not made by fastsr where only fastsr chose its name."""
         if self._arguments.output is not None or self._arguments.force or not is_file(task.target):
@@ -70,6 +85,17 @@ class ExistingResults:
             return size_of(task.target, allow_huge=True) == output_size(*size, a.scale, a.size, self._own_scale(size))
         except ImageError:  # a damaged result
             return False
+
+    def _video_has_size(self, source: str, target: str) -> bool:
+        from fastsr.video.video_size import size_of as video_size
+
+        a = self._arguments
+        try:
+            before, after = video_size(source), video_size(target)
+        except FastsrError:  # damage of the one is told when it is read, the other is replaced
+            return False
+        wanted = output_size(*before, a.scale, a.size, self._own_scale(before))
+        return all(0 <= there - side < _ROUNDED for there, side in zip(after, wanted, strict=True))
 
     def _own_scale(self, size: tuple[int, int]) -> float:
         """The scale of the model that would be taken, without loading it where it is known."""

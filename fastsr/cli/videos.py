@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastsr.cli import globs
 from fastsr.cli.console import abandon, printable
-from fastsr.cli.existing import changed
+from fastsr.cli.existing import ExistingResults
 from fastsr.cli.folder_search import FolderSearch
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, folder_beside, is_file, is_folder, mode
@@ -107,23 +107,17 @@ class VideoRun:
 
     def __init__(self, arguments: argparse.Namespace, models: Models, report: Report) -> None:
         self._arguments, self._models, self._report = arguments, models, report
+        self._existing = ExistingResults(arguments, models)
 
     def make(self, tasks: Sequence[VideoTask]) -> None:
         """Make all; raises StopError for what concerns them all."""
         for task in tasks:
-            if self._is_there(task):
+            if self._existing.keep_video(task.source, task.target):
                 self._report.there(_source(task), task.target)
                 continue
             fault = self._try(task)
             if fault is not None:
                 self._report.failed(fault, _source(task), _target_name(task))
-
-    def _is_there(self, task: VideoTask) -> bool:
-        """Whether a result is there and, unless all are kept, no older than its source."""
-        a = self._arguments
-        if a.force or task.target == PIPE or not is_file(Path(task.target)):
-            return False
-        return a.keep or (task.source != PIPE and changed(task.source) <= changed(task.target))
 
     def _try(self, task: VideoTask) -> str | None:
         """Make one video; returns what went wrong."""
@@ -163,6 +157,7 @@ class VideoRun:
     def _made(self, task: VideoTask, folder: Path) -> dict[str, Any]:
         """Make one video; returns what JSON tells of it."""
         from fastsr.video.upscale_video import upscale_video
+        from fastsr.video.video_size import size_of
 
         a, begun = self._arguments, time.monotonic()
         facts: dict[str, Any] = {}
@@ -190,6 +185,8 @@ class VideoRun:
         for warning in caught:
             if warning.category is RuntimeWarning:
                 self._report.say(str(warning.message))
+        if Path(task.target).suffix.lower() in CONTAINERS:  # what sides were rounded up to
+            facts["size"] = size_of(task.target)
         return {**facts, "frames": result.frames, "seconds": round(time.monotonic() - begun, 3)}
 
 

@@ -187,6 +187,20 @@ def test_a_changed_source_makes_a_video_again(cli):
     assert len(decoded("out.mp4")) == 5
 
 
+def test_another_size_makes_a_video_again(cli, capsys):
+    video("in.mp4", 3, size=(50, 34))
+    there = "0 made, 1 already there (--force makes them again)\n"
+    assert [cli("in.mp4", "-o", "out.mp4")[1] for _ in range(2)] == ["1 made\n", there]
+    for size, made in ((["--scale", "1.3"], [66, 44]), (["--size", "96x"], [96, 66])):
+        call = ["upscale", "in.mp4", "-o", "out.mp4", "--model", "nearest", *size]
+        assert main([*call, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["size"] == made  # rounded up to what 4:2:0 holds
+        assert main(call) == 0
+        assert capsys.readouterr().out == there
+    Path("out.mp4").write_bytes(b"no video")
+    assert cli("in.mp4", "-o", "out.mp4")[1] == "1 made\n"
+
+
 def test_json_and_dry_runs(cli):
     video("in.mp4", 3)
     code, out, _ = cli("in.mp4", "-o", "out.mp4", "--json")
