@@ -26,7 +26,6 @@ NUMBERS = (0, 1, -1, 2, 3, 4, 5, 7, 8, 16, 17, 64, 1023, 1024, 1025, 4096, 4097,
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-30, 1e30, 3.4e38, 1e39, float("inf"), float("-inf"), float("nan"))
 TEXTS = ("none", "nearest", "bilinear", "bicubic", "zeros", "edge", "reflect", "sqrt", "erf", "gelu", "", "odd")
 MOST_RINGS = 64 << 20  # bytes of rings that a case may ask for
-MOST_WORK = 1 << 22  # samples of output
 
 
 class _Recorder:
