@@ -152,6 +152,7 @@ def _upscale(arguments: argparse.Namespace) -> int:
         as_json=arguments.json,
         dry_run=arguments.dry_run,
         data_on_stdout=naming.output == PIPE,
+        names_results=naming.output is None,
     )
     try:
         if arguments.inputs:

@@ -16,13 +16,18 @@ Size = tuple[int, int]
 class Report:
     """Collects what came of each input; `close` prints it, standard output carrying nothing else than it may."""
 
-    def __init__(self, *, quiet: bool, as_json: bool, dry_run: bool, data_on_stdout: bool) -> None:
+    def __init__(
+        self, *, quiet: bool, as_json: bool, dry_run: bool, data_on_stdout: bool, names_results: bool = False
+    ) -> None:
+        """`names_results`: whether a single result is named behind the counts, because the user gave it no name."""
         self.faults: list[str] = []
         self.skipped: collections.Counter[str] = collections.Counter()
         self.quiet = quiet
         self._as_json, self._dry_run = as_json, dry_run
         # standard output may carry the pixels
         self._stream: TextIO = sys.stderr if data_on_stdout or as_json else sys.stdout
+        self._names_results = names_results and not as_json and not dry_run
+        self._last = ""  # result that was made
         self._done = self._there = 0
         self._notes: list[str] = []
 
@@ -35,10 +40,11 @@ class Report:
         """A result was made, or would be in a dry run; `facts` are for JSON, sizes as (width, height)."""
         self._done += 1
         status = "planned" if self._dry_run else "made"
+        self._last = f"{target}{_details(facts)}"
         if self._as_json:
             self._line(status=status, source=source, target=target, **facts)
         elif self._dry_run and not self.quiet:
-            self._plan(source, target, facts)
+            say(f"{source} -> {self._last}", self._stream)
 
     def there(self, source: str, target: str) -> None:
         """A result is there already."""
@@ -73,6 +79,8 @@ class Report:
         if self.quiet:
             return
         parts = [f"{self._done} to make" if self._dry_run else f"{self._done} made"]
+        if self._names_results and self._done == 1:
+            parts[0] += f": {self._last}"
         if self._there:
             parts.append(f"{self._there} already there (--force makes them again)")
         if self.skipped:
@@ -81,11 +89,12 @@ class Report:
             parts.append(f"{len(self.faults)} failed")
         say(", ".join(parts), self._stream)
 
-    def _plan(self, source: str, target: str, facts: dict[str, Any]) -> None:
-        size = facts.get("size")
-        details = f" ({size[0]}x{size[1]}, {facts['model']})" if size else ""
-        say(f"{source} -> {target}{details}", self._stream)
-
     def _line(self, **fields: Any) -> None:
         # names of files that are no UTF-8 become what Python reads them back from
         say(json.dumps(fields), sys.stdout)
+
+
+def _details(facts: dict[str, Any]) -> str:
+    """The size of a result and the model, as far as they are known."""
+    size = facts.get("size")
+    return f" ({size[0]}x{size[1]}, {facts['model']})" if size else ""

@@ -115,7 +115,7 @@ def test_a_file_of_the_user_is_not_replaced_by_a_name_of_ours(cli):
     assert code == 1
     assert "in.png: its result would replace another input" in err
     assert Path("in-x4.png").read_bytes() == theirs
-    assert cli("in.png", "--force")[1] == MADE
+    assert cli("in.png", "--force")[1] == "1 made: in-x4.png (32x24, bicubic)\n"
 
 
 def test_one_that_cannot_be_made_again_stays(cli):

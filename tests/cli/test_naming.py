@@ -35,7 +35,8 @@ pytestmark = pytest.mark.usefixtures("here")
 )
 def test_results_lie_beside_their_sources(cli, options, name, expected):
     write_image("photos/in.png", 16, 12)
-    assert cli("photos/in.png", *options)[:2] == (0, "1 made\n")
+    said = f"1 made: photos/{name} ({expected[0]}x{expected[1]}, bicubic)\n"
+    assert cli("photos/in.png", *options)[:2] == (0, said)
     assert files() == sorted([f"photos/{name}", "photos/in.png"])
     assert size(f"photos/{name}") == expected
 
