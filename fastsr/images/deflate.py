@@ -12,7 +12,7 @@ from isal import isal_zlib
 
 from fastsr import _core
 
-PIECE_BYTES = 1 << 18
+PIECE_BYTES = 1 << 19
 """Of a stream that one thread deflates at a time."""
 _WINDOW = 1 << 15  # how far back a match may begin
 _ADLER_BASE = 65521
