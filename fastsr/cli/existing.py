@@ -122,6 +122,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "precision": precision,
         "overlap": a.overlap,
         "quality": a.quality,
+        "compress": a.compress or None,
     }
     return {name: value for name, value in asked.items() if value is not None}
 

@@ -11,10 +11,11 @@ from PIL import Image
 from fastsr.images import pixel_limit
 from fastsr.images.decoding import decoding_errors
 from fastsr.images.detection import HEAD_BYTES, TAIL_BYTES, format_of
+from fastsr.images.exif import UNREADABLE, parsed
 from fastsr.images.opening import load_plugin
 from fastsr.images.reading import read
 
-_ORIENTATION = 274
+_WIDTH, _HEIGHT, _ORIENTATION = 256, 257, 274
 _DECODED_AS_OPENED = ("JPEG XL", "ICO")
 
 
@@ -35,8 +36,14 @@ def size_of(path: str | os.PathLike[str], *, allow_huge: bool = False) -> tuple[
         load_plugin(known, name)
         image = Image.open(file, formats=(known.plugin,))
         opened.append(image)
-        width, height = image.size
+        width, height = _stored_size(image)
         return (height, width) if _lies_on_its_side(image) else (width, height)
+
+
+def _stored_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height before EXIF's orientation, which some versions of Pillow apply to a TIFF's as they open it."""
+    tags: Any = getattr(image, "tag_v2", None)
+    return image.size if tags is None else (tags[_WIDTH], tags[_HEIGHT])
 
 
 def _lies_on_its_side(image: Image.Image) -> bool:
@@ -46,6 +53,8 @@ def _lies_on_its_side(image: Image.Image) -> bool:
         exif = image.info.get("exif")
         if not isinstance(exif, bytes):
             return False
-        tags = Image.Exif()
-        tags.load(exif)
+        try:
+            tags = parsed(exif)
+        except (*UNREADABLE, OSError):  # as `read`, which drops it
+            return False
     return tags.get(_ORIENTATION) in (5, 6, 7, 8)

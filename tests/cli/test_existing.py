@@ -44,6 +44,7 @@ def test_the_same_call_makes_nothing_again(cli, suffix):
         ["--model", "nearest"],
         ["--precision", "fp32"],
         ["--quality", "50"],
+        ["--compress"],
         ["--model", "fast-x2", "--blend", "0.5"],
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from support.image_helpers import encoded, noise, smooth
 
 from fastsr import images
 from fastsr.errors import ImageError
-from fastsr.images import detection, formats, read, write
-from fastsr.images.jpeg_xl import size_of
+from fastsr.images import detection, formats, jpeg_xl, read, write
+from fastsr.images.probing import size_of
 
+DAMAGED = Path(__file__).parents[1] / "fuzz" / "corpus" / "images"
 IMAGE = Image.fromarray(smooth(12, 16))
 
 SAMPLES = {
@@ -61,6 +64,46 @@ def test_every_format_is_read_whatever_the_file_is_called(name, tmp_path):
         assert image.size == opened.size
         if name not in ("PBM", "PFM"):
             np.testing.assert_array_equal(image.frames[0].color, np.asarray(opened.convert("RGB")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_size_is_known_without_decoding(name, tmp_path):
+    path = tmp_path / "image"
+    path.write_bytes(sample(name))
+    assert size_of(path) == read(path).size
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("orientation", [1, 6, 8])
+def test_the_size_is_that_of_the_upright_image(format, orientation, tmp_path):
+    exif = Image.Exif()
+    exif[274] = orientation
+    path = tmp_path / "image"
+    IMAGE.save(path, format, exif=exif.tobytes())
+    assert size_of(path) == read(path).size == ((16, 12) if orientation == 1 else (12, 16))
+
+
+@pytest.mark.parametrize("path", sorted(DAMAGED.iterdir()), ids=lambda path: path.name)
+def test_the_size_of_damaged_files_raises_nothing_else(path):
+    with contextlib.suppress(ImageError):
+        assert min(size_of(path)) > 0
+
+
+def test_broken_exif_turns_no_image(tmp_path):
+    path = tmp_path / "a.jpg"
+    IMAGE.save(path, exif=b"Exif\0\0broken")
+    assert size_of(path) == read(path).size == (16, 12)
+
+
+def test_no_more_than_the_limit_is_opened(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    IMAGE.save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ImageError, match="16 x 12 pixels are over the limit"):
+        size_of(path)
+    assert size_of(path, allow_huge=True) == (16, 12)
+    with pytest.raises(ImageError, match="no such file; check the path"):
+        size_of(tmp_path / "none")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -215,9 +258,9 @@ def test_the_size_of_a_jpeg_xl_is_known_before_it_is_decoded(fields, size):
         number |= value << at
         at += bits
     data = b"\xff\x0a" + number.to_bytes(12, "little")
-    assert size_of(data) == size
+    assert jpeg_xl.size_of(data) == size
     boxed = b"\0\0\0\x0cJXL \r\n\x87\n" + (8 + len(data)).to_bytes(4, "big") + b"jxlc" + data
-    assert size_of(boxed) == size
+    assert jpeg_xl.size_of(boxed) == size
 
 
 def test_a_huge_jpeg_xl_is_refused_before_it_is_decoded(monkeypatch):
