@@ -65,17 +65,18 @@ def add_parser(commands: Any) -> None:
         "--compress", action="store_true", help="take longer for smaller PNG and TIFF files of the same pixels"
     )
     again = results.add_mutually_exclusive_group()
-    again.add_argument(
-        "--force", action="store_true", help="make all again (default: what is stale: by time, size, or what was asked)"
-    )
-    again.add_argument("--keep", action="store_true", help="make none again that is there")
-    results.add_argument("--dry-run", action="store_true", help="say what would be made, and make nothing")
-    results.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    results.add_argument("--json", action="store_true", help="print a line of JSON for each result")
+    again.add_argument("--force", action="store_true", help="make all again, not only those that are missing or stale")
+    again.add_argument("--keep", action="store_true", help="keep all that are there, stale ones too")
+    told = up.add_argument_group("what is said")
+    told.add_argument("--dry-run", action="store_true", help="say what would be made, and make nothing")
+    told.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    told.add_argument("--json", action="store_true", help="print a line of JSON for each result")
     sizes = add_model_options(up)
     sizes.add_argument("--size", metavar="WxH", help="exact size of the result in pixels; one side alone: 1920x, x1080")
     sizes.add_argument("--fit", metavar="WxH", help="the largest size within a box, in the source's shape")
-    sizes.add_argument("--allow-huge", action="store_true", help="accept images over Pillow's bomb limit")
+    sizes.add_argument(
+        "--allow-huge", action="store_true", help="read images of over 89 megapixels, too large to be trusted blindly"
+    )
     videos.add_arguments(up)
 
 
@@ -98,10 +99,16 @@ def add_model_options(parser: argparse.ArgumentParser) -> Any:
     run.add_argument("--precision", choices=PRECISIONS, default="auto", help="(default: auto, on a CPU fp32)")
     run.add_argument("--engine", type=current_name, choices=("auto", *REGISTRY), default="auto", help="(default: auto)")
     run.add_argument(
-        "--tile", type=int, metavar="N", help="side of the windows large images are cut into (bounds the memory)"
+        "--tile",
+        type=int,
+        metavar="N",
+        help="side in pixels of the windows that large images are cut into (bounds the memory)",
     )
     run.add_argument(
-        "--overlap", type=int, metavar="N", help="border of windows where less than what a pixel depends on will do"
+        "--overlap",
+        type=int,
+        metavar="N",
+        help="border of those windows in pixels, if less than the model's reach will do",
     )
     run.add_argument("--memory", metavar="SIZE", help="what a run may take beyond image and result, as 2G")
     return sizes
