@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import mimetypes
 import os
 import re
 from collections.abc import Callable
@@ -26,9 +25,11 @@ def names_file(output: str) -> bool:
     if output.endswith(os.sep) or os.path.isdir(output):  # noqa: PTH112 - no error for a name of any length
         return False
     suffix = Path(output).suffix.lower()
-    kind = mimetypes.guess_type(output)[0] or ""
-    known = suffix in images.SUFFIXES or suffix in INPUT_SUFFIXES or kind.startswith(("image/", "video/"))
-    return known or _EXTENSION.fullmatch(suffix) is not None
+    if suffix in images.SUFFIXES or suffix in INPUT_SUFFIXES or _EXTENSION.fullmatch(suffix):
+        return True
+    import mimetypes  # reads the system's tables, which takes a while
+
+    return (mimetypes.guess_type(output)[0] or "").startswith(("image/", "video/"))
 
 
 def mark_of(arguments: argparse.Namespace, scale_of_model: Callable[[], float]) -> str:
