@@ -100,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     quantize.add_argument("--pictures", type=int, default=32, help="how many of them")
     quantize.add_argument("--low", action="store_true", help="the images are low-resolution input already")
     quantize.add_argument("--budget", type=float, default=0.05, help="dB of PSNR that int8 may cost (default: 0.05)")
+    quantize.add_argument(
+        "--flat", type=int, default=1, help="8-bit steps that it may turn flat colours by (default: 1)"
+    )
     quantize.add_argument("-o", "--out", type=Path, help="default: the model's own file")
 
     card = commands.add_parser("card", help="measure a shipped model and write its card into models.toml")
@@ -238,7 +241,13 @@ def _quantize(arguments: argparse.Namespace) -> None:
     from training.release.int8_calibration import quantize
 
     ranges = quantize(
-        arguments.model, arguments.data, arguments.out, arguments.pictures, arguments.low, arguments.budget
+        arguments.model,
+        arguments.data,
+        arguments.out,
+        arguments.pictures,
+        arguments.low,
+        arguments.budget,
+        arguments.flat,
     )
     for name, (low, high) in ranges.items():
         print(f"{name}: {low:.3f} to {high:.3f}")

@@ -215,7 +215,7 @@ def test_what_costs_too_much_stays_float(losses):
     spoiled = list(read.ranges)[4]
     bad = read.ranges | {spoiled: (-100.0, 100.0)}
     order = by_cost(read, bad, losses)
-    assert order[-1] == spoiled
+    assert order[-1] == (spoiled,)
     assert affordable(read, read.ranges, order, losses, 1.0) == read.ranges
     assert affordable(read, bad, order, losses, 1.0).keys() == read.ranges.keys() - {spoiled}
     assert affordable(read, bad, order, losses, 99.0).keys() == read.ranges.keys() - {spoiled}  # refused by the probe

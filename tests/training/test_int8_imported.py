@@ -53,6 +53,27 @@ def test_an_imported_model_is_quantized(kind, tmp_path, photos):
     assert 0 < np.abs(rounded.astype(int) - exact).mean() < 3
 
 
+def test_a_heavy_model_is_quantized_on_little(tmp_path, photos, monkeypatch, capsys):
+    """In few groups; tensors of one ring have one range; in fp32 the file gives the same bits as before."""
+    monkeypatch.setattr(int8_calibration, "HEAVY", 0.0)
+    monkeypatch.setattr(int8_calibration, "GROUPS", 3)
+    monkeypatch.setattr(int8_calibration, "SHARES", (0.5,))
+    card = imported("rrdb", tmp_path)
+    before = onnx_reader.read(card.path)
+    ranges = int8_calibration.quantize(card.name, [photos], count=3, budget=99.0, flat=255)
+    network = onnx_reader.read(card.path)
+    assert network.ranges == ranges
+    assert "dB of PSNR on photographs" in capsys.readouterr().out
+    assert len(int8_calibration._groups(network, ranges)) == 3
+    pixels = np.asarray(Image.open(photos / "0.png"))
+    exact, again = (engine.NativeEngine(n, "fp32", None).run(pixels) for n in (before, network))
+    np.testing.assert_array_equal(exact, again)
+    assert any((network.weights[name] != before.weights[name]).any() for name in network.weights)
+    for node in network.nodes:
+        if node.op == "Concat" and node.outputs[0] in ranges and node.inputs[0] in ranges:
+            assert ranges[node.outputs[0]] == ranges[node.inputs[0]]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_imported_model_is_exported(kind, tmp_path, photos, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -26,20 +26,25 @@ class PrecisionCost:
     """What a network in a lower precision loses against `exact`, itself in fp32.
 
     Text, ramps and flat colours are those that `synthetic_images` makes of `seed`. Photographs are handed in, each as
-    low-resolution pixels and the original.
+    low-resolution pixels and the original. With `side`, which is for networks that take minutes, one page of each
+    colouring is measured, of which so many input pixels along each side, and every fourth flat colour.
     """
 
-    def __init__(self, network: Graph, exact: Run, seed: int, photographs: Sequence[Pair] = ()) -> None:
+    def __init__(
+        self, network: Graph, exact: Run, seed: int, photographs: Sequence[Pair] = (), side: int | None = None
+    ) -> None:
         self._scale, self._channels = network.scale, network.channels
-        text = {name: [self._pair(page) for page in pages] for name, pages in synthetic_images.pages(seed).items()}
+        text = {
+            name: [self._pair(page, side) for page in pages[: None if side is None else 1]]
+            for name, pages in synthetic_images.pages(seed).items()
+        }
         ramps = [(self._planes(low), self._planes(high)) for low, high in synthetic_images.ramps(self._scale)]
         self._sets = {"text": text, "ramps": {"": ramps}}
         if photographs:
             self._sets["photographs"] = {"": list(photographs)}
         sides = (FLAT_SIDE, FLAT_SIDE, 1)
-        self._flats = [
-            self._planes(np.tile(np.array(color, np.uint8), sides)) for color in synthetic_images.flats(seed)
-        ]
+        colors = synthetic_images.flats(seed)[:: 1 if side is None else 4]
+        self._flats = [self._planes(np.tile(np.array(color, np.uint8), sides)) for color in colors]
         self._exact = self._scores(exact, list(self._sets))
         self._made_exactly = self._all(exact)
 
@@ -91,8 +96,8 @@ class PrecisionCost:
         inside = slice(EDGE * self._scale, -EDGE * self._scale)
         return pixels[inside, inside]
 
-    def _pair(self, page: Image.Image) -> Pair:
-        width, height = (side // self._scale * self._scale for side in page.size)
+    def _pair(self, page: Image.Image, most: int | None) -> Pair:
+        width, height = (min(side // self._scale, most or side) * self._scale for side in page.size)
         high = page.crop((0, 0, width, height))
         return self._planes(np.asarray(low_resolution(high, self._scale))), self._planes(np.asarray(high))
 

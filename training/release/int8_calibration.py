@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +22,18 @@ from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.engines.precision_probe import probe
 from fastsr.engines.protocol import Engine
 from fastsr.importing import lookup
-from fastsr.network import catalog, graph, onnx_reader, quantization
+from fastsr.network import arithmetic, catalog, graph, onnx_reader, quantization
 from fastsr.network.graph import Graph
 from training.data import synthetic_images
 from training.data.image_folders import DataError, find_images
 from training.measure.evaluate import low_resolution
 from training.measure.precision_cost import FLAT_SIDE, PrecisionCost
+from training.release import equalization
 
 Ranges = dict[str, tuple[float, float]]
 Watch = Callable[[str, npt.NDArray[Any]], None]
 Pixels = npt.NDArray[Any]
+T = TypeVar("T")
 
 IMAGES = 32
 TILE = 128  # input pixels; every watched tensor of one window is in memory at once
@@ -52,19 +55,27 @@ BUDGET = 0.05  # dB of PSNR that int8 may cost before convolutions are left in f
 SIDE = 64  # input pixels of the crops that tell what it costs
 CROPS = 8
 
+# Networks that take more than so many MFLOP a pixel see the middles of fewer images, and their tensors are tried in
+# fewer groups: minutes of work on two cores, not hours.
+HEAVY = 10.0
+FEW = 4  # every so many images of each kind
+GROUPS = 16
+
 
 @dataclasses.dataclass
 class Calibration:
     """What the tensors that convolutions read hold, by kind of image.
 
     Attributes:
-        input: the network's input, whose range is 0..1.
-        extremes: lowest and highest value by tensor, over all kinds.
-        counts: kind -> tensor -> histogram of BINS between the extremes; each sums to 1.
+        network: with channels made equally large, where tensors are concatenated (see `equalization`).
+        rings: of each tensor the first of those that are concatenated with it, which counts for them all.
+        extremes: lowest and highest value by ring, over all kinds.
+        counts: kind -> ring -> histogram of BINS between the extremes; each sums to 1.
 
     """
 
-    input: str
+    network: Graph
+    rings: dict[str, str]
     extremes: Ranges
     counts: dict[str, dict[str, npt.NDArray[np.float64]]]
 
@@ -72,7 +83,7 @@ class Calibration:
         """The ranges that suit these kinds best, each with the same weight; all kinds where none is named."""
         chosen = [self.counts[kind] for kind in kinds or self.counts]
         best = {n: best_range(np.sum([c[n] for c in chosen], axis=0), *ends) for n, ends in self.extremes.items()}
-        return {self.input: (0.0, 1.0), **best}
+        return {self.network.input: (0.0, 1.0), **{name: best[ring] for name, ring in self.rings.items()}}
 
 
 def between(few: Ranges, many: Ranges, share: float) -> Ranges:
@@ -91,34 +102,52 @@ def calibrate(path: Path, images: Iterable[Path], count: int = IMAGES, low: bool
 
     `count` of the images, evenly spread, are made smaller by the model's scale; with `low` they are taken as they are.
     Text, flat colours and ramps are those of `training.data.synthetic_images`. One run finds the extremes of each
-    tensor, a second its histogram.
+    channel, a second the histograms. Networks that are HEAVY see the middles of a part of the images.
     Raises ModelError for a model without an int8 form and DataError for an image that cannot be used.
     """
     network = onnx_reader.read(path)
-    names = [name for name in quantization.inputs(network) if name != network.input]
-    paths = _spread(list(images), count)
-    kinds: dict[str, Callable[[], Iterator[Pixels]]] = {
+    read = [name for name in quantization.inputs(network) if name != network.input]
+    rings = equalization.rings(network, read)
+    paths = _spread(list(images), -(-count // FEW) if _heavy(network) else count)
+    kinds: dict[str, Callable[[], Iterable[Pixels]]] = {
         "photographs": lambda: _photographs(paths, network, low),
-        "text": lambda: _text(network),
-        "flat": lambda: _smooth(network),
+        "text": lambda: _few(network, _text(network)),
+        "flat": lambda: _few(network, _smooth(network)),
     }
-    extremes = {name: (0.0, 0.0) for name in names}
-    counts = {kind: {name: np.zeros(BINS) for name in names} for kind in kinds}
+    lows: dict[str, npt.NDArray[np.float64]] = {}
+    highs: dict[str, npt.NDArray[np.float64]] = {}
 
     def widen(kind: str, name: str, values: npt.NDArray[Any]) -> None:
-        least, most = extremes[name]
-        extremes[name] = min(least, float(values.min())), max(most, float(values.max()))
+        least, most = (f(values, axis=(0, 2, 3)).astype(np.float64) for f in (np.min, np.max))
+        lows[name], highs[name] = np.minimum(lows.get(name, 0.0), least), np.maximum(highs.get(name, 0.0), most)
+
+    def watched(purpose: str, watch: Callable[[str, str, npt.NDArray[Any]], None]) -> None:
+        for kind, made in kinds.items():
+            engine = Watched(network, list(rings), functools.partial(watch, kind))
+            for pixels in tqdm(made(), desc=f"{purpose}, {kind}", leave=False):
+                engine.run(_middle(pixels) if _heavy(network) else pixels)
+
+    watched("extremes", widen)
+    network, factors = equalization.equalized(network, {n: np.maximum(-lows[n], highs[n]) for n in rings})
+    ends = {n: ((lows[n] * factors[n]).min(), (highs[n] * factors[n]).max()) for n in rings}
+    extremes = {
+        name: (float(min(ends[n][0] for n in ring)), float(max(ends[n][1] for n in ring)))
+        for name, ring in rings.items()
+    }
+    counts = {kind: {name: np.zeros(BINS) for name in rings} for kind in kinds}
 
     def fill(kind: str, name: str, values: npt.NDArray[Any]) -> None:
         counts[kind][name] += np.histogram(values, BINS, extremes[name])[0]
 
-    for purpose, watch in (("extremes", widen), ("histograms", fill)):
-        for kind, made in kinds.items():
-            engine = Watched(network, names, functools.partial(watch, kind))
-            for pixels in tqdm(made(), desc=f"{purpose}, {kind}", leave=False):
-                engine.run(pixels)
-    shares = {kind: {name: c / c.sum() for name, c in held.items()} for kind, held in counts.items()}
-    return Calibration(network.input, extremes, shares)
+    watched("histograms", fill)
+    of_tensor = {name: rings[equalization.parts(network, name)[0]] for name in read}
+    every = {ring[0]: ring for ring in of_tensor.values()}
+    shares: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
+    for kind, held in counts.items():
+        sums = {first: np.sum([held[name] for name in ring], axis=0) for first, ring in every.items()}
+        shares[kind] = {first: values / values.sum() for first, values in sums.items()}
+    firsts = {name: ring[0] for name, ring in of_tensor.items()}
+    return Calibration(network, firsts, {first: extremes[first] for first in every}, shares)
 
 
 def best_range(counts: npt.NDArray[Any], least: float, most: float) -> tuple[float, float]:
@@ -143,21 +172,44 @@ def best_range(counts: npt.NDArray[Any], least: float, most: float) -> tuple[flo
     return best
 
 
-def by_cost(network: Graph, ranges: Ranges, losses: PrecisionCost) -> list[str]:
-    """The tensors, those first whose range costs least when it is alone, on all kinds of image together."""
+def by_cost(network: Graph, ranges: Ranges, losses: PrecisionCost) -> list[tuple[str, ...]]:
+    """The tensors, those first whose ranges cost least when they are alone, on all kinds of image together.
+
+    Tensors that are concatenated go together; where there are many, so do neighbours, in GROUPS.
+    """
     alone = {}
-    for name in tqdm(ranges, desc="what each range costs", leave=False):
-        alone[name] = losses.errors(_engine(_with_ranges(network, {name: ranges[name]}), "int8").run)
+    for group in tqdm(_groups(network, ranges), desc="what each range costs", leave=False):
+        some = {name: ranges[name] for name in group}
+        alone[group] = losses.errors(_engine(_with_ranges(network, some), "int8").run)
     totals = [sum(errors) or 1.0 for errors in zip(*alone.values(), strict=True)]
-    return sorted(ranges, key=lambda name: sum(e / total for e, total in zip(alone[name], totals, strict=True)))
+    return sorted(alone, key=lambda group: sum(e / total for e, total in zip(alone[group], totals, strict=True)))
 
 
-def affordable(network: Graph, ranges: Ranges, order: list[str], losses: PrecisionCost, budget: float) -> Ranges:
+def _groups(network: Graph, ranges: Ranges) -> list[tuple[str, ...]]:
+    """The tensors in their order, in groups that are quantized together."""
+    rings: dict[str, list[str]] = {}
+    held = equalization.rings(network, list(ranges))
+    for name in ranges:
+        rings.setdefault(held[equalization.parts(network, name)[0]][0], []).append(name)
+    groups = list(rings.values())
+    most = GROUPS if _heavy(network) else len(groups)
+    sizes = [len(groups) * i // most for i in range(most + 1)] if len(groups) > most else range(len(groups) + 1)
+    return [tuple(name for group in groups[first:last] for name in group) for first, last in itertools.pairwise(sizes)]
+
+
+def affordable(
+    network: Graph,
+    ranges: Ranges,
+    order: list[tuple[str, ...]],
+    losses: PrecisionCost,
+    budget: float,
+    flat: int = catalog.MAX_FLAT_ERROR,
+) -> Ranges:
     """`ranges` without the last of `order`, as few as it takes until int8 costs at most `budget` dB of PSNR.
 
-    That holds for photographs and for text; no flat colour may be off by more than one 8-bit step, and int8 must pass
-    the probe without which fastsr would not use it. Ramps are no part of it: 8 bits cannot hold 16, and fastsr never
-    chooses int8 for 16-bit images by itself. A convolution whose input has no range stays float.
+    That holds for photographs and for text; no flat colour may be off by more than `flat` 8-bit steps, and int8 must
+    pass the probe without which fastsr would not use it. Ramps are no part of it: 8 bits cannot hold 16, and fastsr
+    never chooses int8 for 16-bit images by itself. A convolution whose input has no range stays float.
     """
     exact = _engine(network, "fp32")
 
@@ -165,12 +217,13 @@ def affordable(network: Graph, ranges: Ranges, order: list[str], losses: Precisi
         engine = _engine(_with_ranges(network, kept), "int8")
         return (
             probe(engine, exact, network) is None
-            and losses.flat_error(engine.run) <= catalog.MAX_FLAT_ERROR
+            and losses.flat_error(engine.run) <= flat
             and max(losses.costs(engine.run, BOUND).values()) <= budget
         )
 
     def first(count: int) -> Ranges:
-        return {name: ranges[name] for name in ranges if name in order[:count]}
+        kept = {name for group in order[:count] for name in group}
+        return {name: ranges[name] for name in ranges if name in kept}
 
     if within(ranges):
         return ranges
@@ -191,27 +244,36 @@ def quantize(
     count: int = IMAGES,
     low: bool = False,
     budget: float = BUDGET,
+    flat: int = catalog.MAX_FLAT_ERROR,
 ) -> Ranges:
     """Calibrate `model` (a shipped name or an ONNX file) on images under `folders`; write its ranges into the file.
 
     The weights stay float: one file serves every precision. `target` is written instead where it is given. Convolutions
-    stay float where int8 would cost more than `budget` (dB; see `affordable`); with `low` that cannot be told. Of the
-    ranges at SHARES those are taken with which the fewest do.
+    stay float where int8 would cost more than `budget` dB, or turn flat colours by more than `flat` 8-bit steps (see
+    `affordable`); with `low` that cannot be told. Of the ranges at SHARES those are taken with which the fewest do.
     """
     path = lookup.find(model)
-    network = onnx_reader.read(path)
     images = find_images(folders)
     found = calibrate(path, images, count, low)
+    network = found.network
     few, many = found.ranges("photographs"), found.ranges()
     if low:
         ranges = between(few, many, HALF)
     else:
         losses = PrecisionCost(
-            network, _engine(network, "fp32").run, synthetic_images.CALIBRATED, _crops(images, network)
+            network,
+            _engine(network, "fp32").run,
+            synthetic_images.CALIBRATED,
+            _few(network, _crops(images, network)),
+            SIDE if _heavy(network) else None,
         )
         order = by_cost(network, between(few, many, HALF), losses)
-        tried = [affordable(network, between(few, many, share), order, losses, budget) for share in SHARES]
-        ranges = max(tried, key=lambda kept: sum(_products(network, name) for name in kept))
+        tried = [
+            affordable(network, between(few, many, share), order, losses, budget, flat)
+            for share in tqdm(SHARES, desc="ranges", leave=False)
+        ]
+        ranges = max(tried, key=lambda kept: _share(network, kept))
+        print(told(network, ranges, losses))
     made = onnx.load_model_from_string(network.serialized)
     kept = {p.key: p.value for p in made.metadata_props}
     onnx.helper.set_model_props(made, {**kept, graph.RANGES: json.dumps(ranges)})
@@ -225,9 +287,40 @@ def quantize(
 BOUND = ("photographs", "text")  # kinds that the budget is for
 
 
+def told(network: Graph, ranges: Ranges, losses: PrecisionCost) -> str:
+    """What int8 with these ranges costs by kind of image, and how much is int8, in one line."""
+    run = _engine(_with_ranges(network, ranges), "int8").run
+    costs = [f"{cost:.2f} dB of PSNR on {kind}" for kind, cost in losses.costs(run, (*BOUND, "ramps")).items()]
+    return (
+        f"int8 costs {', '.join(costs)}, and {losses.flat_error(run)} of 255 in flat colours; "
+        f"{_share(network, ranges):.0%} of the multiplications are in int8"
+    )
+
+
+def _share(network: Graph, ranges: Ranges) -> float:
+    """Share of the multiplications that are done in int8."""
+    every = sum(_products(network, name) for name in quantization.inputs(network))
+    return sum(_products(network, name) for name in ranges) / every
+
+
 def _products(network: Graph, name: str) -> int:
     """Multiplications for a pixel in the convolutions that read a tensor."""
     return sum(network.weights[n.inputs[1]].size for n in network.nodes if n.op == "Conv" and n.inputs[0] == name)
+
+
+def _heavy(network: Graph) -> bool:
+    return arithmetic.mflop_per_pixel(network) > HEAVY
+
+
+def _few(network: Graph, images: Iterable[T]) -> list[T]:
+    """All of them, or some of them for a network that is HEAVY."""
+    return list(images)[:: FEW if _heavy(network) else 1]
+
+
+def _middle(pixels: Pixels) -> Pixels:
+    """The middle of an image, SIDE by SIDE at most."""
+    top, left = (max(0, length - SIDE) // 2 for length in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + SIDE, left : left + SIDE])
 
 
 def _with_ranges(network: Graph, ranges: Ranges) -> Graph:
