@@ -147,7 +147,7 @@ def tile_gather(
     last = _channels_last(layout)
     kind = _batch_dtype(dtype)
     sides = _sides(tile)
-    starts = np.asarray(origins, dtype=np.int64).reshape(-1, 2)
+    starts = _places(origins, 2, "origins")
     if cuda_arrays.any_cuda(frame=frame, out=out):
         call = cuda_arrays.Call.of(stream, "out", frame=frame, out=out)
         source = call.arrays["frame"]
@@ -165,6 +165,14 @@ def tile_gather(
     _check_shape(made.shape, shape)
     _core.tile_gather(ready, starts, made, last)
     return made
+
+
+def _places(values: npt.ArrayLike, columns: int, name: str) -> npt.NDArray[np.int64]:
+    """Rows of whole numbers."""
+    try:
+        return np.asarray(values, dtype=np.int64).reshape(-1, columns)
+    except OverflowError:
+        raise ValueError(f"{name} must be N x {columns} integers of 64 bits") from None
 
 
 def _sides(tile: Any) -> tuple[int, int]:
@@ -215,7 +223,7 @@ def tile_scatter(
     last = _channels_last(layout)
     if residual not in RESIDUALS:
         raise ValueError(f"residual {residual!r} is not known; use one of {', '.join(RESIDUALS)}")
-    places = np.asarray(windows, dtype=np.int64).reshape(-1, 6)
+    places = _places(windows, 6, "windows")
     added = RESIDUALS.index(residual)
     if cuda_arrays.any_cuda(batch=batch, frame=frame, low=low):
         call = cuda_arrays.Call.of(stream, "frame", batch=batch, frame=frame, low=low)
