@@ -40,7 +40,7 @@ docs: $(VENV)/development
 
 # The completion scripts and the manual page, from the parser of the command.
 shell-files: $(VENV)/development
-	$(BIN)/python -m tools.shell_files
+	$(BIN)/python -m fastsr.cli.shell_files
 
 # Measures everything that a CPU can, and writes the tables of README and docs/benchmarks.md. DATA=FOLDER of test sets
 # (Set5/, BSD100/, faces/) and WEIGHTS=FOLDER (LPIPS) add quality and other upscalers.

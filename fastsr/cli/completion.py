@@ -1,6 +1,6 @@
 """The commands `fastsr completion` and `fastsr man`: files that shells and `man` read, as they ship with fastsr.
 
-They lie in `shell_files` beside this module, made from the command's parser by `python -m tools.shell_files`.
+They lie in `shell_files` beside this module, made from the command's parser by `python -m fastsr.cli.shell_files`.
 """
 
 from __future__ import annotations

@@ -29,16 +29,16 @@ def environment(tmp_path):
 
 def test_the_files_are_up_to_date():
     pytest.importorskip("shtab", reason="shtab is not installed")
-    from tools import shell_files
+    from fastsr.cli.shell_files import __main__ as shell_files
 
     for path, text in shell_files.made().items():
         shipped = (completion.FOLDER / path).read_text(encoding="utf-8")
-        assert shipped.rstrip("\n") == text.rstrip("\n"), "python -m tools.shell_files"
+        assert shipped.rstrip("\n") == text.rstrip("\n"), "python -m fastsr.cli.shell_files"
 
 
 def test_arguments_that_are_files_and_models_are_there():
     pytest.importorskip("shtab", reason="shtab is not installed")
-    from tools import shell_files
+    from fastsr.cli.shell_files import __main__ as shell_files
 
     there = {action.dest for action in shell_files._actions(command.argument_parser())}
     assert there >= shell_files.FILES | shell_files.MODELS | shell_files.IMPORTED

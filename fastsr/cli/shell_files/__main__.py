@@ -1,4 +1,4 @@
-"""Completion scripts and the manual page: `python -m tools.shell_files` writes what `fastsr/cli/shell_files` holds."""
+"""Completion scripts and the manual page: `python -m fastsr.cli.shell_files` writes the others here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import shtab
 
 import fastsr
 from fastsr.cli import command, completion
+from fastsr.cli.shell_files.man_page import man_page
 from fastsr.network import catalog
-from tools.man_page import man_page
 
 FILES = {"inputs", "input", "file", "output"}  # arguments that are paths
 MODELS = {"model"}  # arguments that are names of models, or their files

@@ -1,1 +1,0 @@
-"""Makes files of the repository that follow from others."""
