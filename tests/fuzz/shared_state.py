@@ -15,7 +15,7 @@ class SharedState:
         seed: of the case at hand; -1 before the first.
         accepted: cases so far.
         refused: cases so far.
-        seconds: that a case may take.
+        seconds: of processor time that a case may take.
         started: cases so far, so that one can tell whether anything goes on.
         done: whether all cases were run.
         size: bytes of the case at hand.

@@ -24,6 +24,7 @@ BATCH = 2000  # cases of one worker, after which memory that libraries keep is g
 MOST_FAULTS = 20  # of one run; then it stops
 TOLD = 3000  # characters of a report
 POLL = 0.1  # seconds between looks at a worker
+IDLE = 10  # times as long may a case take that computes little, as on a machine that others keep busy
 START = 900  # seconds until the first case, at most
 MEMORY = Path("/dev/shm")  # a file system in memory, where there is one
 
@@ -142,7 +143,7 @@ def _worker(
 def _watched(process: subprocess.Popen[bytes], state: SharedState, seconds: float | None) -> tuple[str, float]:
     """Wait for a worker: "ended" by itself, "stopped" when its time is over, or "hung" in one case; after how long."""
     begun = since = time.monotonic()
-    last = 0
+    last, computed = 0, 0.0
     while True:
         try:
             process.wait(POLL)
@@ -153,14 +154,24 @@ def _watched(process: subprocess.Popen[bytes], state: SharedState, seconds: floa
         now = time.monotonic()
         if state.started != last:
             begun = begun if last else now
-            last, since = state.started, now
-        if now - since > (state.seconds if last else START):
+            last, since, computed = state.started, now, _computed(process.pid)
+        busy, waited = _computed(process.pid) - computed, now - since
+        if (busy > state.seconds or waited > IDLE * state.seconds) if last else waited > START:
             process.send_signal(signal.SIGABRT)  # at which it tells where it is
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
             return "hung", now - begun
         if last and seconds is not None and now - begun > seconds:
             return "stopped", now - begun
+
+
+def _computed(process: int) -> float:
+    """Seconds of processor time that a process has taken; 0 once it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _add(outcome: Outcome, fault: Fault) -> None:

@@ -27,7 +27,7 @@ class Target:
         run: takes a case; returns when it was accepted. The folder is for files and empty.
         refusals: the documented errors that a case may end in.
         megabytes: of memory that one case may take.
-        seconds: that one case may take, on a busy machine.
+        seconds: of processor time that one case may take.
 
     """
 
