@@ -20,6 +20,7 @@ from benchmarks import machine, models_table, plot
 from benchmarks import memory as measured_memory
 from benchmarks import ops as measured_ops
 from benchmarks import overlap as measured_overlap
+from benchmarks import photos as measured_photos
 from benchmarks import threads as counted_threads
 from benchmarks import upscalers as measured_upscalers
 from benchmarks import video as measured_video
@@ -193,6 +194,18 @@ def memory() -> str:
     return "\n".join([measured_memory.table(content["rows"]), "", note + _where(content)])
 
 
+def photos() -> str:
+    """A row per way from JPEG to PNG files: seconds, and those of each stage."""
+    if not measured_photos.RESULTS.exists():
+        return NOT_MEASURED
+    content = _read("photos.json")
+    note = (
+        f"{content['photographs']} photographs, {content['megapixels']} megapixels in all, with `{content['model']}`; "
+        f"medians of {content['rounds']} rounds. Stages of `fastsr upscale` overlap. "
+    )
+    return "\n".join([measured_photos.table(content), "", note + _where(content)])
+
+
 def startup() -> str:
     """A row per way: time to import, time to the first image, and size on disk."""
     content = _read("startup.json")
@@ -268,6 +281,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "cpu-engines": cpu_engines,
         "known-models": known_models,
         "memory": memory,
+        "photos": photos,
         "startup": startup,
         "video": video,
         "ops": ops,
