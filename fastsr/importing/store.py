@@ -126,6 +126,6 @@ def _read(path: Path) -> Card | None:
         texts = {f.name: str(values.get(f.name, "")) for f in dataclasses.fields(Card)}
         made = Card(**{**texts, "scale": int(values["scale"])})  # type: ignore[arg-type]
         whole = made.name == path.stem and NAME.fullmatch(made.name) and made.scale >= 1 and made.path.is_file()
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
     return made if whole else None

@@ -83,7 +83,7 @@ class CopiedStreams:
         while True:
             try:
                 packet = next(packets, None)
-            except (av.error.InvalidDataError, av.error.EOFError):
+            except (av.error.InvalidDataError, av.error.EOFError, av.error.BlockingIOError):
                 self.damaged += 1
                 return
             if packet is None:

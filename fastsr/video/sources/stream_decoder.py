@@ -101,7 +101,7 @@ class StreamDecoder:
         while True:
             try:
                 packet: Packet[Any] | None = next(packets, None)
-            except (av.error.InvalidDataError, av.error.EOFError):
+            except (av.error.InvalidDataError, av.error.EOFError, av.error.BlockingIOError):  # what damage may end in
                 self.damaged += 1
                 return
             if packet is None:
