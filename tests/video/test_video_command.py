@@ -166,7 +166,7 @@ def test_names_and_sizes_as_images_have_them(cli):
     video("in.mp4", 3)
     Path("videos").mkdir()
     video("videos/b.avi", 3, codec="mpeg4")
-    assert cli("in.mp4")[:2] == (0, "1 made\n")
+    assert cli("in.mp4")[:2] == (0, f"1 made: in-x2.mp4 ({2 * WIDTH}x{2 * HEIGHT}, nearest)\n")
     assert cli("in.mp4", "--suffix", "-big", "--format", "mkv")[0] == 0
     assert cli("videos")[0] == 0
     assert files() == ["in-big.mkv", "in-x2.mp4", "in.mp4", "videos-x2/b.mkv", "videos/b.avi"]
