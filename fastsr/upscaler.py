@@ -222,7 +222,7 @@ class Upscaler:
 
     def rows(
         self,
-        picture: DecodedImage,
+        image: DecodedImage,
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         progress: Progress | None = None,
@@ -232,7 +232,7 @@ class Upscaler:
         None where that would save nothing: for several frames, transparency, CMYK, and engines that make frames whole.
 
         Args:
-            picture: an image of `fastsr.images.read`.
+            image: one of `fastsr.images.read`.
             scale: as for `upscale`.
             size: as for `upscale`.
             progress: as for `upscale`.
@@ -241,8 +241,8 @@ class Upscaler:
             FastsrError: a scale or a size that makes no image; taking the rows raises what `enlarge` would.
 
         """
-        frame = picture.frames[0]
-        plain = len(picture.frames) == 1 and frame.alpha is None and frame.black is None
+        frame = image.frames[0]
+        plain = len(image.frames) == 1 and frame.alpha is None and frame.black is None
         if not plain or self._generator is None or not self._generator.makes_bands(frame.color):
             return None
         height, width, channels = frame.color.shape

@@ -15,12 +15,10 @@ from fastsr.errors import FastsrError, ImageError
 from fastsr.images import provenance
 from fastsr.images.formats import output_format
 from fastsr.images.probing import size_of
-from fastsr.network import catalog
-from fastsr.output_size import Box, default_model, output_size, size_text
+from fastsr.output_size import Box, output_size, size_text
 from fastsr.upscaler import Upscaler
 from fastsr.video_formats import PIPE
 
-_INTERPOLATED = 4.0  # the scale of filters
 _ROUNDED = 4  # pixels: sides of videos are rounded up to what their format of pixels holds
 
 
@@ -82,30 +80,25 @@ class ExistingResults:
         a = self._arguments
         size = size_of(task.source, allow_huge=a.allow_huge)
         try:
-            return size_of(task.target, allow_huge=True) == output_size(*size, a.scale, a.size, self._own_scale(size))
+            return size_of(task.target, allow_huge=True) == self._wanted_size(*size)
         except ImageError:  # a damaged result
             return False
 
     def _video_has_size(self, source: str, target: str) -> bool:
         from fastsr.video.video_size import size_of as video_size
 
-        a = self._arguments
         try:
             before, after = video_size(source), video_size(target)
         except FastsrError:  # damage of the one is told when it is read, the other is replaced
             return False
-        wanted = output_size(*before, a.scale, a.size, self._own_scale(before))
+        wanted = self._wanted_size(*before)
         return all(0 <= there - side < _ROUNDED for there, side in zip(after, wanted, strict=True))
 
-    def _own_scale(self, size: tuple[int, int]) -> float:
-        """The scale of the model that would be taken, without loading it where it is known."""
+    def _wanted_size(self, width: int, height: int) -> tuple[int, int]:
+        """The size asked for of an image of this size; the model is loaded only where that depends on it."""
         a = self._arguments
-        if a.scale is not None or a.size is not None:
-            return 1.0  # of no influence
-        name = default_model(*size, None, None) if a.model is None else a.model
-        if name in catalog.models():
-            return catalog.models()[name].scale
-        return _INTERPOLATED if name in catalog.INTERPOLATIONS else self._models.load(name).scale
+        own = self._models.own_scale(width, height) if a.scale is None and a.size is None else 1.0
+        return output_size(width, height, a.scale, a.size, own)
 
 
 def _request(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fastsr import _core, images
+from fastsr.cli.background_io import Timed, Writer, read_ahead
 from fastsr.cli.console import libraries_silenced, printable
 from fastsr.cli.existing import ExistingResults
 from fastsr.cli.folder_search import FolderSearch
@@ -21,7 +22,6 @@ from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, Task, is_file, mode, plan
 from fastsr.cli.models import Models, StopError
 from fastsr.cli.naming import names_file
-from fastsr.cli.overlap import Timed, Writer, read_ahead
 from fastsr.cli.pipes import (
     STANDARD_INPUT,
     STANDARD_OUTPUT,

@@ -9,6 +9,7 @@ import warnings
 import fastsr
 from fastsr.cli.console import say
 from fastsr.errors import FastsrError
+from fastsr.network import catalog
 from fastsr.output_size import default_model
 from fastsr.upscaler import Upscaler
 
@@ -34,6 +35,11 @@ class Models:
         except FastsrError as error:
             raise StopError(str(error)) from None
         return self.load(name, video)
+
+    def own_scale(self, width: int = 1, height: int = 1) -> float:
+        """The scale where none is asked for: that of the model for an image of this size, loaded only if unknown."""
+        name = default_model(width, height, None, None) if self._arguments.model is None else self._arguments.model
+        return catalog.models()[name].scale if name in catalog.models() else self.load(name).scale
 
     def fitting_video(self, width: int, height: int) -> Upscaler:
         """`fitting`, for video (see `fastsr.load`)."""

@@ -17,8 +17,7 @@ from fastsr.engines.protocol import DEVICES, PRECISIONS
 from fastsr.engines.registry import REGISTRY, current_name
 from fastsr.errors import FastsrError
 from fastsr.loading import checked_blend, checked_realism
-from fastsr.network import catalog
-from fastsr.output_size import default_model, output_size
+from fastsr.output_size import output_size
 from fastsr.tiling.bounds import checked as checked_bounds
 from fastsr.video_formats import CONTAINERS, PIPE
 
@@ -162,17 +161,7 @@ def naming_of(arguments: argparse.Namespace, models: Models) -> Naming:
     if output is None and a.inputs == [PIPE]:
         output = a.output = PIPE
     if output is None:
-        return Naming(None, mark_of(a, lambda: _default_scale(a, models)), suffix)
+        return Naming(None, mark_of(a, models.own_scale), suffix)
     if a.suffix is not None and (output == PIPE or names_file(output)):
         raise WrongCallError(f"--suffix is for names that are made, but {output} is named; leave one of them out")
     return Naming(output, mark_of(a, lambda: 0) if a.suffix is not None else "", suffix)
-
-
-def _default_scale(arguments: argparse.Namespace, models: Models) -> float:
-    """The scale where none is asked for: the model's own."""
-    name = arguments.model
-    if name is None:
-        name = default_model(1, 1, None, None)
-    if name in catalog.models():
-        return catalog.models()[name].scale
-    return models.load(name).scale

@@ -12,7 +12,7 @@ from support.cli_images import damaged, size, write_image
 from support.command import tree
 
 from fastsr import images
-from fastsr.cli.overlap import Writer, read_ahead
+from fastsr.cli.background_io import Writer, read_ahead
 
 
 def test_one_is_read_ahead():
