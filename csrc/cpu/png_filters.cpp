@@ -13,6 +13,7 @@ namespace {
 
 constexpr int64_t kRangeBytes = 1 << 16;  // work per range, so that waking a thread pays
 constexpr int64_t kBlock = 256;           // bytes whose absolute values, up to 128 each, add up in 16 bits
+constexpr int64_t kBlocks = 24;           // of a long row, at the least, that tell of its cost
 constexpr int kFilters = 5;
 
 // By value: the references of std::min and std::max keep the compiler from vectorising.
@@ -71,7 +72,8 @@ uint16_t block_cost(const uint8_t* row, const uint8_t* above, int64_t pixel, int
 
 int best_filter(const RowPair& pair) {
   std::array<int64_t, kFilters> costs{};
-  for (int64_t begin = 0; begin < pair.bytes; begin += kBlock) {
+  const int64_t step = kBlock * std::max<int64_t>(1, pair.bytes / (kBlock * kBlocks));
+  for (int64_t begin = 0; begin < pair.bytes; begin += step) {
     const int64_t count = std::min(kBlock, pair.bytes - begin);
     const uint8_t *row = pair.row + begin, *above = pair.above + begin;
     costs[0] += block_cost<0>(row, above, pair.pixel, count);

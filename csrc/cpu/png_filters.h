@@ -1,5 +1,5 @@
 // The row filters of PNG (W3C PNG, section 9): of the five the one whose bytes, taken as signed, have the least sum of
-// absolute values.
+// absolute values, in blocks spread over the row.
 #pragma once
 
 #include "cpu/png_rows.h"

@@ -51,6 +51,15 @@ def test_filtered_rows_equal_the_reference(channels, dtype, width):
 
 
 @pytest.mark.usefixtures("isa")
+def test_long_rows_are_told_by_some_of_their_blocks():
+    rows = np.tile(rows_for_every_filter(300, 3, np.uint8), (1, 17, 1))
+    rows[:, 100:160] = noise(len(rows), 60, 3)  # of which little is looked at
+    made = np.empty((len(rows), 1 + rows[0].nbytes), np.uint8)
+    _core.png_filter_rows(rows, None, made)
+    np.testing.assert_array_equal(made, reference.png_filter_rows(rows))
+
+
+@pytest.mark.usefixtures("isa")
 def test_signed_bytes_of_filtered_rows_at_their_limits():
     rows = np.random.default_rng(0).choice(np.array([0, 127, 128, 129, 255], np.uint8), (64, 700, 3))
     made = np.empty((64, 2101), np.uint8)
