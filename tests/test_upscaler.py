@@ -523,7 +523,7 @@ def test_shipped_models_keep_colour_and_beat_bicubic(name):
     def error(image):
         return float(((np.asarray(image, float) - np.asarray(high, float)) ** 2).mean())
 
-    share, level = (1.0, 1.0) if card.fidelity or card.damage else (0.9, 0.5)  # adversarial ones draw texture
+    share, level = (1.0, 1.0) if card.fidelity or card.damaged else (0.9, 0.5)  # adversarial ones draw texture
     assert error(made) < share * error(low.resize(high.size, Image.Resampling.BICUBIC))
     drift = np.asarray(made, float).mean(axis=(0, 1)) - np.asarray(low, float).mean(axis=(0, 1))
     assert np.abs(drift).max() < level

@@ -109,7 +109,12 @@ def _parser() -> argparse.ArgumentParser:
     card.add_argument("model")
     card.add_argument("--data", nargs="+", type=Path, required=True, help="folders of high-resolution images")
     card.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
-    card.add_argument("--damage", help="measure on input that suffers this too: mild, hard, real, or jpeg=50,...")
+    card.add_argument(
+        "--damage",
+        nargs="+",
+        default=[],
+        help="measure on input that suffers each too: mild, hard, real, or jpeg=50,...",
+    )
     card.add_argument("--cost", metavar="PRECISION", help="only what this precision costs (bf16: see FASTSR_ISA=wide)")
     return parser
 
@@ -276,8 +281,8 @@ def _card(arguments: argparse.Namespace) -> None:
     if arguments.cost:
         made = model_card.add_cost(arguments.model, arguments.data, arguments.cost)
     else:
-        damage = Damage.parse(arguments.damage) if arguments.damage else None
-        made = model_card.make(arguments.model, arguments.data, arguments.weights, damage=damage)
+        damages = tuple(map(Damage.parse, arguments.damage))
+        made = model_card.make(arguments.model, arguments.data, arguments.weights, damages=damages)
     print(model_card.dump(arguments.model, made), end="")
 
 

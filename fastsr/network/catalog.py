@@ -37,8 +37,7 @@ class Model:
         training: steps, photographs, losses, time.
         licence: of its weights.
         scores: data set -> measure ("psnr" in dB, "ssim", "lpips") -> value.
-        damaged: as `scores`, where the low-resolution images were damaged by `damage` first.
-        damage: such as "blur=1,noise=5,jpeg=50": sigmas in pixels and in 8-bit steps, JPEG quality.
+        damaged: kind of damage that low-resolution images suffered first ("mild", "hard", "real") -> as `scores`.
         precision_cost: precision -> kind of image ("photographs", "text", "ramps") -> PSNR lost against fp32, in dB.
         flat_error: precision -> how far a flat colour is off from fp32's at most, in 8-bit steps.
         fidelity: of an adversarial model, the shipped one, trained for PSNR alone, that `realism` starts from.
@@ -55,8 +54,7 @@ class Model:
     precision_cost: dict[str, dict[str, float]]
     flat_error: dict[str, int] = dataclasses.field(default_factory=dict)
     fidelity: str = ""
-    damaged: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
-    damage: str = ""
+    damaged: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
 
     def proves(self, precision: str) -> bool:
         """Whether "auto" may take a precision for video: it costs under 0.05 dB on each kind of image.
@@ -86,8 +84,8 @@ def models() -> dict[str, Model]:
         raise ModelError(f"{path}: cannot be read ({error}); it is part of fastsr, install that again") from None
 
 
-_TEXTS = {"summary": None, "training": None, "licence": None, "fidelity": "", "damage": ""}  # and what stands for none
-_TABLES = {"scores": 2, "damaged": 2, "precision_cost": 2, "flat_error": 1}  # and how deep their numbers lie
+_TEXTS = {"summary": None, "training": None, "licence": None, "fidelity": ""}  # and what stands for none
+_TABLES = {"scores": 2, "damaged": 3, "precision_cost": 2, "flat_error": 1}  # and how deep their numbers lie
 
 
 def _model(name: str, card: Any) -> Model:

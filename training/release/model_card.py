@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -32,13 +33,13 @@ def make(
     folders: list[Path],
     weights: Path | None = None,
     table: Path = catalog.FOLDER / "models.toml",
-    damage: Damage | None = None,
+    damages: tuple[Damage, ...] = (),
 ) -> dict[str, Any]:
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 
-    With `weights`, the folder of LPIPS' weights, it is measured too; with `damage`, also what the model scores where
-    low-resolution images were damaged so. What bf16 costs is measured where the native engine has it: on a processor
-    with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2 instructions, slowly.
+    With `weights`, the folder of LPIPS' weights, it is measured too; with `damages`, also what the model scores where
+    low-resolution images were damaged by each. What bf16 costs is measured where the native engine has it: on a
+    processor with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2, slowly.
     """
     network = onnx_reader.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")  # "auto" may be less on some machines
@@ -52,17 +53,17 @@ def make(
     }
     if network.metadata.get("fidelity") in catalog.models():
         card["fidelity"] = network.metadata["fidelity"]
-    if damage is not None:
-        card |= {"damage": str(damage), "damaged": {}}
+    if damages:
+        card["damaged"] = {str(damage): {} for damage in damages}
     exact = {}  # PSNR before rounding
     for folder in folders:
         paths = find_images([folder])
         values = evaluate.score(upscaler, paths, network.scale, lpips)
         exact[folder.name] = values["psnr"]
         card["scores"][folder.name] = _worth_telling(values)
-        if damage is not None:
+        for damage in damages:
             damaged = evaluate.score(upscaler, paths, network.scale, lpips, damage)
-            card["damaged"][folder.name] = _worth_telling(damaged)
+            card["damaged"][str(damage)][folder.name] = _worth_telling(damaged)
     if engine.unsupported(network) is None:
         offered: list[Precision] = ["int8", "bf16"] if network.ranges else ["bf16"]
         for precision in (p for p in offered if p in engine.precisions()):
@@ -125,8 +126,18 @@ def dump(name: str, card: dict[str, Any]) -> str:
     plain = {k: v for k, v in card.items() if not isinstance(v, dict)}
     lines = [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in plain.items())]
     for group, values in ((k, v) for k, v in card.items() if isinstance(v, dict)):
-        lines += [f"{group}.{key} = {_inline(value)}" for key, value in values.items()]
+        lines += _lines(group, values)
     return "\n".join(lines) + "\n"
+
+
+def _lines(group: str, values: dict[str, Any]) -> list[str]:
+    """A line for each of the innermost tables, or of the values that lie in none."""
+    lines = []
+    for key, value in values.items():
+        name = f"{group}.{key if re.fullmatch('[A-Za-z0-9_-]+', key) else json.dumps(key)}"
+        nested = isinstance(value, dict) and any(isinstance(inner, dict) for inner in value.values())
+        lines += _lines(name, value) if nested else [f"{name} = {_inline(value)}"]
+    return lines
 
 
 def _inline(value: Any) -> str:
