@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import difflib
 import json
 import logging
 import signal
@@ -42,11 +43,23 @@ class _Parser(argparse.ArgumentParser):
             raise SystemExit(1)
 
 
+class _CommandParser(_Parser):
+    """Of one of the commands: says itself what it does not know, since only it has options like that."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            name = next((text.partition("=")[0] for text in unknown if text.startswith("-")), "")
+            near = difflib.get_close_matches(name, self._option_string_actions, 1)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (did you mean {near[0]}?)" if near else ""))
+        return parsed, unknown
+
+
 def argument_parser() -> argparse.ArgumentParser:
     """What the command understands; the completion scripts and the manual page are made from it."""
     parser = _Parser(prog="fastsr", description="Super-resolution of photos and video.")
     parser.add_argument("--version", action="version", version=f"fastsr {fastsr.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_CommandParser)
 
     upscale_options.add_parser(commands)
     model_list.add_parsers(commands)

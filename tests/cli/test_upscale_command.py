@@ -267,6 +267,11 @@ def test_version(capsys):
     ("arguments", "says"),
     [
         ([], "the following arguments are required: COMMAND; fastsr --help tells more"),
+        (
+            ["upscale", "a", "--sale=3"],
+            "unrecognized arguments: --sale=3 (did you mean --scale?); fastsr upscale --help tells more",
+        ),
+        (["info", "--qq"], "unrecognized arguments: --qq; fastsr info --help tells more"),
         (["upscale"], "the following arguments are required: IN; fastsr upscale --help tells more"),
         (["upscale", "a", "--tile", "x"], "argument --tile: invalid int value: 'x'; fastsr upscale --help tells more"),
         (["bench", "--nope"], "the following arguments are required: IN; fastsr bench --help tells more"),
