@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
 from isal import isal_zlib
 
-from fastsr import _core
+from fastsr.images.in_order import in_order
 
 PIECE_BYTES = 1 << 19
 """Of a stream that one thread deflates at a time."""
 _WINDOW = 1 << 15  # how far back a match may begin
 _ADLER_BASE = 65521
 _LAST_BLOCK = b"\x03\x00"  # empty
-
-Item = TypeVar("Item")
-Made = TypeVar("Made")
 
 
 def zlib_stream(pieces: Iterable[memoryview], smallest: bool = False) -> Iterator[bytes]:
@@ -36,25 +30,6 @@ def zlib_stream(pieces: Iterable[memoryview], smallest: bool = False) -> Iterato
         checksum = _combined(checksum, adler, length)
         yield deflated
     yield _LAST_BLOCK + checksum.to_bytes(4, "big")
-
-
-def in_order(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
-    """What `make` makes of each item, in their order, on all threads; takes a few items more than were given back.
-
-    `make` lets go of the GIL for most of its time.
-    """
-    threads = _core.thread_count()
-    if threads == 1:
-        yield from map(make, items)
-        return
-    waiting: deque[Future[Made]] = deque()
-    with ThreadPoolExecutor(threads, "fastsr-deflate") as pool:
-        for item in items:
-            waiting.append(pool.submit(make, item))
-            if len(waiting) > 2 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _with_windows(pieces: Iterable[memoryview]) -> Iterator[tuple[memoryview, memoryview]]:

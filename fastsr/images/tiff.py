@@ -12,8 +12,8 @@ from isal import isal_zlib
 from PIL import TiffImagePlugin
 
 from fastsr.images.decoded_image import Array, DecodedImage, Frame, Metadata, Rows
-from fastsr.images.deflate import in_order
 from fastsr.images.exif import for_size_of, lasting_tags, parsed
+from fastsr.images.in_order import in_order
 from fastsr.images.pillow import to_pillow
 from fastsr.images.samples import color_space, regrouped, rows_of, stored_depth
 
