@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -16,7 +17,7 @@ from fastsr.engines.protocol import Device, EngineName, Precision, Progress
 from fastsr.engines.registry import current_name
 from fastsr.errors import FastsrError, ModelError
 from fastsr.importing import lookup
-from fastsr.network import catalog, file_kinds, onnx_reader
+from fastsr.network import catalog, file_kinds, heaviness, onnx_reader
 from fastsr.output_size import Size, default_model
 from fastsr.pixel_upscalers import Generator, Interpolation
 from fastsr.tiling.bounds import Bounds
@@ -59,6 +60,20 @@ class LoadRequest:
         """What was asked for: loaded on first use, and kept."""
         with _keeping:
             return _kept(self)
+
+    def lighter(self) -> list[Upscaler]:
+        """Shipped models of the same factor that are much lighter, loaded the same way, the heaviest first."""
+        if self.model in catalog.INTERPOLATIONS:
+            return []
+        path = catalog.find(self.model)
+        if file_kinds.is_engine_file(path):  # which does not tell how heavy it is
+            return []
+        found = []
+        for name in heaviness.lighter(path, onnx_reader.read(path).scale):
+            changed = catalog.find(name).stat().st_mtime_ns
+            with contextlib.suppress(FastsrError):  # one that cannot be loaded like this one is left out
+                found.append(dataclasses.replace(self, model=name, realism=None, changed=changed).upscaler())
+        return found
 
 
 def load(

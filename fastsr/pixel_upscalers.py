@@ -160,3 +160,15 @@ class Interpolation:
         if progress is not None:
             progress(1, 1)
         return made
+
+
+class QuickInterpolation(Interpolation):
+    """The same, for pixels of 8 bits in integers: a third of the time, a level or two off where it overshoots."""
+
+    def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
+        if pixels.dtype != np.uint8:
+            return super().enlarge(pixels, size, progress)
+        made = resample.resize_bytes(pixels, size, self.method)
+        if progress is not None:
+            progress(1, 1)
+        return made

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import images
+from fastsr.deadline_stream import Clock, DeadlineStream, Rung
 from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
 from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import FastsrError
@@ -19,7 +20,7 @@ from fastsr.former_names import names_of
 from fastsr.images import DecodedImage, Frame, Rows, resample
 from fastsr.images.alpha import bleed
 from fastsr.output_size import Size, output_size
-from fastsr.pixel_upscalers import Generator, PixelUpscaler
+from fastsr.pixel_upscalers import Generator, PixelUpscaler, QuickInterpolation
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,12 +38,18 @@ TensorT = TypeVar("TensorT", bound=_Tensor)
 ScalarT = TypeVar("ScalarT", bound=np.generic)
 File = str | os.PathLike[str] | IO[bytes]
 
+QUICKEST = "bicubic"  # what makes a frame that would be late otherwise
+
 
 class Reloadable(Protocol):
     """What an upscaler was loaded as: it makes an equal one in another process."""
 
     def upscaler(self) -> Upscaler:
         """Loaded on first use, and kept."""
+        ...
+
+    def lighter(self) -> list[Upscaler]:
+        """Lighter models of the same factor, loaded the same way, the heaviest first."""
         ...
 
 
@@ -163,24 +170,56 @@ class Upscaler:
         """
         return upscaled(self, opened(image, allow_huge), scale, size, progress)
 
+    @overload
     def stream(
-        self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
+        self,
+        frames: Iterable[Any],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        deadline: None = None,
+    ) -> Iterator[Any]: ...
+    @overload
+    def stream(
+        self,
+        frames: Iterable[Any],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        deadline: float,
+    ) -> DeadlineStream: ...
+    def stream(
+        self,
+        frames: Iterable[Any],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        deadline: float | None = None,
     ) -> Iterator[Any]:
         """Enlarge frames one after the other, each as `upscale` does and with its errors; lazy, in order.
 
-        On a GPU, while one frame is computed, the next is taken and copied up and the one before is copied down.
+        On a GPU, while one frame is computed, the next is taken and copied up and the one before is copied down; not
+        with a deadline.
 
         Args:
             frames: images of any kind that `upscale` takes; an array N x H x W x C and a tensor N x C x H x W are N of
                 them.
             scale: as for `upscale`.
             size: as for `upscale`.
+            deadline: seconds from when a frame is taken until its result is given back, for sources that do not wait,
+                such as a camera: 0.04 for 25 frames a second, less what is done with each result. A frame that this
+                model would make too late, by how long it took lately, is made by a lighter shipped model of the same
+                factor, or by bicubic interpolation. What comes back then counts that: `made_by` (name -> frames) and
+                `late`, the frames that were late all the same.
 
         Raises:
-            FastsrError: `frames` is a single image, or nothing that images can be taken from.
+            FastsrError: `frames` is a single image, or nothing that images can be taken from; a deadline of no time.
 
         """
-        return self._stream(_several(frames), scale, size)
+        several = _several(frames)
+        if deadline is not None:
+            return in_time(self, several, scale, size, deadline)
+        return self._stream(several, scale, size)
 
     def _stream(self, frames: Iterable[Any], scale: float | None, size: tuple[int, int] | None) -> Iterator[Any]:
         images_read = (opened(frame) for frame in frames)
@@ -289,6 +328,25 @@ def upscaled(
             return generator.on_device(image)
         image = images.read(image.tensor)
     return image.restore(upscaler.enlarge(image, scale, size, progress))
+
+
+def in_time(
+    upscaler: Upscaler,
+    frames: Iterable[Any],
+    scale: float | None,
+    size: Size | None,
+    deadline: float,
+    available: Clock | None = None,
+) -> DeadlineStream:
+    """`Upscaler.stream` with a deadline; `available` as for `DeadlineStream`."""
+    ladder = [upscaler] if upscaler._loaded_as is None else [upscaler, *upscaler._loaded_as.lighter()]
+    ladder.append(Upscaler(QUICKEST, QuickInterpolation(QUICKEST)))
+    factor = upscaler.scale if scale is None and size is None else scale
+
+    def rung(made_by: Upscaler) -> Rung:
+        return Rung(made_by.name, lambda image: upscaled(made_by, image, factor, size))
+
+    return DeadlineStream(map(opened, frames), [rung(one) for one in ladder], deadline, available)
 
 
 def _several(frames: Any) -> Iterable[Any]:

@@ -32,6 +32,15 @@ def resize_to(
     return out
 
 
+def resize_bytes(pixels: npt.NDArray[np.uint8], size: tuple[int, int], method: str) -> npt.NDArray[np.uint8]:
+    """H x W x 1|3 uint8 to `size` (width, height) in Pillow's integer arithmetic, rounded and clamped between axes."""
+    from PIL import Image  # takes a while to import
+
+    given = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else np.ascontiguousarray(pixels))
+    made = np.asarray(given.resize(size, Image.Resampling[method.upper()]))
+    return made.reshape(size[1], size[0], pixels.shape[-1])
+
+
 def to_float(pixels: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """uint8 or uint16 pixels to float32 in 0..1; float32 as it is."""
     if pixels.dtype == np.float32:
