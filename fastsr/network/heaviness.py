@@ -46,8 +46,9 @@ def best(scale: int) -> Model | None:
 
 def _rank(model: Model) -> tuple[int, float]:
     """Smaller is better."""
-    for rank, scores in enumerate((model.damaged, model.scores)):
-        measured = [values["lpips"] for values in scores.values() if "lpips" in values]
+    on_damaged = [values for scores in model.damaged.values() for values in scores.values()]
+    for rank, scores in enumerate((on_damaged, list(model.scores.values()))):
+        measured = [values["lpips"] for values in scores if "lpips" in values]
         if measured:
             return rank, sum(measured) / len(measured)
     return 2, 0.0
