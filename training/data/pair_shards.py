@@ -79,6 +79,29 @@ class _Shard:
     sizes: Tensor
     offsets: Tensor
 
+    def pairs(self, scale: int) -> Iterator[Pair]:
+        """Its pairs, in the order in which they were made."""
+        for (height, width), offset in zip(self.sizes.tolist(), self.offsets.tolist(), strict=True):
+            views = []
+            for key in KINDS:
+                s = 1 if key == "low" else scale
+                area = self.pixels[key][offset * s * s : (offset + height * width) * s * s]
+                views.append(area.view(height * s, width * s, 3))
+            yield Pair(*views)
+
+
+def pairs_of(path: Path) -> Iterator[tuple[Pair, int]]:
+    """The pairs of one shard, each with its scale. Raises DataError for a damaged file."""
+    tensors, about = read(path)
+    for pair in _shard_of(tensors).pairs(about["scale"]):
+        yield pair, about["scale"]
+
+
+def _shard_of(tensors: dict[str, Tensor]) -> _Shard:
+    sizes = tensors["sizes"]
+    areas = sizes.prod(1)
+    return _Shard({key: tensors[key] for key in KINDS}, sizes, areas.cumsum(0) - areas)
+
 
 class PackedPairs:
     """The pairs of a folder in host memory; draws augmented random crops. New shards are taken up by `refresh`."""
@@ -99,11 +122,8 @@ class PackedPairs:
             if self.scale not in (0, about["scale"]):
                 raise DataError(f"{path}: is for scale {about['scale']}, the shards before it for {self.scale}")
             self.scale = about["scale"]
-            sizes = tensors.pop("sizes")
-            areas = sizes.prod(1)
             # A mapped file would fault at each page that a crop is the first to touch.
-            pixels = {key: value.clone() for key, value in tensors.items()}
-            self._shards.append(_Shard(pixels, sizes, areas.cumsum(0) - areas))
+            self._shards.append(_shard_of({key: value.clone() for key, value in tensors.items()}))
         owner = [torch.full((len(s.sizes),), i) for i, s in enumerate(self._shards)]
         if owner:
             self._owner = torch.cat(owner)
@@ -155,13 +175,7 @@ class PackedPairs:
     def pairs(self) -> Iterator[Pair]:
         """Every pair, in the order in which they were made."""
         for holder in self._shards:
-            for (height, width), offset in zip(holder.sizes.tolist(), holder.offsets.tolist(), strict=True):
-                views = []
-                for key in KINDS:
-                    s = 1 if key == "low" else self.scale
-                    area = holder.pixels[key][offset * s * s : (offset + height * width) * s * s]
-                    views.append(area.view(height * s, width * s, 3))
-                yield Pair(*views)
+            yield from holder.pairs(self.scale)
 
 
 def _parts(draws: Tensor) -> Iterator[list[int]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from training import compute_precision
-from training.data.degradation import Degradation
+from training.data.degradation import VIDEO, Degradation
 from training.learning.loss_functions import ADVERSARIAL_LOSSES, PIXEL_LOSSES
 from training.networks import discriminators
 from training.networks.generators import GeneratorShape
@@ -156,6 +156,8 @@ class Recipe:
             self.precision,
             ", ".join(compute_precision.CHOICES),
         )
+        video = self.degradation.kind == VIDEO
+        require(self.data.pairs or not video, "data.pairs", self.data.pairs, 'true for degradation.kind "video"')
         require(not self.int8 or bool(self.start), "int8", self.int8, "false without a `start`")
         side, scale = self.data.crop, self.generator.scale
         multiple = scale * self.generator.fold

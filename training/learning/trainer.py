@@ -85,7 +85,7 @@ class Trainer:
             self.pairs = self._read_pairs(run.data)
         else:
             self.images = PackedImages(run.data, self.fabric.device, recipe.data.holdout)
-        self.degrade = degradation.build(recipe.degradation, recipe.generator.scale)
+            self.degrade = degradation.build(recipe.degradation, recipe.generator.scale)
         torch.manual_seed(recipe.seed)
         network = generators.build(recipe.generator)
         self.start: dict[str, Any] | None = None  # how the generator it starts from was trained
@@ -121,7 +121,7 @@ class Trainer:
         if self.fabric.world_size > 1:
             raise DataError("data.pairs = true trains in one process; leave --devices and --nodes out")
         made, scale = PackedPairs(folder, self.fabric.device), self.recipe.generator.scale
-        if made.scale != scale:
+        if made.scale % scale:
             raise DataError(f"{folder}: its pairs are for scale {made.scale}, the recipe's generator for {scale}")
         return made
 
@@ -230,9 +230,12 @@ class Trainer:
         """What the generator gets, and what it is judged by."""
         settings = self.recipe.data
         if self.pairs is not None:
-            crops = self.pairs.crops(settings.batch, settings.crop // self.pairs.scale, self.random, settings.detail)
-            low, taught, original = (x.float().div(255) for x in crops)
-            return low, Target(taught, original)
+            scale = self.recipe.generator.scale
+            crops = self.pairs.crops(settings.batch, settings.crop // scale, self.random, settings.detail)
+            low, *large = (x.float().div(255) for x in crops)
+            if self.pairs.scale != scale:
+                large = [degradation.bicubic(x, self.pairs.scale // scale) for x in large]
+            return low, Target(*large)
         assert self.images is not None
         high = self.images.crops(settings.batch, settings.crop, self.random, self.part).float().div(255)
         return self._degraded(high), Target(high, high)

@@ -13,7 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from training.data import degradation
+from training.data.image_folders import DataError
 from training.data.packed_images import PackedImages
+from training.data.pair_shards import PackedPairs
 from training.measure import metrics
 from training.measure.lpips import Lpips
 from training.networks import feature_networks
@@ -33,12 +35,12 @@ class Validation:
     """Fixed inputs and what they should become, with the measures."""
 
     def __init__(self, photographs: Path, scale: int, weights: Path | None, device: torch.device | str) -> None:
-        """`photographs`: packed, `weights`: folder of VGG19 and LPIPS; without it there is PSNR alone."""
-        packed = PackedImages(photographs)
+        """`photographs`: packed, or a folder of pairs, whose damaged images are the input then.
+
+        `weights`: folder of VGG19 and LPIPS; without it there is PSNR alone.
+        """
         self.scale, self.device = scale, device
-        every = max(1, packed.count // COUNT)
-        self.originals = [_middle(packed.image(i), scale) for i in range(0, every * min(COUNT, packed.count), every)]
-        self.damaged = [_damaged(original, scale, i) for i, original in enumerate(self.originals)]
+        self.originals, self.damaged = _pairs(photographs, scale) if photographs.is_dir() else _made(photographs, scale)
         self.lpips = Lpips(weights).to(device).eval() if weights is not None else None
         self.vgg = feature_networks.vgg19(weights).to(device) if weights is not None else None
 
@@ -62,9 +64,30 @@ class Validation:
         return means | {"score": means["lpips"] + means["features"] if self.lpips else -means["psnr"]}, made
 
 
-def _middle(image: Tensor, scale: int) -> Tensor:
-    """The middle of a uint8 H x W x 3 image as 1 x 3 x H x W in 0..1, at most SIDE wide and high."""
-    height, width = (min(SIDE, side) // (4 * scale) * 4 * scale for side in image.shape[:2])
+def _made(photographs: Path, scale: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Originals and damaged images of a pack, evenly chosen."""
+    packed = PackedImages(photographs)
+    every = max(1, packed.count // COUNT)
+    originals = [_middle(packed.image(i), scale) for i in range(0, every * min(COUNT, packed.count), every)]
+    return originals, [_damaged(original, scale, i) for i, original in enumerate(originals)]
+
+
+def _pairs(folder: Path, scale: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Originals and damaged images of a folder of pairs, whose scale is a multiple of `scale`."""
+    packed = PackedPairs(folder)
+    if packed.scale % scale:
+        raise DataError(f"{folder}: its pairs are for scale {packed.scale}, the recipe's generator for {scale}")
+    originals, damaged = [], []
+    for pair in packed.pairs():
+        original = _middle(pair.original, packed.scale)
+        damaged.append(_middle(pair.low, 1, SIDE // packed.scale))
+        originals.append(degradation.bicubic(original, packed.scale // scale) if packed.scale != scale else original)
+    return originals, damaged
+
+
+def _middle(image: Tensor, scale: int, most: int = SIDE) -> Tensor:
+    """The middle of a uint8 H x W x 3 image as 1 x 3 x H x W in 0..1, at most `most` wide and high."""
+    height, width = (min(most, side) // (4 * scale) * 4 * scale for side in image.shape[:2])
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     return image[top : top + height, left : left + width].permute(2, 0, 1)[None].float() / 255
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageFilter
 
-from training.data import degradation
+from training.data import degradation, moving_images, video_damage
+from training.data.video_compression import Compression
 
 Pixels = npt.NDArray[np.float64]
 
@@ -31,6 +32,7 @@ class Damage:
     noise: float = 0.0  # sigma, 8-bit steps
     jpeg: int | None = None  # Pillow's quality
     real: bool = False  # a chain chosen by the seed, of the same kinds for every model
+    video: bool = False  # the last frame of a pan to where the image lies, made small and compressed
 
     @classmethod
     def parse(cls, text: str) -> Damage:
@@ -63,6 +65,8 @@ class Damage:
         if self.real:
             draws = random.Random(seed)
             return draws.choice(CHAINS)(high, low.size, draws)
+        if self.video:
+            return _last_frame(high, low.size, random.Random(seed))
         return self.apply(low, seed)
 
     def apply(self, image: Image.Image, seed: int) -> Image.Image:
@@ -154,6 +158,14 @@ def _forum(high: Image.Image, size: tuple[int, int], draws: random.Random) -> Im
     return _stored(image, "JPEG", draws.randint(70, 85), subsampling=0)
 
 
+def _last_frame(high: Image.Image, size: tuple[int, int], draws: random.Random) -> Image.Image:
+    """As `moving_images` and `video_damage` make the frames that are learned from, of codecs at their rates."""
+    settings = Compression()
+    frames = moving_images.arriving(np.asarray(high), settings.frames, draws)
+    scale = high.width // size[0]
+    return Image.fromarray(video_damage.damaged(frames, settings, scale, 0.0, draws)[-1])
+
+
 CHAINS: tuple[Callable[[Image.Image, tuple[int, int], random.Random], Image.Image], ...] = (
     _messenger,
     _thumbnail,
@@ -166,6 +178,7 @@ NAMED = {
     "mild": Damage(blur=0.6, noise=2, jpeg=75),
     "hard": Damage(blur=1.0, noise=5, jpeg=50),
     "real": Damage(real=True),
+    "video": Damage(video=True),
 }
 _LIMITS = {"blur": (0, 20), "noise": (0, 255), "jpeg": (1, 100)}
 _DAMAGES = (

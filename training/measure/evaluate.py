@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from tqdm import tqdm
 import fastsr
 from fastsr.engines.protocol import Device, EngineName, Precision
 from fastsr.network.catalog import INTERPOLATIONS
+from training.data import pair_shards
 from training.data.image_folders import DataError, find_images
 from training.measure import metrics
 from training.measure.damage import Damage
@@ -79,6 +81,32 @@ def pair(path: Path, scale: int, damage: Damage | None = None) -> Pair:
     return Pair(high, low, low if damage is None else damage.given(high, low, zlib.crc32(path.name.encode())))
 
 
+def holds_pairs(folder: Path) -> bool:
+    """Whether a data set is of pairs, whose low-resolution images are damaged already."""
+    return bool(pair_shards.shards(folder))
+
+
+def files_of(folder: Path) -> list[Path]:
+    """What a data set consists of: the images of a folder, or where it holds pairs, their shards. Raises DataError."""
+    return pair_shards.shards(folder) or find_images([folder])
+
+
+def samples(path: Path, scale: int, damage: Damage | None = None) -> Iterator[Pair]:
+    """What one file of a data set is measured on: one image as `pair` makes it, or all pairs of a shard.
+
+    Pairs are damaged already, so `damage` is not done to them. Raises DataError where they are for another scale.
+    """
+    if path.suffix != ".safetensors":
+        yield pair(path, scale, damage)
+        return
+    for found, made_for in pair_shards.pairs_of(path):
+        if made_for % scale:
+            raise DataError(f"{path}: its pairs are for scale {made_for}, which is no multiple of {scale}")
+        high = Image.fromarray(found.original.numpy())
+        high = low_resolution(high, made_for // scale) if made_for != scale else high
+        yield Pair(high, low_resolution(high, scale), Image.fromarray(found.low.numpy()))
+
+
 def as_tensor(image: Image.Image | npt.NDArray[np.uint8]) -> Tensor:
     """RGB pixels as 1x3xHxW float in 0..1, as `metrics` takes them."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float().div(255)
@@ -97,14 +125,13 @@ def score(
     lpips: Perceptual | None = None,
     damage: Damage | None = None,
 ) -> dict[str, float]:
-    """Means over `files` (at least one) of what `upscaler` makes of their low-resolution forms.
+    """Means over `files` (at least one; images, or shards of pairs) of what `upscaler` makes of them, made small.
 
     `psnr` (dB) and `ssim` of the luma, a border of `scale` pixels cut off; `consistency`, the PSNR (dB, RGB, no border)
     of the result made smaller again against the undamaged low-resolution image; with `lpips`, that distance.
     """
     rows = []
-    for path in files:
-        test = pair(path, scale, damage)
+    for test in itertools.chain.from_iterable(samples(path, scale, damage) for path in files):
         made = upscaler.upscale(test.given, size=test.high.size)
         high, result = as_tensor(test.high), as_tensor(made)
         row = {
@@ -175,7 +202,7 @@ def evaluate(
                 strips.mkdir(parents=True, exist_ok=True)
                 title = _titled(upscaler.name, notes)
                 for path in files[:STRIPS]:
-                    made = strip(upscaler, pair(path, factor, damage), title)
+                    made = strip(upscaler, next(samples(path, factor, damage)), title)
                     made.save(strips / f"{_plain(title)}-{_plain(name)}-{path.stem}.png")
     print(table(results))
     if target is not None:
@@ -188,7 +215,7 @@ def _sets(folders: list[Path]) -> dict[str, list[Path]]:
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
-    return {name: find_images([folder]) for name, folder in zip(names, folders, strict=True)}
+    return {name: files_of(folder) for name, folder in zip(names, folders, strict=True)}
 
 
 def perceptual(weights: Path) -> Perceptual:

@@ -16,7 +16,6 @@ from fastsr.errors import ModelError
 from fastsr.network import catalog, onnx_reader
 from fastsr.network.graph import Graph
 from training.data import synthetic_images
-from training.data.image_folders import find_images
 from training.measure import evaluate, precision_cost
 from training.measure.damage import Damage
 
@@ -57,11 +56,11 @@ def make(
         card["damaged"] = {str(damage): {} for damage in damages}
     exact = {}  # PSNR before rounding
     for folder in folders:
-        paths = find_images([folder])
+        paths = evaluate.files_of(folder)
         values = evaluate.score(upscaler, paths, network.scale, lpips)
         exact[folder.name] = values["psnr"]
         card["scores"][folder.name] = _worth_telling(values)
-        for damage in damages:
+        for damage in () if evaluate.holds_pairs(folder) else damages:
             damaged = evaluate.score(upscaler, paths, network.scale, lpips, damage)
             card["damaged"][str(damage)][folder.name] = _worth_telling(damaged)
     if engine.unsupported(network) is None:
@@ -77,7 +76,7 @@ def add_cost(
     """Measure what `precision` costs the shipped `name` and write that alone into its card in `table`."""
     network = onnx_reader.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")
-    exact = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
+    exact = {f.name: evaluate.score(upscaler, evaluate.files_of(f), network.scale)["psnr"] for f in folders}
     card = tomllib.loads(table.read_text())[name]
     _add(card, precision, _cost(network, folders, exact, precision))
     return _written(table, name, card)
@@ -112,7 +111,7 @@ def _cost(
     upscaler = fastsr.load(network.path, engine="cpu", precision=precision)
     if upscaler.precision != precision:
         raise ModelError(f"{network.path}: its {precision} form is too far from fp32; calibrate it again")
-    made = {f.name: evaluate.score(upscaler, find_images([f]), network.scale)["psnr"] for f in folders}
+    made = {f.name: evaluate.score(upscaler, evaluate.files_of(f), network.scale)["psnr"] for f in folders}
     losses = precision_cost.PrecisionCost(
         network, engine.NativeEngine(network, "fp32", None).run, synthetic_images.MEASURED
     )
