@@ -28,6 +28,8 @@ INPUT_SUFFIXES = frozenset(
 )
 """Suffixes that inputs are taken for videos by."""
 
+_SCHEMES = ("rtsp", "rtsps", "rtmp", "rtmps", "rtp", "srt", "udp", "tcp", "http", "https")
+
 PIPE = "-"
 """Standard input or output."""
 
@@ -38,6 +40,17 @@ NUMBER = re.compile(r"%(0?)(\d*)d")
 def is_image_sequence(name: str) -> bool:
     """Whether a name stands for numbered images."""
     return NUMBER.search(Path(name).name) is not None
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is an address in the network that videos come from."""
+    scheme, found, _ = name.partition("://")
+    return bool(found) and scheme.lower() in _SCHEMES
+
+
+def without_password(url: str) -> str:
+    """An address as messages may show it."""
+    return re.sub(r"(?<=://)[^/@]*@", "", url)
 
 
 def is_video_name(name: str) -> bool:

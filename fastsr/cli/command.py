@@ -104,7 +104,8 @@ def _main(argv: Sequence[str] | None) -> int:
     except FastsrError as error:
         say(f"fastsr: {error}", sys.stderr)
         if getattr(arguments, "json", False):
-            say(json.dumps({"status": "failed", "error": str(error)}))
+            carries_frames = getattr(arguments, "realtime", False)
+            say(json.dumps({"status": "failed", "error": str(error)}), sys.stderr if carries_frames else sys.stdout)
         return 2 if isinstance(error, WrongCallError) else 1
     except KeyboardInterrupt:
         say("fastsr: interrupted; finished images are kept, no partial one is left", sys.stderr)

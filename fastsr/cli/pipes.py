@@ -27,7 +27,7 @@ def standard_input_is_image(arguments: argparse.Namespace) -> bool:
     """Whether standard input holds an image, not a video: by what else was asked for, then by its first bytes."""
     output = arguments.output
     as_video = output is not None and (is_image_sequence(output) or Path(output).suffix.lower() in CONTAINERS)
-    if as_video or arguments.raw_size is not None or arguments.raw:
+    if as_video or arguments.raw_size is not None or arguments.raw or arguments.realtime:
         return False
     head = standard_input.peek(_LOOKED_AT)[:HEAD_BYTES]
     if head.startswith(_Y4M):

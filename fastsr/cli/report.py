@@ -26,8 +26,10 @@ class Report:
         self._as_json, self._dry_run = as_json, dry_run
         # standard output may carry the pixels
         self._stream: TextIO = sys.stderr if data_on_stdout or as_json else sys.stdout
+        self._json_stream = sys.stderr if data_on_stdout else sys.stdout
         self._names_results = names_results and not as_json and not dry_run
         self._last = ""  # result that was made
+        self._how = ""  # what was said of how it was made
         self._done = self._there = 0
         self._notes: list[str] = []
 
@@ -37,10 +39,14 @@ class Report:
         return not self.quiet
 
     def made(self, source: str, target: str, **facts: Any) -> None:
-        """A result was made, or would be in a dry run; `facts` are for JSON, sizes as (width, height)."""
+        """A result was made, or would be in a dry run.
+
+        `facts` are for JSON, sizes as (width, height), but for "how", which is text for the last line.
+        """
         self._done += 1
         status = "planned" if self._dry_run else "made"
         self._last = f"{target}{_details(facts)}"
+        self._how = facts.pop("how", "")
         if self._as_json:
             self._line(status=status, source=source, target=target, **facts)
         elif self._dry_run and not self.quiet:
@@ -81,6 +87,8 @@ class Report:
         parts = [f"{self._done} to make" if self._dry_run else f"{self._done} made"]
         if self._names_results and self._done == 1:
             parts[0] += f": {self._last}"
+        if self._how and self._done == 1:
+            parts[0] += f": {self._how}"
         if self._there:
             parts.append(f"{self._there} already there (--force makes them again)")
         if self.skipped:
@@ -91,7 +99,7 @@ class Report:
 
     def _line(self, **fields: Any) -> None:
         # names of files that are no UTF-8 become what Python reads them back from
-        say(json.dumps(fields), sys.stdout)
+        say(json.dumps(fields), self._json_stream)
 
 
 def _details(facts: dict[str, Any]) -> str:

@@ -134,7 +134,9 @@ def check(arguments: argparse.Namespace) -> None:
             raise FastsrError(f"--quality {a.quality} is not between 1 and 100")
         if a.tile is not None and a.tile < 1:
             raise FastsrError(f"--tile {a.tile} is not a number of pixels; use 256 or so")
-        if a.json and a.output == PIPE:
+        if a.realtime and (a.output != PIPE or a.preview):
+            raise FastsrError("--realtime is for frames that are shown at once; write them to a player, with -o -")
+        if a.json and a.output == PIPE and not a.realtime:
             raise FastsrError("--json and -o - both write to standard output; give one of them")
         if a.preview and a.output is None:
             raise FastsrError("--preview needs a name for what it shows; give it with -o")

@@ -30,16 +30,17 @@ from fastsr.errors import FastsrError, VideoError
 from fastsr.output_size import output_size
 from fastsr.progress_bar import terminal_bar
 from fastsr.upscaler import Upscaler
-from fastsr.video_formats import CODECS, CONTAINERS, PIPE, is_image_sequence, is_video_name
+from fastsr.video_formats import CODECS, CONTAINERS, PIPE, is_image_sequence, is_url, is_video_name, without_password
 
 if TYPE_CHECKING:
     from fastsr.video.codecs.encoder_request import EncoderRequest
+    from fastsr.video.pipeline.pace import Pace
     from fastsr.video.pipeline.progress import Progress
 
 # options that only videos have, as `upscale_video` calls them
 _OPTIONS = (
     *("codec", "crf", "preset", "pix_fmt", "lossless", "start", "end", "fps_limit", "deinterlace", "fps"),
-    *("raw_size", "raw", "preview"),
+    *("raw_size", "raw", "preview", "realtime"),
 )
 
 
@@ -63,12 +64,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--end", type=_seconds, metavar="TIME", help="leave out what is from there on")
     group.add_argument("--fps-limit", type=float, metavar="N", help="at most so many frames a second")
     group.add_argument("--deinterlace", action="store_true", help="make whole frames of interlaced ones")
-    group.add_argument("--fps", type=float, metavar="N", help="of image sequences and rgb24 (default: 25)")
     group.add_argument(
-        "--raw-size", type=size_argument, metavar="WxH", help="standard input is rgb24 of that size, not y4m"
+        "--fps", type=float, metavar="N", help="of image sequences and rgb24 (default: 25); what a camera is asked for"
+    )
+    group.add_argument(
+        "--raw-size",
+        type=size_argument,
+        metavar="WxH",
+        help="standard input is rgb24 of that size, not y4m; what a camera is asked for",
     )
     group.add_argument("--raw", action="store_true", help="write rgb24 to standard output, not y4m")
     group.add_argument("--preview", action="store_true", help="OUT shows bicubic | ours: a clip of 5 s, or a PNG")
+    group.add_argument(
+        "--realtime",
+        action="store_true",
+        help="keep time, for a player behind -o -: frames that would be late are made by lighter models or bicubic; IN "
+        "may be a camera (/dev/video0), an address (rtsp://...) or a named pipe too",
+    )
 
 
 def split(arguments: argparse.Namespace, naming: Naming, folders: FolderSearch) -> tuple[list[VideoTask], list[str]]:
@@ -108,6 +120,8 @@ class VideoRun:
     def __init__(self, arguments: argparse.Namespace, models: Models, report: Report) -> None:
         self._arguments, self._models, self._report = arguments, models, report
         self._existing = ExistingResults(arguments, models)
+        self._facts: dict[str, Any] = {}  # what JSON tells of the video at hand
+        self._pace: Pace | None = None  # of the video at hand, as far as it was made
 
     def make(self, tasks: Sequence[VideoTask]) -> None:
         """Make all; raises StopError for what concerns them all."""
@@ -126,19 +140,25 @@ class VideoRun:
         except StopError:
             raise
         except KeyboardInterrupt:
+            if self._pace is not None:
+                self._report.say(f"{_source(task)}: {self._pace}")
             if task.target != PIPE and task.source != PIPE:
                 self._report.say(f"{task.target}: the same command resumes where it was stopped")
             raise
         except FastsrError as error:
             if task.target == PIPE:
                 abandon(sys.stdout)  # half a frame may wait in its buffer, and nobody for it
+                if self._arguments.realtime and isinstance(error.__cause__, BrokenPipeError):
+                    facts = {"frames": 0, **self._facts, **_told(self._pace)}
+                    self._report.made(_source(task), _target_name(task), **facts)
+                    return None  # the player was closed, which is how watching ends
             text = str(error)
             named = text.startswith((f"{_source(task)}:", f"{task.target}:"))
-            return text if named else f"{task.source}: {text}"
+            return text if named else f"{_source(task)}: {text}"
         except MemoryError:
-            return f"{task.source}: not enough memory; try a smaller --tile or --scale"
+            return f"{_source(task)}: not enough memory; try a smaller --tile or --scale"
         except Exception as error:  # whatever one video causes, the others are made
-            return f"{task.source}: failed ({type(error).__name__}: {error}); report it"
+            return f"{_source(task)}: failed ({type(error).__name__}: {error}); report it"
         return None
 
     def _one(self, task: VideoTask) -> None:
@@ -160,7 +180,8 @@ class VideoRun:
         from fastsr.video.video_size import size_of
 
         a, begun = self._arguments, time.monotonic()
-        facts: dict[str, Any] = {}
+        facts = self._facts = {}
+        self._pace = None
 
         def model(width: int, height: int) -> Upscaler:
             chosen = self._models.fitting_video(width, height)
@@ -168,6 +189,12 @@ class VideoRun:
             facts["size"] = output_size(width, height, a.scale, a.size, chosen.scale)
             facts.update(model=chosen.name, engine=chosen.engine, precision=chosen.precision)
             return chosen
+
+        def progress(now: Progress) -> None:
+            bar.show(now)
+            if now.pace is not None:
+                self._pace = now.pace
+                facts["frames"] = now.frames
 
         options = {name: getattr(a, name) for name in _OPTIONS}
         bar = _Bar(task.source, self._report.shows_progress)
@@ -179,7 +206,7 @@ class VideoRun:
                 model=model,
                 scale=a.scale,
                 size=a.size,
-                progress=bar.show,
+                progress=progress,
                 **options,
             )
         for warning in caught:
@@ -187,11 +214,17 @@ class VideoRun:
                 self._report.say(str(warning.message))
         if Path(task.target).suffix.lower() in CONTAINERS:  # what sides were rounded up to
             facts["size"] = size_of(task.target)
-        return {**facts, "frames": result.frames, "seconds": round(time.monotonic() - begun, 3)}
+        told = _told(result.pace)
+        return {**facts, "frames": result.frames, **told, "seconds": round(time.monotonic() - begun, 3)}
 
 
 def _source(task: VideoTask) -> str:
-    return STANDARD_INPUT if task.source == PIPE else task.source
+    return STANDARD_INPUT if task.source == PIPE else without_password(task.source)
+
+
+def _told(pace: Pace | None) -> dict[str, Any]:
+    """What JSON and the last line tell of how frames were made in time."""
+    return {} if pace is None else {**dataclasses.asdict(pace), "how": str(pace)}
 
 
 def _target_name(task: VideoTask) -> str:
@@ -251,6 +284,8 @@ def _videos(text: str, arguments: argparse.Namespace, single: bool, folders: Fol
     if text == PIPE:
         if not standard_input_is_image(arguments):
             yield _Video(text, Path(f"standard-input{FALLBACK_VIDEO}"))
+    elif _is_live(text, arguments):
+        yield _Video(text, Path(f"live{FALLBACK_VIDEO}"))
     elif text and is_image_sequence(text):
         yield _Video(text, Path(f"sequence{FALLBACK_VIDEO}"))
     elif text and is_folder(path):
@@ -266,6 +301,14 @@ def _videos(text: str, arguments: argparse.Namespace, single: bool, folders: Fol
                 yield _Video(str(match), Path(match.name))
     elif is_video_name(text) or (path.suffix.lower() == ".gif" and single and _as_video(arguments)):
         yield _Video(text, Path(path.name))
+
+
+def _is_live(text: str, arguments: argparse.Namespace) -> bool:
+    """Whether an input is an address, or with --realtime a camera or a named pipe, which else may hold an image."""
+    if is_url(text):
+        return bool(arguments.realtime) or not text.lower().startswith("http")
+    path = Path(text)
+    return bool(arguments.realtime) and bool(mode(path)) and not is_file(path) and not is_folder(path)
 
 
 def _as_video(arguments: argparse.Namespace) -> bool:

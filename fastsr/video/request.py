@@ -27,19 +27,24 @@ from fastsr.video.outputs.image_sequence_writer import ImageSequenceWriter
 from fastsr.video.outputs.pipe_output import Rgb24Writer, Y4mWriter
 from fastsr.video.outputs.segment_store import SegmentStore
 from fastsr.video.outputs.segmented_encoder import SegmentedEncoder
-from fastsr.video.pipeline.job import Job
+from fastsr.video.pipeline.job import EncodeStage, Job
+from fastsr.video.pipeline.newest_channel import NewestChannel
+from fastsr.video.pipeline.pace import TimedUpscaler, frame_deadline
 from fastsr.video.pipeline.progress import ProgressCallback, VideoResult
-from fastsr.video.pipeline.stages import StageTimes
+from fastsr.video.pipeline.stages import CAPACITY, StageTimes
 from fastsr.video.pipeline.upscale_stage import FrameUpscaler
 from fastsr.video.sources.frame_source import FrameSource
 from fastsr.video.sources.image_sequence import ImageSequenceSource
 from fastsr.video.sources.input_spec import InputSpec, file_input
+from fastsr.video.sources.live_input import any_format, live_input
 from fastsr.video.sources.numbered_files import checked_pattern
-from fastsr.video.sources.pipe_input import pipe_input
+from fastsr.video.sources.pipe_input import PipeReader, pipe_input
 from fastsr.video.sources.stream_info import StreamInfo
 from fastsr.video.sources.time_range import TimeRange
 from fastsr.video.sources.video_source import VideoSource
-from fastsr.video_formats import PIPE, is_image_sequence
+from fastsr.video_formats import PIPE, is_image_sequence, is_url, without_password
+
+LIVE_WAITING, LIVE_CAPACITY = 2, 1  # frames of a source that does not wait, before they are enlarged and after
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Input:
     deinterlace: bool
     rate: Fraction
     raw_size: tuple[int, int] | None
+    realtime: bool = False  # it may be a source that goes on by itself
+    asked_rate: Fraction | None = None  # of a camera; None = nothing was asked for
 
     @property
     def spec(self) -> InputSpec | None:
@@ -61,12 +68,21 @@ class Input:
     def open(self, time_range: TimeRange, *, upright: bool) -> FrameSource:
         """Its frames, turned as they are shown where they must be `upright`. Raises VideoError."""
         if self.name == PIPE:
-            given = pipe_input(sys.stdin.buffer, self.raw_size, self.rate, standard_input.taken())
-            return VideoSource(given, time_range)
+            return VideoSource(self._piped(), time_range)
+        live = live_input(self.name, self.raw_size, self.asked_rate) if self.realtime else None
+        if live is not None:
+            return VideoSource(live, time_range, deinterlace=self.deinterlace, upright=upright)
         spec = self.spec
         if spec is None:
             return ImageSequenceSource(self.name, time_range, self.rate)
         return VideoSource(spec, time_range, deinterlace=self.deinterlace, upright=upright)
+
+    def _piped(self) -> InputSpec:
+        """How to read standard input: raw frames, or, where no other stream of it is wanted, any format."""
+        ahead = standard_input.taken()
+        if self.realtime and self.raw_size is None:
+            return any_format(PipeReader(sys.stdin.buffer, ahead))
+        return pipe_input(sys.stdin.buffer, self.raw_size, self.rate, ahead)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,9 +99,15 @@ class UpscaleRequest:
     preview: bool
     segment: int
     progress: ProgressCallback | None
+    realtime: bool = False
 
     def check(self) -> None:
         """Raise VideoError for an output that cannot be made, before the input is opened."""
+        if is_url(self.given.name) and not self.realtime:
+            shown = without_password(self.given.name)
+            raise VideoError(f"{shown}: is an address; add --realtime, and -o - for a player to read from")
+        if self.realtime and (self.output != PIPE or self.preview):
+            raise VideoError(f"{self.output}: --realtime is for frames that are shown at once; write to a player, -o -")
         checked_pattern(self.output)
         if self._shows_frames_only:
             return
@@ -111,6 +133,8 @@ class UpscaleRequest:
         if self.output == PIPE:
             pipe = sys.stdout.buffer
             writer = Rgb24Writer(pipe) if self.raw else Y4mWriter(pipe, config)
+            if self.realtime:
+                return self._write_in_time(source, model, config, writer)
             return self._job(source, upscaler, config.size).run(writer)
         return self._make_file(source, upscaler, config)
 
@@ -131,6 +155,19 @@ class UpscaleRequest:
 
     def _open(self, time_range: TimeRange) -> FrameSource:
         return self.given.open(time_range, upright=self._shows_frames_only)
+
+    def _write_in_time(
+        self, source: FrameSource, model: Upscaler, config: EncoderConfig, writer: EncodeStage
+    ) -> VideoResult:
+        """Each frame within the time that it is shown; where a source does not wait, with frames left out."""
+        newest: NewestChannel[Frame] | None = NewestChannel(LIVE_WAITING) if source.live else None
+        limit = self.time_range.fps_limit
+        rate = config.rate if limit is None else min(config.rate, limit)
+        timed = TimedUpscaler(model, frame_deadline(float(rate)), None if newest is None else newest.available)
+        job = dataclasses.replace(
+            self._job(source, timed, config.size), pace=lambda: timed.pace(0 if newest is None else newest.dropped)
+        )
+        return job.run(writer, CAPACITY if newest is None else LIVE_CAPACITY, newest)
 
     def _make_file(self, source: FrameSource, upscaler: FrameUpscaler, config: EncoderConfig) -> VideoResult:
         spec, target = self.given.spec, Path(self.output)

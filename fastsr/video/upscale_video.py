@@ -52,6 +52,7 @@ def upscale_video(
     raw: bool = False,
     preview: bool = False,
     segment: int = SEGMENT,
+    realtime: bool = False,
     progress: ProgressCallback | None = None,
 ) -> VideoResult:
     """Enlarge a video: `fastsr.upscale_video("in.mp4", "out.mp4")`.
@@ -61,7 +62,8 @@ def upscale_video(
     resumes it, with the same result.
 
     Args:
-        src: a file; numbered images ("frames/%05d.png") or a folder of images; or "-", standard input.
+        src: a file; numbered images ("frames/%05d.png") or a folder of images; or "-", standard input. With `realtime`
+            also a camera ("/dev/video0"), a named pipe, or an address ("rtsp://camera/stream").
         dst: a file, whose suffix (.mp4 .m4v .mov .mkv .webm) names the container; numbered images; or "-", standard
             output.
         model: a name, an ONNX file, a loaded `Upscaler`, or what gives one for a width and height; by default the
@@ -85,12 +87,14 @@ def upscale_video(
         end: leave out what is from there on.
         fps_limit: frames a second at most.
         deinterlace: make whole frames of interlaced ones, which are refused otherwise.
-        fps: frames a second of image sequences and rgb24, 25 if not given.
-        raw_size: standard input is rgb24 of this width and height, not y4m.
+        fps: frames a second of image sequences and rgb24, 25 if not given; or what a camera is asked for.
+        raw_size: standard input is rgb24 of this width and height, not y4m; or what a camera is asked for.
         raw: standard output is rgb24, not y4m.
         preview: show bicubic | ours, as a clip of 5 seconds (or up to `end`), or, where `dst` is a .png, as a strip of
             moments.
         segment: about how many frames a kill may cost.
+        realtime: make each frame within the time that it is shown, as `Upscaler.stream` does with a deadline; where a
+            source does not wait and the reader does not keep up, frames are left out. For `dst` "-" alone.
         progress: called after every frame with how far the video is, in the calling thread.
 
     Returns:
@@ -107,7 +111,14 @@ def upscale_video(
 
     """
     request = UpscaleRequest(
-        given=Input(os.fspath(src), deinterlace, checked_rate(fps), checked_raw_size(raw_size)),
+        given=Input(
+            name=os.fspath(src),
+            deinterlace=deinterlace,
+            rate=checked_rate(fps),
+            raw_size=checked_raw_size(raw_size),
+            realtime=realtime,
+            asked_rate=None if fps is None else checked_rate(fps),
+        ),
         output=os.fspath(dst),
         time_range=checked_time_range(start, end, fps_limit),
         scale=scale,
@@ -117,6 +128,7 @@ def upscale_video(
         preview=preview,
         segment=checked_segment(segment),
         progress=progress,
+        realtime=realtime,
     )
     request.check()
     with shortage_reported(request.given.name), contextlib.closing(request.open_source()) as source:

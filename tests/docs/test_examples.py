@@ -36,6 +36,7 @@ SETS = ("photos", "my-photos", "faces", "Set5", "BSD100")
 SCRIPTS = {
     "decoder": "exec cat decoded.y4m",
     "player": "exec cat > played.y4m",
+    "mpv": "exec cat > played.y4m",
     "fastsr": f'PYTHONPATH={ROOT} exec {sys.executable} -m fastsr "$@"',
 }
 
@@ -175,7 +176,7 @@ def train(arguments):
 def through_pipes(line):
     shell = ["bash", "-c", f"set -euo pipefail; PATH=$PWD/bin:$PATH; {line}"]
     code = subprocess.run(shell, check=False, timeout=60).returncode
-    if "player" in line:
+    if "player" in line or "mpv" in line:
         assert Path("played.y4m").read_bytes().startswith(b"YUV4MPEG2 W96 H64 ")
     else:
         with Image.open(line.split("#")[0].split(">")[1].strip()) as made:

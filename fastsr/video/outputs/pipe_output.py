@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from collections.abc import Iterable
 from typing import BinaryIO
 
@@ -25,7 +26,7 @@ class Rgb24Writer:
         for frame in frames:
             pixels = frame.pixels if frame.pixels.dtype == np.uint8 else (frame.pixels >> 8).astype(np.uint8)
             self._pipe.write(np.ascontiguousarray(pixels).data)
-        self._pipe.flush()
+            self._pipe.flush()  # whoever reads shall have it whole before the next one is made
 
 
 class Y4mWriter:
@@ -41,16 +42,15 @@ class Y4mWriter:
         unseekable = _UnseekablePipe(self._pipe)
         try:
             self._write(frames, unseekable)
-        except av.FFmpegError:
+        except (av.FFmpegError, OSError):
             if unseekable.failure is not None:
                 raise unseekable.failure from None
             raise
-        self._pipe.flush()
 
     def _write(self, frames: Iterable[Frame], pipe: _UnseekablePipe) -> None:
         config = self._config
         to_yuv = RgbToYuv(config.colors, config.pix_fmt, *config.size)
-        options = {"strict": "experimental"}  # for more than 8 bits
+        options = {"strict": "experimental", "flush_packets": "1"}  # the first for more than 8 bits
         with av.open(pipe, "w", format="yuv4mpegpipe", container_options=options) as container:
             stream = container.add_stream("rawvideo", rate=config.rate)  # type: ignore[call-overload]
             config.configure(stream.codec_context)
@@ -60,15 +60,16 @@ class Y4mWriter:
                 converted = to_yuv(frame.pixels)
                 converted.pts, converted.time_base = count, 1 / config.rate
                 container.mux(stream.encode(converted))
+                self._pipe.flush()
 
 
 class _UnseekablePipe:
-    """A pipe that PyAV must not try to seek in; keeps what PyAV would only call an error in a callback."""
+    """A pipe that PyAV must not try to seek in; keeps what PyAV would only call an error in a callback, or lose."""
 
     name = "standard output"
 
     def __init__(self, pipe: BinaryIO) -> None:
-        self.failure: OSError | None = None
+        self.failure: BaseException | None = None
         self._pipe = pipe
 
     def write(self, data: bytes) -> int:
@@ -78,3 +79,6 @@ class _UnseekablePipe:
         except OSError as error:
             self.failure = error
             raise
+        except BaseException as error:  # Ctrl-C, which PyAV prints and forgets
+            self.failure = error
+            raise OSError(errno.EINTR, "interrupted") from error

@@ -61,6 +61,10 @@ class Channel(Generic[T]):
                     raise Stopped
                 if not self._items:
                     return
-                item = self._items.popleft()
+                item = self._take()
                 self._changed.notify_all()
             yield item
+
+    def _take(self) -> T:
+        """The oldest item, which is there."""
+        return self._items.popleft()

@@ -17,8 +17,10 @@ from fastsr import files
 from fastsr.errors import VideoError
 from fastsr.video.frame import Frame, ResumePoint
 from fastsr.video.outputs.segment_store import SegmentStore
+from fastsr.video.pipeline.channel import Channel
+from fastsr.video.pipeline.pace import Pace
 from fastsr.video.pipeline.progress import Progress, ProgressCallback, VideoResult
-from fastsr.video.pipeline.stages import Pipeline, StageTimes
+from fastsr.video.pipeline.stages import CAPACITY, Pipeline, StageTimes
 from fastsr.video.pipeline.upscale_stage import FrameUpscaler, UpscaleStage
 from fastsr.video.sources.frame_source import FrameSource
 
@@ -35,6 +37,7 @@ class Job:
         size: of the result, width and height.
         settings: all else that the result depends on, for JSON.
         progress: called after every frame; None = nobody asks.
+        pace: tells how frames were made in time; None = they have no deadline.
 
     """
 
@@ -43,9 +46,13 @@ class Job:
     size: tuple[int, int]
     settings: dict[str, Any]
     progress: ProgressCallback | None = None
+    pace: Callable[[], Pace] | None = None
 
-    def run(self, encode: EncodeStage) -> VideoResult:
-        """Make all frames and hand them to `encode`, which keeps nothing for another run."""
+    def run(self, encode: EncodeStage, capacity: int = CAPACITY, decoded: Channel[Frame] | None = None) -> VideoResult:
+        """Make all frames and hand them to `encode`, which keeps nothing for another run.
+
+        `capacity` and `decoded`: of the queues, as for `Pipeline`.
+        """
         upscaling = UpscaleStage(self.upscaler, self.size)
         made = 0
 
@@ -55,8 +62,10 @@ class Job:
                 yield frame
                 made += 1
 
-        busy = self._run_stages(None, upscaling, lambda frames: encode(counted(frames)))
-        return self._reported(VideoResult(made, upscaling.repeated, 0, 0, busy))
+        pipeline: Pipeline[Frame, Frame] = Pipeline(self.source.name, self.source.stop, capacity, decoded)
+        busy = self._run_stages(pipeline, None, upscaling, lambda frames: encode(counted(frames)))
+        pace = None if self.pace is None else self.pace()
+        return self._reported(VideoResult(made, upscaling.repeated, 0, 0, busy, pace))
 
     def run_resumable(
         self,
@@ -90,12 +99,19 @@ class Job:
         upscaling = UpscaleStage(self.upscaler, self.size)
         busy = StageTimes(0, 0, 0)
         if not store.complete:
-            busy = self._run_stages(store.resume, upscaling, encode(store))
+            pipeline: Pipeline[Frame, Frame] = Pipeline(self.source.name, self.source.stop)
+            busy = self._run_stages(pipeline, store.resume, upscaling, encode(store))
         if not store.complete:
             raise VideoError(f"{self.source.name}: has no frame between start and end; choose other times")
         return VideoResult(store.packets, upscaling.repeated, resumed, 0, busy)
 
-    def _run_stages(self, resume: ResumePoint | None, upscaling: UpscaleStage, encode: EncodeStage) -> StageTimes:
+    def _run_stages(
+        self,
+        pipeline: Pipeline[Frame, Frame],
+        resume: ResumePoint | None,
+        upscaling: UpscaleStage,
+        encode: EncodeStage,
+    ) -> StageTimes:
         source, progress = self.source, self.progress
         ticks, done = source.info.time_base, resume.index if resume else 0
         begun = time.perf_counter()
@@ -107,9 +123,9 @@ class Job:
                 first = frame.pts if first is None else first
                 if progress is not None:
                     shown = float((frame.pts - first + frame.duration) * ticks)
-                    progress(Progress(done + count, source.info.frames, shown, time.perf_counter() - begun))
+                    pace = None if self.pace is None else self.pace()
+                    progress(Progress(done + count, source.info.frames, shown, time.perf_counter() - begun, pace))
 
-        pipeline: Pipeline[Frame, Frame] = Pipeline(source.name, source.stop)
         return pipeline.run(source.frames(resume), upscaling, lambda frames: encode(followed(frames)))
 
     def _reported(self, result: VideoResult) -> VideoResult:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from fastsr.video.pipeline.pace import Pace
 from fastsr.video.pipeline.stages import StageTimes
 
 
@@ -17,6 +18,7 @@ class Progress:
         total: to be made; None = unknown.
         shown: seconds of video made by this run.
         elapsed: seconds that this run took so far.
+        pace: which models have made the frames, where each has a deadline; else None.
 
     """
 
@@ -24,6 +26,7 @@ class Progress:
     total: int | None
     shown: float
     elapsed: float
+    pace: Pace | None = None
 
     @property
     def real_time_factor(self) -> float:
@@ -41,6 +44,7 @@ class VideoResult:
         resumed: those that an earlier run had made.
         damaged: packets of the input that could not be decoded or copied.
         busy: seconds that the stages worked in this run.
+        pace: which models have made the frames, where each has a deadline; else None.
 
     """
 
@@ -49,6 +53,7 @@ class VideoResult:
     resumed: int
     damaged: int
     busy: StageTimes
+    pace: Pace | None = None
 
 
 ProgressCallback = Callable[[Progress], None]

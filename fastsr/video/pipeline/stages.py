@@ -31,10 +31,19 @@ class StageTimes:
 class Pipeline(Generic[A, B]):
     """Runs the stages until the last frame is encoded, or until one of them fails."""
 
-    def __init__(self, name: str, wake: Callable[[], None] | None = None, capacity: int = CAPACITY) -> None:
-        """`name`: of the input, for messages. `wake`: ends a wait for input that the first stage may be in."""
+    def __init__(
+        self,
+        name: str,
+        wake: Callable[[], None] | None = None,
+        capacity: int = CAPACITY,
+        decoded: Channel[A] | None = None,
+    ) -> None:
+        """`name`: of the input, for messages. `wake`: ends a wait for input that the first stage may be in.
+
+        `decoded`: the queue behind the first stage, where it is not one that waits for room.
+        """
         self._name, self._wake = name, wake
-        self._decoded: Channel[A] = Channel(capacity)
+        self._decoded: Channel[A] = Channel(capacity) if decoded is None else decoded
         self._upscaled: Channel[B] = Channel(capacity)
         self._failure: BaseException | None = None
         self._lock = threading.Lock()

@@ -23,6 +23,11 @@ class FrameSource(Protocol):
         ...
 
     @property
+    def live(self) -> bool:
+        """Whether it goes on by itself, so that frames are lost where they are not taken."""
+        ...
+
+    @property
     def damaged(self) -> int:
         """Packets so far that could not be decoded."""
         ...

@@ -29,6 +29,7 @@ DEFAULT_RATE = Fraction(25)  # frames a second where none is given
 class ImageSequenceSource:
     """Images of equal size, one after the other, as frames."""
 
+    live = False
     damaged = retimed = 0  # an image that cannot be read is an error, and timestamps are made here
 
     def __init__(self, text: str, time_range: TimeRange | None = None, rate: Fraction = DEFAULT_RATE) -> None:

@@ -35,16 +35,30 @@ class InputSpec:
     name: str
     format: str | None = None
     options: dict[str, str] = dataclasses.field(default_factory=dict)
-    path: Path | None = None  # None = a pipe, which can be opened only once
+    path: Path | None = None  # None = a pipe or a stream, which can be opened only once
+    live: bool = False  # it goes on by itself, whether it is read or not
+    timeout: tuple[float, float] | None = None  # seconds to open it, and without data, after which it is given up
+
+    def raise_interruption(self) -> None:
+        """Raise what came while a pipe was waited for, and PyAV made another error of."""
+        interruption: BaseException | None = getattr(self.file, "interruption", None)
+        if interruption is not None:
+            raise interruption
 
     def open(self) -> InputContainer:
         """Open it. Raises VideoError."""
         try:
             made: InputContainer = av.open(
-                self.file, "r", format=self.format, options=self.options, metadata_errors="replace"
+                self.file,
+                "r",
+                format=self.format,
+                options=self.options,
+                metadata_errors="replace",
+                timeout=self.timeout,
             )
             return made
         except (av.FFmpegError, OSError, ValueError) as error:
+            self.raise_interruption()
             if is_shortage(error) and can_allocate(FFMPEG_MOST):
                 raise VideoError(f"{self.name}: cannot be opened as a video (it is damaged); check the file") from error
             if is_shortage(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 from fractions import Fraction
@@ -17,9 +18,12 @@ _POLL_INTERVAL = 0.1  # seconds until a waiting reader looks whether it is still
 class PipeReader:
     """A pipe whose reader can be woken up by another thread."""
 
-    def __init__(self, pipe: BinaryIO, ahead: bytes = b"") -> None:
-        self.name = NAME
-        self._descriptor, self._ahead = pipe.fileno(), ahead
+    def __init__(self, pipe: BinaryIO, ahead: bytes = b"", name: str = NAME) -> None:
+        """`ahead` was read from it before."""
+        self.name = name
+        self._pipe, self._ahead = pipe, ahead  # the pipe is kept, for it would close its descriptor
+        self._descriptor = pipe.fileno()
+        self.interruption: BaseException | None = None  #: Ctrl-C while it waited, which PyAV prints and forgets
         self._stopped = False
 
     def read(self, size: int) -> bytes:
@@ -27,9 +31,13 @@ class PipeReader:
         if self._ahead:
             piece, self._ahead = self._ahead[:size], self._ahead[size:]
             return piece
-        while not self._stopped:
-            if select.select([self._descriptor], [], [], _POLL_INTERVAL)[0]:
-                return os.read(self._descriptor, size)
+        try:
+            while not self._stopped:
+                if select.select([self._descriptor], [], [], _POLL_INTERVAL)[0]:
+                    return os.read(self._descriptor, size)
+        except KeyboardInterrupt as error:
+            self.interruption = error
+            raise OSError(errno.EINTR, "interrupted") from error
         return b""
 
     def stop(self) -> None:

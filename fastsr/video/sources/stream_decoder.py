@@ -42,6 +42,7 @@ class StreamDecoder:
                 raise VideoError(f"{spec.name}: none of its frames can be decoded; check the file")
         except BaseException:
             self.close()
+            spec.raise_interruption()
             raise
         self.first = first
         self._unread: Iterator[VideoFrame] | None = itertools.chain([first], decoded)
@@ -77,7 +78,8 @@ class StreamDecoder:
 
         With `pts`, from the last key frame on that is not shown later.
         """
-        self.stream.codec_context.thread_type = "AUTO"
+        # several frames at once would hold each back until the next ones have come
+        self.stream.codec_context.thread_type = "SLICE" if self._spec.live else "AUTO"
         packets = self._packets()
         for packet in packets if pts is None else _from_key_frame(packets, pts):
             try:
@@ -104,6 +106,8 @@ class StreamDecoder:
             except (av.error.InvalidDataError, av.error.EOFError, av.error.BlockingIOError):  # what damage may end in
                 self.damaged += 1
                 return
+            except av.error.ExitError:  # of sources that have a timeout alone
+                raise VideoError(f"{self._spec.name}: sends nothing any more; check it") from None
             if packet is None:
                 return
             if discontinuous:

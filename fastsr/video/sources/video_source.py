@@ -19,6 +19,7 @@ from fastsr.video.frame import Frame, ResumePoint
 from fastsr.video.sources.deinterlacing import checked_progressive, deinterlaced
 from fastsr.video.sources.input_spec import InputSpec
 from fastsr.video.sources.orientation import Orientation, orientation_of, rotation_degrees
+from fastsr.video.sources.pipe_input import PipeReader
 from fastsr.video.sources.stream_decoder import StreamDecoder, timestamp_of
 from fastsr.video.sources.stream_info import describe_stream
 from fastsr.video.sources.time_range import FrameSelector, TimeRange
@@ -63,6 +64,11 @@ class VideoSource:
         """Packets that could not be decoded."""
         return self._decoder.damaged
 
+    @property
+    def live(self) -> bool:
+        """Whether it goes on by itself, so that frames are lost where they are not taken: a camera, a broadcast."""
+        return self._spec.live and self._decoder.container.duration is None
+
     def close(self) -> None:
         """Release the file."""
         self._decoder.close()
@@ -105,7 +111,7 @@ class VideoSource:
 
     def stop(self) -> None:
         """End a wait for frames that another thread is in."""
-        if self._spec.path is None:
+        if isinstance(self._spec.file, PipeReader):
             self._spec.file.stop()
 
     def _start(self) -> int | None:
