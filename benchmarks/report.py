@@ -1,7 +1,7 @@
 """The tables and images of README.md and docs/benchmarks.md: `python -m benchmarks.report` (`--check` only compares).
 
-A table stands between `<!-- name -->` and `<!-- /name -->` and is made from benchmarks/results/*.json alone. PAGES says
-which page has which tables.
+A table stands between `<!-- name -->` and `<!-- /name -->` and is made from benchmarks/results/*.json alone, but for
+that of flicker, which the models' cards tell. PAGES says which page has which tables.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from benchmarks import photos as measured_photos
 from benchmarks import threads as counted_threads
 from benchmarks import upscalers as measured_upscalers
 from benchmarks import video as measured_video
+from fastsr.network import catalog
+from training.measure import flicker as measured_flicker
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -224,6 +226,12 @@ def video() -> str:
     return "\n".join([measured_video.table(result), "", note + _where(content)])
 
 
+def flicker() -> str:
+    """A row per shipped model whose card tells how it flickers."""
+    cards = {f"`{name}`": card.flicker for name, card in catalog.models().items() if card.flicker}
+    return measured_flicker.table(cards) if cards else NOT_MEASURED
+
+
 def known_models() -> str:
     """What `benchmarks.models` measured, by kind of processor."""
     sections = [f"{models_table.sections(content)}\n\n{_where(content)}" for content in _known()]
@@ -284,6 +292,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "photos": photos,
         "startup": startup,
         "video": video,
+        "flicker": flicker,
         "ops": ops,
         "upscalers": upscalers,
     },

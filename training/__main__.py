@@ -1,4 +1,4 @@
-"""python -m training prepare | teach | samples | train | due | curves | export | quantize | evaluate | card."""
+"""python -m training COMMAND: from photographs to a generator that is measured and has its card."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from training.data import image_folders, packed_images
 from training.learning import recipe
 
 FINE_TUNING_STEPS = 3000
+CLIPS = "videos, measured where their scene is at rest, and photographs, which are panned over"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,6 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", type=Path, help="also write the numbers here")
     evaluate.add_argument("--strips", type=Path, help="write LR | bicubic | ours | HR images into this folder")
 
+    flicker = commands.add_parser("flicker", help="how much enlarged video flickers, beside bicubic")
+    flicker.add_argument("models", nargs="+", help="model names, .onnx files, or bicubic, lanczos, ...")
+    flicker.add_argument("--clips", nargs="+", type=Path, required=True, metavar="FILE", help=CLIPS)
+    flicker.add_argument("--frames", type=int, default=24, help="of each clip (default: 24)")
+    flicker.add_argument("--engine", default="auto")
+    flicker.add_argument("--precision", default="auto")
+    flicker.add_argument("--device", default="auto")
+    flicker.add_argument("--json", type=Path, help="also write the numbers here")
+
     samples = commands.add_parser("samples", help="a page of low-resolution images as a recipe makes them")
     samples.add_argument("recipe")
     samples.add_argument("--data", type=Path, default=Path("data/train.safetensors"))
@@ -113,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
 
     card = commands.add_parser("card", help="measure a shipped model and write its card into models.toml")
     card.add_argument("model")
-    card.add_argument("--data", nargs="+", type=Path, required=True, help="folders of high-resolution images")
+    card.add_argument("--data", nargs="+", type=Path, help="folders of high-resolution images")
     card.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
     card.add_argument(
         "--damage",
@@ -122,6 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         help="measure on input that suffers each too: mild, hard, real, or jpeg=50,...",
     )
     card.add_argument("--cost", metavar="PRECISION", help="only what this precision costs (bf16: see FASTSR_ISA=wide)")
+    card.add_argument("--flicker", nargs="+", type=Path, metavar="FILE", help=f"only how it flickers on these: {CLIPS}")
     return parser
 
 
@@ -255,6 +266,20 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     )
 
 
+def _flicker(arguments: argparse.Namespace) -> None:
+    from training.measure.flicker import measure
+
+    measure(
+        arguments.models,
+        arguments.clips,
+        arguments.frames,
+        arguments.engine,
+        arguments.precision,
+        arguments.device,
+        arguments.json,
+    )
+
+
 def _quantize(arguments: argparse.Namespace) -> None:
     from training.release.int8_calibration import quantize
 
@@ -291,7 +316,11 @@ def _card(arguments: argparse.Namespace) -> None:
     from training.measure.damage import Damage
     from training.release import model_card
 
-    if arguments.cost:
+    if arguments.flicker:
+        made = model_card.add_flicker(arguments.model, arguments.flicker)
+    elif not arguments.data:
+        raise recipe.RecipeError("--data is missing: name folders of high-resolution images")
+    elif arguments.cost:
         made = model_card.add_cost(arguments.model, arguments.data, arguments.cost)
     else:
         damages = tuple(map(Damage.parse, arguments.damage))
@@ -305,6 +334,7 @@ _COMMANDS = {
     "due": _due,
     "evaluate": _evaluate,
     "export": _export,
+    "flicker": _flicker,
     "prepare": _prepare,
     "quantize": _quantize,
     "samples": _samples,

@@ -40,6 +40,8 @@ class Model:
         damaged: kind of damage that low-resolution images suffered first ("mild", "hard", "real") -> as `scores`.
         precision_cost: precision -> kind of image ("photographs", "text", "ramps") -> PSNR lost against fp32, in dB.
         flat_error: precision -> how far a flat colour is off from fp32's at most, in 8-bit steps.
+        flicker: clip -> how much it changes from frame to frame, enlarged, where its scene does not: "levels" (RMS of
+            the luma) and "ratio" (how many times that of bicubic interpolation).
         fidelity: of an adversarial model, the shipped one, trained for PSNR alone, that `realism` starts from.
 
     """
@@ -55,6 +57,7 @@ class Model:
     flat_error: dict[str, int] = dataclasses.field(default_factory=dict)
     fidelity: str = ""
     damaged: dict[str, dict[str, dict[str, float]]] = dataclasses.field(default_factory=dict)
+    flicker: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
     def proves(self, precision: str) -> bool:
         """Whether "auto" may take a precision for video: it costs under 0.05 dB on each kind of image.
@@ -85,7 +88,7 @@ def models() -> dict[str, Model]:
 
 
 _TEXTS = {"summary": None, "training": None, "licence": None, "fidelity": ""}  # and what stands for none
-_TABLES = {"scores": 2, "damaged": 3, "precision_cost": 2, "flat_error": 1}  # and how deep their numbers lie
+_TABLES = {"scores": 2, "damaged": 3, "precision_cost": 2, "flat_error": 1, "flicker": 2}  # and how deep numbers lie
 
 
 def _model(name: str, card: Any) -> Model:

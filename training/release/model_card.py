@@ -16,7 +16,7 @@ from fastsr.errors import ModelError
 from fastsr.network import catalog, onnx_reader
 from fastsr.network.graph import Graph
 from training.data import synthetic_images
-from training.measure import evaluate, precision_cost
+from training.measure import clips, evaluate, flicker, precision_cost
 from training.measure.damage import Damage
 
 HEADER = """\
@@ -39,6 +39,7 @@ def make(
     With `weights`, the folder of LPIPS' weights, it is measured too; with `damages`, also what the model scores where
     low-resolution images were damaged by each. What bf16 costs is measured where the native engine has it: on a
     processor with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2, slowly.
+    What `add_flicker` has written stays if the weights are still the same by their training.
     """
     network = onnx_reader.read(catalog.FOLDER / f"{name}.onnx")
     upscaler = fastsr.load(network.path, precision="fp32")  # "auto" may be less on some machines
@@ -67,6 +68,20 @@ def make(
         offered: list[Precision] = ["int8", "bf16"] if network.ranges else ["bf16"]
         for precision in (p for p in offered if p in engine.precisions()):
             _add(card, precision, _cost(network, folders, exact, precision))
+    before = _cards(table).get(name, {})
+    if "flicker" in before and before["training"] == card["training"]:
+        card["flicker"] = before["flicker"]
+    return _written(table, name, card)
+
+
+def add_flicker(
+    name: str, files: list[Path], table: Path = catalog.FOLDER / "models.toml", frames: int = flicker.FRAMES
+) -> dict[str, Any]:
+    """Measure how the shipped `name` flickers on videos and photographs; write that alone into its card in `table`."""
+    upscaler = fastsr.load(catalog.FOLDER / f"{name}.onnx", precision="fp32")
+    card = tomllib.loads(table.read_text())[name]
+    measured = [clips.opened(path, frames) for path in files]
+    card["flicker"] = {clip.name: flicker.score(upscaler, clip) for clip in measured}
     return _written(table, name, card)
 
 
@@ -92,8 +107,12 @@ def _worth_telling(values: dict[str, float]) -> dict[str, float]:
     return {measure: value for measure, value in evaluate.rounded(values).items() if measure in MEASURES}
 
 
+def _cards(table: Path) -> dict[str, Any]:
+    return tomllib.loads(table.read_text()) if table.exists() else {}
+
+
 def _written(table: Path, name: str, card: dict[str, Any]) -> dict[str, Any]:
-    cards = tomllib.loads(table.read_text()) if table.exists() else {}
+    cards = _cards(table)
     cards[name] = card
     names = sorted(cards, key=lambda n: ORDER.index(n) if n in ORDER else len(ORDER))
     with files.replacing(table) as temporary:
