@@ -56,8 +56,8 @@ class Compression:
             require(name in known, where + "share", name, ", ".join(known))
             require(share >= 0, f"{where}share.{name}", share, "0 or more")
             low, high = self.crf[name]
-            most = CODEC_TABLE[name].highest_crf
-            require(0 <= low <= high <= most, f"{where}crf.{name}", (low, high), f"two rising values, 0 to {most:g}")
+            worst = CODEC_TABLE[name].highest_crf
+            require(0 <= low <= high <= worst, f"{where}crf.{name}", (low, high), f"two rising values, 0 to {worst:g}")
         require(sum(self.share.values()) > 0, where + "share", self.share, "positive for one codec at least")
 
 
@@ -101,7 +101,7 @@ def _encode(frames: Sequence[Frame], codec: str, crf: float, target: io.BytesIO)
 def _decode(stored: io.BytesIO) -> list[Frame]:
     stored.seek(0)
     made: list[Frame] = []
-    with av.open(stored) as container:
+    with av.open(stored, "r") as container:
         for frame in container.decode(video=0):
             to_rgb = YuvToRgb(colors_of(frame), frame.width, frame.height)
             made.append(np.asarray(to_rgb(frame), np.uint8))
