@@ -206,7 +206,7 @@ def test_settings_out_of_range_are_named(changes, message):
 
 
 def test_kinds_are_named():
-    with pytest.raises(ValueError, match=r"degradation\.kind = 'blurry' .* bicubic or realistic"):
+    with pytest.raises(ValueError, match=r"degradation\.kind = 'blurry' .* bicubic, realistic, video"):
         build(Degradation(kind="blurry"), 4)
 
 

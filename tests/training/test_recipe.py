@@ -9,6 +9,7 @@ from training.learning import recipe
 from training.learning.recipe import RECIPES, RecipeError, read
 
 GOOD = 'name = "a"\nsummary = "b"\nsteps = 5\n[generator]\nscale = 2\n'
+VIDEO = GOOD + '[data]\npairs = true\n[degradation]\nkind = "video"\n[degradation.compression]\n'
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.stem)
@@ -55,6 +56,12 @@ def test_defaults_fill_in(tmp_path):
         ),
         (GOOD + "[loss]\nweight = 0\n", "loss.weight = 0.0 is not accepted"),
         (GOOD + '[degradation]\nkind = "webcam"\n', r"r\.toml: degradation.kind = 'webcam'"),
+        (GOOD + '[degradation]\nkind = "video"\n', 'data.pairs = False .* true for degradation.kind "video"'),
+        (VIDEO + "frames = 1\n", r"degradation\.compression\.frames = 1 is not accepted; it must be 2 or more"),
+        (VIDEO + "blurred = 2\n", r"degradation\.compression\.blurred = 2.0 is not accepted"),
+        (VIDEO + "share = { h264 = 1 }\n", r"compression\.share / crf .* the same codecs in both"),
+        (VIDEO + "share = { xvid = 1 }\ncrf = { xvid = [1, 2] }\n", r"compression\.share = 'xvid' .* h264, hevc"),
+        (VIDEO + "share = { h264 = 1 }\ncrf = { h264 = [30, 60] }\n", r"crf\.h264 = \(30.0, 60.0\) .* 0 to 51"),
         (GOOD + "[degradation.second]\nblur = [2, 1]\n", r"degradation.second.blur = \(2.0, 1.0\) is not accepted"),
         (GOOD + "[degradation.first]\nblur = 2\n", "degradation.first.blur = 2 must be of type tuple"),
         (GOOD + "[degradation.first]\nblur = [1]\n", r"degradation.first.blur = \[1\] must be a list of 2"),

@@ -48,9 +48,9 @@ class Compression:
         require(self.frames >= 2, where + "frames", self.frames, "2 or more")
         for key in ("area", "blurred", "noisy"):
             require(0 <= getattr(self, key) <= 1, where + key, getattr(self, key), "a share, 0 to 1")
-        for key, most in (("blur", 10), ("noise", 255)):
+        for key, limit in (("blur", 10), ("noise", 255)):
             low, high = getattr(self, key)
-            require(0 < low <= high <= most, where + key, (low, high), f"two rising values above 0, up to {most}")
+            require(0 < low <= high <= limit, where + key, (low, high), f"two rising values above 0, up to {limit}")
         require({*self.share} == {*self.crf}, where + "share / crf", [*self.share], "the same codecs in both")
         for name, share in self.share.items():
             require(name in known, where + "share", name, ", ".join(known))
