@@ -20,6 +20,7 @@ from fastsr.engines.protocol import (
     Pixels,
     Progress,
     StreamingEngine,
+    StreamReusingEngine,
 )
 from fastsr.images import DecodedImage, Frame, band_resampling, luma, resample
 from fastsr.network.graph import Graph
@@ -46,6 +47,14 @@ class Generator:
         """
         self.network, self.engine, self.scale, self.windows = network, engine, network.default_scale, windows
         self._exact, self._making = None if exact is None else functools.cache(exact), threading.Lock()
+
+    def for_stream(self) -> Generator:
+        """One for the frames of one stream, in order, which makes the same: see `StreamReusingEngine`."""
+
+        def exact() -> Engine:
+            return _for_stream(self._engine_for(np.dtype(np.float32)))
+
+        return Generator(self.network, _for_stream(self.engine), None if self._exact is None else exact, self.windows)
 
     def _engine_for(self, dtype: np.dtype[Any]) -> Engine:
         if self._exact is None or dtype == np.uint8:
@@ -136,6 +145,10 @@ class Generator:
         y, chroma = luma.split(pixels)
         made = engine.run(y, progress)
         return luma.joined(made, resample.resize(chroma, (made.shape[1], made.shape[0])), pixels.dtype)
+
+
+def _for_stream(engine: Engine) -> Engine:
+    return engine.for_stream() if isinstance(engine, StreamReusingEngine) else engine
 
 
 def _gray(made: Pixels) -> Pixels:

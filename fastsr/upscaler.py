@@ -224,11 +224,12 @@ class Upscaler:
     def _stream(self, frames: Iterable[Any], scale: float | None, size: tuple[int, int] | None) -> Iterator[Any]:
         images_read = (opened(frame) for frame in frames)
         overlapped = self._generator if self._generator is not None and self._generator.streams else None
+        following = self if self._generator is None else Upscaler(self.name, self._generator.for_stream())
         for together, run in itertools.groupby(images_read, lambda image: self._is_plain(image, scale, size)):
             if together and overlapped is not None:
                 yield from overlapped.stream(image for image in run if isinstance(image, DecodedImage))
             else:
-                yield from (upscaled(self, image, scale, size) for image in run)
+                yield from (upscaled(following, image, scale, size) for image in run)
 
     def _is_plain(self, image: DecodedImage | DeviceImage, scale: float | None, size: tuple[int, int] | None) -> bool:
         """Whether an image in the host's memory goes through the engine as it is, at the engine's own scale."""

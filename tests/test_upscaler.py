@@ -276,6 +276,52 @@ def test_stream_takes_a_batch_of_tensors_and_refuses_one_tensor(up):
     assert all(torch.equal(made, up.upscale(frame)) for made, frame in zip(up.stream(batch), batch, strict=True))
 
 
+def written_on(page, places):
+    """Pages one after the other, each with one more place that is written on."""
+    yield page
+    for row, column in places:
+        page = page.copy()
+        page[row : row + 6, column : column + 9] //= 2
+        yield page
+        yield page
+
+
+@pytest.mark.parametrize("size", [{}, {"scale": 1.5}, {"size": (101, 55)}, {"scale": 3}])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        np.asarray,
+        Image.fromarray,
+        lambda page: page[..., :1],
+        lambda page: page.astype(np.uint16) * 200,
+        lambda page: page.astype(np.float32) / np.float32(255),
+        lambda page: np.dstack([page, page[..., :1]]),
+    ],
+    ids=["array", "pillow", "gray", "uint16", "float", "alpha"],
+)
+def test_streams_make_of_frames_with_much_in_common_what_single_calls_make(up, photo, kind, size):
+    pages = [kind(page) for page in written_on(np.tile(photo, (3, 3, 1)), [(5, 7), (80, 120), (40, 60)])]
+    for made, page in zip(up.stream(pages, **size), pages, strict=True):
+        assert type(made) is type(page)
+        np.testing.assert_array_equal(np.asarray(made), np.asarray(up.upscale(page, **size)))
+
+
+def test_streams_in_int8_make_deep_pixels_in_fp32(photo):
+    fast = fastsr.load("fast-x2", device="cpu", precision="int8")
+    for page in (photo, photo.astype(np.uint16) * 250):
+        pages = list(written_on(page, [(5, 7), (20, 30)]))
+        for made, single in zip(fast.stream(pages), pages, strict=True):
+            np.testing.assert_array_equal(made, fast.upscale(single))
+
+
+@pytest.mark.parametrize("options", [{}, {"scale": 3}])
+def test_what_a_stream_hands_out_is_the_callers(up, photo, options):
+    pages = list(written_on(np.tile(photo, (3, 3, 1)), [(5, 7), (80, 120)]))
+    for made, page in zip(up.stream((page.copy() for page in pages), **options), pages, strict=True):
+        np.testing.assert_array_equal(made, up.upscale(page, **options))
+        made[...] = 0
+
+
 @pytest.mark.parametrize("options", [{}, {"precision": "int8"}, {"tile": 64}, {"engine": "onnxruntime"}])
 def test_an_upscaler_can_be_pickled(photo, options):
     up = fastsr.load("fast-x2", device="cpu", **options)

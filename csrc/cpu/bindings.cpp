@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -14,6 +15,7 @@
 #include "common/checks.h"
 #include "common/gil.h"
 #include "cpu/conv/program/builder.h"
+#include "cpu/conv/program/changes.h"
 #include "cpu/conv/program/cut.h"
 #include "cpu/conv/program/executor.h"
 #include "cpu/isa.h"
@@ -128,6 +130,8 @@ cpu::Sides middle(const py::array& kernel, const cpu::Sides& dilation) {
   return {half(0), half(1)};
 }
 
+using Parts = std::vector<std::array<int64_t, 4>>;  // top, bottom, left, right
+
 // A program that is built and then run.
 class Program {
  public:
@@ -202,12 +206,68 @@ class Program {
   py::array run_band(const py::array& pixels, int64_t height, int64_t first_row, int64_t top, int64_t bottom,
                      int64_t side, int64_t memory, const py::object& progress) const {
     const Array given = view(pixels, "pixels");
-    const cpu::Band band{top, bottom, first_row};
-    const FrameShape shape = cpu::check_band(builder_.program(), given, height, band, side, memory);
+    const int64_t width = given.shape.size() > 1 ? given.shape[1] : 0;
+    const std::vector<cpu::FramePart> band{{top, bottom, 0, width}};
+    const FrameShape shape = cpu::check_parts(builder_.program(), given, height, first_row, band, side, memory);
     const py::ssize_t scale = builder_.program().scale();
     py::array out(pixels.dtype(),
                   std::vector<py::ssize_t>{(bottom - top) * scale, shape.width * scale, shape.channels});
-    void* to = out.mutable_data();
+    execute({given.data, given.type, shape, first_row}, {out.mutable_data(), top, 0, width}, band,
+            cpu::CutBounds{side, memory}, progress);
+    return out;
+  }
+
+  // The enlargement of parts of a frame (top, bottom, left, right), into `out`, which begins with that of input pixel
+  // (top, left).
+  void run_parts(const py::array& pixels, const Parts& parts, py::array& out, int64_t top, int64_t left, int64_t side,
+                 int64_t memory, const py::object& progress) const {
+    const Array given = view(pixels, "pixels"), made = writable_view(out, "out");
+    std::vector<cpu::FramePart> wanted;
+    for (const auto& p : parts) wanted.push_back({p[0], p[1], p[2], p[3]});
+    const int64_t height = given.shape.empty() ? 0 : given.shape[0];
+    const FrameShape shape = cpu::check_parts(builder_.program(), given, height, 0, wanted, side, memory);
+    cpu::check_destination(builder_.program(), given, made, top, left, wanted);
+    execute({given.data, given.type, shape}, {made.data, top, left, made.shape[1] / builder_.program().scale()}, wanted,
+            cpu::CutBounds{side, memory}, progress);
+  }
+
+  // What of a result has to be made again for a frame that follows another one; None for all of it.
+  std::optional<Parts> changed_parts(const py::array& before, const py::array& after) const {
+    const Array old = view(before, "before"), given = view(after, "after");
+    const FrameShape shape = cpu::check_successor(builder_.program(), old, given);
+    const WithoutGil released;
+    const auto parts = cpu::changed_parts(builder_.program(), old.data, given.data, shape, shape.channels * given.item);
+    if (!parts) return std::nullopt;
+    Parts made;
+    for (const cpu::FramePart& p : *parts) made.push_back({p.top, p.bottom, p.left, p.right});
+    return made;
+  }
+
+  // First and last of the rows that those are made from.
+  std::pair<int64_t, int64_t> input_rows(int64_t height, int64_t top, int64_t bottom) const {
+    require(builder_.program().complete(), "the program has no end");
+    require(0 <= top && top < bottom && bottom <= height, "there are no such rows in the frame");
+    const cpu::Interval read = cpu::input_reads(builder_.program(), 0, height, top, bottom);
+    return {read.first, read.last};
+  }
+
+  cpu::Cut cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads) const {
+    const cpu::ConvProgram& program = builder_.program();
+    const FrameShape shape = cpu::check_size(program, height, width, side, memory);
+    if (threads < 0) throw std::invalid_argument("threads must not be negative");
+    return cpu::cut(program, shape, cpu::CutBounds{side, memory, threads});
+  }
+
+  // The whole frame's.
+  int64_t unit_bytes(int64_t width) const {
+    cpu::check_width(builder_.program(), width);
+    const cpu::ConvProgram& program = builder_.program();
+    return cpu::unit_bytes(program, cpu::ring_rows(program, 1), width, width).all;
+  }
+
+ private:
+  void execute(const cpu::Source& from, const cpu::Destination& to, const std::vector<cpu::FramePart>& parts,
+               cpu::CutBounds bounds, const py::object& progress) const {
     // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
     struct Stopped {};
     std::exception_ptr raised;
@@ -229,36 +289,12 @@ class Program {
     }
     try {
       const WithoutGil released;
-      executor_.run(given.data, given.type, shape, band, to, cpu::CutBounds{side, memory}, report);
+      executor_.run(from, to, parts, bounds, report);
     } catch (const Stopped&) {
       std::rethrow_exception(raised);
     }
-    return out;
   }
 
-  // First and last of the rows that those are made from.
-  std::pair<int64_t, int64_t> input_rows(int64_t height, int64_t top, int64_t bottom) const {
-    require(builder_.program().complete(), "the program has no end");
-    require(0 <= top && top < bottom && bottom <= height, "there are no such rows in the frame");
-    const cpu::Interval read = cpu::input_rows(builder_.program(), height, top, bottom);
-    return {read.first, read.last};
-  }
-
-  cpu::Cut cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads) const {
-    const cpu::ConvProgram& program = builder_.program();
-    const FrameShape shape = cpu::check_size(program, height, width, side, memory);
-    if (threads < 0) throw std::invalid_argument("threads must not be negative");
-    return cpu::cut(program, shape, cpu::CutBounds{side, memory, threads});
-  }
-
-  // The whole frame's.
-  int64_t unit_bytes(int64_t width) const {
-    cpu::check_width(builder_.program(), width);
-    const cpu::ConvProgram& program = builder_.program();
-    return cpu::unit_bytes(program, cpu::ring_rows(program, 1), width, width).all;
-  }
-
- private:
   cpu::ProgramBuilder builder_;
   cpu::Executor executor_;
 };
@@ -339,6 +375,10 @@ PYBIND11_MODULE(_core, module) {
       .def("run_band", &fastsr::Program::run_band, py::arg("pixels"), py::arg("height"), py::arg("first_row"),
            py::arg("top"), py::arg("bottom"), py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())
+      .def("run_parts", &fastsr::Program::run_parts, py::arg("pixels"), py::arg("parts"), py::arg("out"),
+           py::arg("top") = 0, py::arg("left") = 0, py::arg("side") = 0, py::arg("memory") = 0,
+           py::arg("progress") = py::none())
+      .def("changed_parts", &fastsr::Program::changed_parts, py::arg("before"), py::arg("after"))
       .def("input_rows", &fastsr::Program::input_rows, py::arg("height"), py::arg("top"), py::arg("bottom"))
       .def("cut", &fastsr::Program::cut, py::arg("height"), py::arg("width"), py::arg("side") = 0,
            py::arg("memory") = 0, py::arg("threads") = 0)

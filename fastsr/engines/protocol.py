@@ -92,6 +92,15 @@ class StreamingEngine(Engine, Protocol):
 
 
 @runtime_checkable
+class StreamReusingEngine(Engine, Protocol):
+    """An engine that does not compute again what a frame has in common with the one before."""
+
+    def for_stream(self) -> Engine:
+        """An engine for the frames of one stream, in order, from one thread at a time; it makes the same bytes."""
+        ...
+
+
+@runtime_checkable
 class DeviceEngine(Engine, Protocol):
     """An engine that takes arrays which lie on its GPU already."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ from fastsr.engines.native.program import (
     SpaceToDepth,
     pointwise,
 )
-from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
+from fastsr.engines.native.reuse import ReusingEngine
+from fastsr.engines.protocol import Engine, Estimate, Pixels, Progress, counted
 from fastsr.errors import EngineError
 from fastsr.images import resample
 from fastsr.network import catalog, quantization
@@ -43,6 +44,8 @@ FASTER = {"avxvnni": ("int8",), "avx512": ("int8",), "avx512bf16": ("int8",)}
 WINDOW_RINGS = 1 << 30  # bytes that the rings of one window of an overlapped frame should take
 LARGEST_WINDOW = 2048  # side of one
 BAND_BYTES = 128 << 20  # that a band of the result should take at the most
+
+Part = Sequence[int]  # of a frame: its first row, the one behind its last, and its columns likewise
 
 _NONE = np.empty(0, np.float32)
 
@@ -65,6 +68,7 @@ class NativeEngine:
     """One packed program; its `run` may be called from several threads."""
 
     name = "cpu"
+    reuses = True  #: whether streams take over what has not changed; off to measure what that saves
 
     def __init__(
         self, graph: Graph, precision: str, tile: int | None, overlap: int | None = None, memory: int | None = None
@@ -120,6 +124,35 @@ class NativeEngine:
         except MemoryError:
             raise self._out_of_memory(pixels) from None
 
+    def run_region(self, pixels: Pixels, part: Part, progress: Progress | None = None) -> Pixels:
+        """The enlargement of a part of the frame (top, bottom, left, right): that cut out of what `run` makes, for the
+        work that the part takes.
+        """
+        top, bottom, left, right = part
+        height, width, channels = pixels.shape
+        if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+            raise EngineError(
+                f"rows {top} to {bottom}, columns {left} to {right} are no part of {width}x{height} pixels"
+            )
+        scale, block = self.scale, self.block
+        if self._windows is not None:
+            made, begin = self.run(pixels, progress), (0, 0)
+        else:
+            begin = top // block * block, left // block * block
+            end = bottom + -bottom % block, right + -right % block
+            shape = *((last - first) * scale for first, last in zip(begin, end, strict=True)), channels
+            made = np.empty(shape, pixels.dtype)
+            self.make_parts(self.filled(pixels), [(begin[0], end[0], begin[1], end[1])], made, begin, progress)
+        rows, columns = (
+            slice((first - begun) * scale, (last - begun) * scale)
+            for first, last, begun in ((top, bottom, begin[0]), (left, right, begin[1]))
+        )
+        return np.ascontiguousarray(made[rows, columns])
+
+    def for_stream(self) -> Engine:
+        """See `StreamReusingEngine.for_stream`."""
+        return ReusingEngine(self) if self.reuses and self._windows is None else self
+
     def _out_of_memory(self, pixels: Pixels) -> EngineError:
         return EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller image"))
 
@@ -132,9 +165,8 @@ class NativeEngine:
             yield self.run(convert(pixels), progress)
             return
         height, width = pixels.shape[:2]
-        self._check_sides(height, width)
+        filled = self.filled(pixels)
         most = self._most(height, width)
-        filled = self._filled(pixels)
         tops = range(0, len(filled), self._band_rows(width * self.channels * dtype.itemsize))
         for report, top in zip(counted(progress, len(tops)), tops, strict=True):
             bottom = min(top + tops.step, len(filled))
@@ -206,9 +238,38 @@ class NativeEngine:
     def _whole(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         """Run on sides that are multiples of the block."""
         height, width = pixels.shape[:2]
-        self._check_sides(height, width)
-        made = self._program.run(self._filled(pixels), self.side, self._most(height, width), progress)
+        made = self._program.run(self.filled(pixels), self.side, self._most(height, width), progress)
         return np.ascontiguousarray(made[: height * self.scale, : width * self.scale])
+
+    def make(self, filled: Pixels, progress: Progress | None = None) -> Pixels:
+        """The enlargement of pixels that `filled` gave. Raises EngineError."""
+        try:
+            return self._program.run(filled, self.side, self._most(*filled.shape[:2]), progress)
+        except MemoryError:
+            raise self._out_of_memory(filled) from None
+
+    def make_parts(
+        self,
+        filled: Pixels,
+        parts: Sequence[Part],
+        out: Pixels,
+        begin: tuple[int, int] = (0, 0),
+        progress: Progress | None = None,
+    ) -> None:
+        """Store the enlargement of parts, of whole blocks, of what `filled` gave into `out`, which begins with that of
+        the pixel in row `begin[0]` and column `begin[1]`. Raises EngineError.
+        """
+        try:
+            self._program.run_parts(filled, parts, out, *begin, self.side, self._most(*filled.shape[:2]), progress)
+        except MemoryError:
+            raise self._out_of_memory(filled) from None
+
+    def changed_parts(self, before: Pixels, after: Pixels) -> Sequence[Part] | None:
+        """Parts of a frame whose enlargement may differ from that of the frame before; None where it is nearly all.
+
+        Both as `filled` gave them, of one shape and dtype.
+        """
+        return self._program.changed_parts(before, after)
 
     def _check_sides(self, height: int, width: int) -> None:
         if 0 < min(height, width) < self.least:
@@ -217,8 +278,12 @@ class NativeEngine:
                 "along each side"
             )
 
-    def _filled(self, pixels: Pixels) -> Pixels:
-        """Pixels whose sides are multiples of the block, mirrored beyond the frame's as `tile_gather` does it."""
+    def filled(self, pixels: Pixels) -> Pixels:
+        """Pixels whose sides are multiples of the block, mirrored beyond the frame's as `tile_gather` does it.
+
+        Raises EngineError for too few of them.
+        """
+        self._check_sides(*pixels.shape[:2])
         below, right = -pixels.shape[0] % self.block, -pixels.shape[1] % self.block
         if not below and not right:
             return np.ascontiguousarray(pixels)

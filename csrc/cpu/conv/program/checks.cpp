@@ -317,8 +317,8 @@ FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width,
   return FrameShape{height, width, program.image_channels()};
 }
 
-FrameShape check_band(const ConvProgram& program, const Array& pixels, int64_t height, const Band& band, int64_t side,
-                      int64_t memory) {
+FrameShape check_parts(const ConvProgram& program, const Array& pixels, int64_t height, int64_t first_row,
+                       const std::vector<FramePart>& parts, int64_t side, int64_t memory) {
   require(program.complete(), "the program has no end");
   require(pixels.shape.size() == 3, "pixels must be height x width x channels");
   require(pixels.type == Type::u8 || pixels.type == Type::u16 || pixels.type == Type::f32,
@@ -329,13 +329,38 @@ FrameShape check_band(const ConvProgram& program, const Array& pixels, int64_t h
           "pixels must be height x width x " + std::to_string(channels));
   const FrameShape frame = check_size(program, height, shape.width, side, memory);
   const int64_t block = program.block();
-  require(band.top >= 0 && band.top < band.bottom && band.bottom <= height, "there are no such rows in the frame");
-  require(band.top % block == 0 && band.bottom % block == 0, "rows must be multiples of " + std::to_string(block));
-  const Interval read = input_rows(program, height, band.top, band.bottom);
-  require(band.first_row >= 0 && band.first_row <= read.first && band.first_row + shape.height > read.last &&
-              band.first_row + shape.height <= height,
-          "pixels must hold all rows that the wanted ones depend on, and none below the frame");
+  for (const FramePart& part : parts) {
+    require(part.top >= 0 && part.top < part.bottom && part.bottom <= height, "there are no such rows in the frame");
+    require(part.left >= 0 && part.left < part.right && part.right <= frame.width,
+            "there are no such columns in the frame");
+    require(part.top % block == 0 && part.bottom % block == 0, "rows must be multiples of " + std::to_string(block));
+    require(part.left % block == 0 && part.right % block == 0, "columns must be multiples of " + std::to_string(block));
+    const Interval read = input_reads(program, 0, height, part.top, part.bottom);
+    require(first_row >= 0 && first_row <= read.first && first_row + shape.height > read.last &&
+                first_row + shape.height <= height,
+            "pixels must hold all rows that the wanted ones depend on, and none below the frame");
+  }
   return frame;
+}
+
+void check_destination(const ConvProgram& program, const Array& pixels, const Array& out, int64_t top, int64_t left,
+                       const std::vector<FramePart>& parts) {
+  require(out.type == pixels.type, "the result must be " + pixels.dtype + " as the pixels, not " + out.dtype);
+  require(out.shape.size() == 3 && out.shape[2] == program.image_channels() && out.shape[1] % program.scale() == 0,
+          "the result must be height x width x " + std::to_string(program.image_channels()) +
+              ", its width a multiple of " + std::to_string(program.scale()));
+  const int64_t rows = out.shape[0] / program.scale(), columns = out.shape[1] / program.scale();
+  for (const FramePart& part : parts) {
+    require(part.top >= top && part.bottom - rows <= top && part.left >= left && part.right - columns <= left,
+            "the result must hold the enlargement of all parts");
+  }
+}
+
+FrameShape check_successor(const ConvProgram& program, const Array& before, const Array& after) {
+  const int64_t height = after.shape.empty() ? 0 : after.shape[0];
+  const FrameShape shape = check_parts(program, after, height, 0, {}, 0, 0);
+  require(before.type == after.type && before.shape == after.shape, "both frames must be of one shape and type");
+  return shape;
 }
 
 void check_width(const ConvProgram& program, int64_t columns) {

@@ -9,9 +9,9 @@
 
 #include "common/array.h"
 #include "common/window.h"
-#include "cpu/conv/program/band.h"
 #include "cpu/conv/program/conv_program.h"
 #include "cpu/conv/program/conv_spec.h"
+#include "cpu/conv/program/frame_part.h"
 
 namespace fastsr::cpu {
 
@@ -80,10 +80,17 @@ Function function_named(const std::string& name);
 Base base_named(const std::string& name);
 Border border_named(const std::string& name);
 
-// That rows of a frame of `height` rows can be run through a program from the pixels at hand; returns the frame's
-// shape.
-FrameShape check_band(const ConvProgram& program, const Array& pixels, int64_t height, const Band& band, int64_t side,
-                      int64_t memory);
+// That parts of a frame of `height` rows can be run through a program from the pixels at hand, which begin with row
+// `first_row`; returns the frame's shape.
+FrameShape check_parts(const ConvProgram& program, const Array& pixels, int64_t height, int64_t first_row,
+                       const std::vector<FramePart>& parts, int64_t side, int64_t memory);
+
+// That `out`, which begins with the enlargement of input pixel (top, left), holds those of all parts of `pixels`.
+void check_destination(const ConvProgram& program, const Array& pixels, const Array& out, int64_t top, int64_t left,
+                       const std::vector<FramePart>& parts);
+
+// That a frame can be compared with the one before it; returns the shape of both.
+FrameShape check_successor(const ConvProgram& program, const Array& before, const Array& after);
 
 // That it can be foretold how frames of a size would be cut.
 FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width, int64_t side, int64_t memory);

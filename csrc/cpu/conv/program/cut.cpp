@@ -52,12 +52,13 @@ Cut cut(const ConvProgram& program, FrameShape shape, CutBounds bounds) {
   shape.height /= program.block();
   shape.width /= program.block();
   const int threads = bounds.threads > 0 ? bounds.threads : thread_count();
-  const Frame frame{nullptr, nullptr, Type::u8, shape, 0, shape.height};
-  const Partition parts = partition(program, shape, bounds);
+  const Frame frame = whole(shape);
+  const Partition parts = partition(program, frame, bounds);
   const int64_t at_once = units_at_once(parts, threads);
-  const double whole = work_of(program, frame, Partition{1, 1, 1, 1});
-  return Cut{parts, at_once, partition_bytes(program, shape, parts, threads), work_of(program, frame, parts) / whole,
-             whole / threads / critical_path(program, frame, parts, at_once)};
+  const double undivided = work_of(program, frame, Partition{1, 1, 1, 1});
+  return Cut{parts, at_once, partition_bytes(program, frame, parts, threads),
+             work_of(program, frame, parts) / undivided,
+             undivided / threads / critical_path(program, frame, parts, at_once)};
 }
 
 }  // namespace fastsr::cpu

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "cpu/conv/program/row_order.h"
+#include "cpu/conv/program/schedule.h"
 #include "cpu/conv/program/step_rows.h"
 #include "cpu/thread_pool.h"
 
@@ -39,42 +40,58 @@ void Executor::give_back(Memory memory) const {
   if (least->first < memory.first) *least = std::move(memory);
 }
 
-void Executor::run(const void* pixels, Type type, FrameShape shape, Band band, void* out, CutBounds bounds,
-                   const RunProgress::Report& report) const {
-  shape.height /= program_.block();  // from here on sides are counted in blocks
-  shape.width /= program_.block();
-  const int64_t block = program_.block();
-  const Frame frame{pixels, out, type, shape, band.top / block, (band.bottom + block - 1) / block, band.first_row};
-  const Partition parts = partition(program_, {frame.bottom - frame.top, shape.width, shape.channels}, bounds);
-  const RingRows rows = ring_rows(program_, parts.batch);
-  const int64_t units = parts.columns * parts.rows;
-  RunProgress progress(units, report);
-  std::atomic<int64_t> next{0};
+// In blocks.
+Frame Executor::frame_of(const Source& from, const Destination& to, const FramePart& part) const {
+  const int64_t block = program_.block(), scale = program_.scale();
+  const int64_t pixel = program_.image_channels() * item_bytes(from.type);
+  Frame frame{{from.shape.height / block, from.shape.width / block, from.shape.channels},
+              {part.top / block, part.bottom / block, part.left / block, part.right / block},
+              from.pixels,
+              from.type,
+              from.first_row};
+  frame.out_row = to.width * scale * pixel;
+  frame.out = static_cast<uint8_t*>(to.pixels) + (part.top - to.top) * scale * frame.out_row +
+              (part.left - to.left) * scale * pixel;
+  return frame;
+}
 
-  const auto run_unit = [&](int64_t index) {
-    Unit part = make_unit(program_, frame, parts, index);
-    UnitProgress mine(progress, program_, part);
-    Memory memory = take(lay_out(program_, rows, part.held, part.rings));
-    place(program_, part.held, memory.second.data(), part.rings);
-    in_order(program_, part, rows, [&](const Step& step, int64_t first, int64_t count) {
-      make_rows(program_, part, step, first, count, parts.team);
+void Executor::run(const Source& from, const Destination& to, const std::vector<FramePart>& parts, CutBounds bounds,
+                   const RunProgress::Report& report) const {
+  std::vector<Frame> frames;
+  for (const FramePart& part : parts) frames.push_back(frame_of(from, to, part));
+  const std::vector<Stage> stages = schedule(program_, frames, bounds);
+  int64_t units = 0;
+  for (const Stage& stage : stages) units += stage.units();
+  RunProgress progress(units, report);
+
+  const auto run_unit = [&](const PlannedPart& part, int64_t index) {
+    Unit unit = make_unit(program_, *part.frame, part.parts, index);
+    UnitProgress mine(progress, program_, unit);
+    Memory memory = take(lay_out(program_, part.rows, unit.held, unit.rings));
+    place(program_, unit.held, memory.second.data(), unit.rings);
+    in_order(program_, unit, part.rows, [&](const Step& step, int64_t first, int64_t count) {
+      make_rows(program_, unit, step, first, count, part.parts.team);
       return mine.made(step, count);
     });
     mine.finish();
     give_back(std::move(memory));
   };
-  // As many units at once as there are teams: a team's threads help with its unit's rows.
-  const auto run_units = [&](int64_t, int64_t) {
-    for (int64_t i = next++; i < units && !progress.ended(); i = next++) {
-      try {
-        run_unit(i);
-      } catch (...) {
-        progress.end();
-        throw;
+  for (const Stage& stage : stages) {
+    std::atomic<int64_t> next{0};
+    // As many units at once as there are teams: a team's threads help with its unit's rows.
+    const auto run_units = [&](int64_t, int64_t) {
+      for (int64_t i = next++; i < stage.units() && !progress.ended(); i = next++) {
+        try {
+          const auto [part, index] = stage.unit(i);
+          run_unit(*part, index);
+        } catch (...) {
+          progress.end();
+          throw;
+        }
       }
-    }
-  };
-  parallel_for(units_at_once(parts, thread_count()), 1, run_units, [&] { progress.poll(); });
+    };
+    parallel_for(stage.at_once, 1, run_units, [&] { progress.poll(); });
+  }
   progress.finish();
 }
 

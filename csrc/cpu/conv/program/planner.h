@@ -5,18 +5,20 @@
 #include <vector>
 
 #include "common/kernel_args.h"
+#include "cpu/conv/program/frame_part.h"
 #include "cpu/conv/program/rings.h"
 
 namespace fastsr::cpu {
 
-// What is upscaled, and to where; the shape is in blocks (ConvProgram::block), and so are the rows that are made.
+// What is upscaled, and to where; the shape is in blocks (ConvProgram::block), and so is the part that is made.
 struct Frame {
-  const void* pixels;
-  void* out;
-  Type type;
   FrameShape shape;
-  int64_t top, bottom;    // `out` begins with the enlargement of the first of them
-  int64_t first_row = 0;  // of input pixels, that `pixels` begins with
+  FramePart part;
+  const void* pixels = nullptr;
+  Type type = Type::u8;
+  int64_t first_row = 0;   // of input pixels, that `pixels` begins with
+  uint8_t* out = nullptr;  // the enlargement of the part's first block,
+  int64_t out_row = 0;     // and bytes from one of its rows to the next
 
   // Row `y` of the input pixels.
   const uint8_t* row(int64_t y, int64_t bytes) const {
@@ -50,17 +52,31 @@ struct Unit {
   Rings rings{};
 };
 
-// The partition that keeps all threads busy with the least work done twice. Where none keeps to the bound of memory,
-// the one that takes the least.
-Partition partition(const ConvProgram& program, const FrameShape& shape, CutBounds bounds);
+// All of a frame, to plan with.
+inline Frame whole(const FrameShape& shape) { return Frame{shape, FramePart{0, shape.height, 0, shape.width}}; }
+
+// Blocks that a unit for `part` of a frame computes, weighed by the work of the layers: with the rows and columns that
+// they look at beyond it.
+class PartWork {
+ public:
+  explicit PartWork(const ConvProgram& program);
+  double operator()(const FrameShape& shape, const FramePart& part) const;
+
+ private:
+  double beyond_[2];
+};
+
+// The partition of a frame's part that keeps all threads busy with the least work done twice. Where none keeps to the
+// bound of memory, the one that takes the least.
+Partition partition(const ConvProgram& program, const Frame& frame, CutBounds bounds);
 
 // Units that are worked on at once.
 int64_t units_at_once(const Partition& parts, int threads);
 
 // Bytes that the rings of all units that are worked on at once take.
-int64_t partition_bytes(const ConvProgram& program, const FrameShape& shape, const Partition& parts, int threads);
+int64_t partition_bytes(const ConvProgram& program, const Frame& frame, const Partition& parts, int threads);
 
-// Unit `index` of a frame: the rows and columns of every tensor that it needs.
+// Unit `index` of a frame's part: the rows and columns of every tensor that it needs.
 Unit make_unit(const ConvProgram& program, const Frame& frame, const Partition& parts, int64_t index);
 
 }  // namespace fastsr::cpu

@@ -13,8 +13,6 @@ namespace {
 
 using Kind = Step::Kind;
 
-int64_t sample(Type type) { return type == Type::u8 ? 1 : type == Type::u16 ? 2 : 4; }  // bytes
-
 // Some columns of a row of a step's target: turns rows of rings into a kernel's arguments.
 class Part {
  public:
@@ -92,7 +90,7 @@ void Part::make() const {
 // Columns of a row of the frame in blocks, as the first tensor holds them: each block's pixels one after the other.
 const void* Part::folded() const {
   const Frame& frame = unit_.frame;
-  const int64_t fold = program_.fold, pixel = program_.image_channels() * sample(frame.type);
+  const int64_t fold = program_.fold, pixel = program_.image_channels() * item_bytes(frame.type);
   const int64_t width = length(target(), 1);
   if (fold == 1) return frame.row(y_, width * pixel) + columns_.first * pixel;
   thread_local Scratch scratch;
@@ -394,7 +392,7 @@ const float* Part::bicubic(int64_t y, int64_t first, int64_t count) const {
   BicubicRow made{};
   for (int k = 0; k < kCubicTaps; ++k) {
     const int64_t from = clamp_index(y / scale + program_.cubic.first[phase] + k, height);
-    made.rows[k] = frame.row(from, width * channels * sample(frame.type));
+    made.rows[k] = frame.row(from, width * channels * item_bytes(frame.type));
   }
   made.row_weights = program_.cubic.row_weights.data() + phase * kCubicTaps;
   made.column_weights = program_.cubic.weights.data();
@@ -413,8 +411,9 @@ const float* Part::bicubic(int64_t y, int64_t first, int64_t count) const {
 
 void Part::store() const {
   const Frame& frame = unit_.frame;
-  const int64_t channels = program_.image_channels(), pixel = channels * sample(frame.type), scale = program_.scale();
-  const int64_t first = columns_.first, count = columns_.length(), width = frame.shape.width * program_.enlarged();
+  const int64_t channels = program_.image_channels(), pixel = channels * item_bytes(frame.type),
+                scale = program_.scale();
+  const int64_t first = columns_.first, count = columns_.length();
   const float* samples = floats(step_.source, y_, first);
   const void* low = step_.repeated != 0 ? frame.row(y_, length(source(), 1) * pixel) + first * pixel : nullptr;
   // What the columns to be stored lie within, in input pixels; a body may end inside of one.
@@ -425,8 +424,9 @@ void Part::store() const {
     if (step_.base == Base::bicubic || step_.base == Base::bilinear) {
       added = bicubic(row, from, to - from + 1) + (first * step_.factor - from * scale) * channels;
     }
-    const int64_t below = row - frame.top * program_.enlarged();
-    uint8_t* out = static_cast<uint8_t*>(frame.out) + (below * width + first * step_.factor) * pixel;
+    const int64_t below = row - frame.part.top * program_.enlarged();
+    const int64_t right = first * step_.factor - frame.part.left * program_.enlarged();
+    uint8_t* out = frame.out + below * frame.out_row + right * pixel;
     kernels_.store(StoreRow{samples, stride(step_.source), count, channels, step_.factor, dy, low, step_.repeated,
                             added, out, frame.type});
   }

@@ -1,0 +1,71 @@
+"""Frames of a stream: what depends on nothing that has changed since the frame before is not computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastsr.engines.protocol import Pixels, Progress
+from fastsr.images import resample
+
+if TYPE_CHECKING:
+    from fastsr.engines.native.engine import NativeEngine
+
+KEPT_BYTES = 128 << 20  # of a result; larger ones are not kept for the next frame
+PATIENCE = 4  # frames with little in common, one after the other, whose results are still kept
+
+
+class ReusingEngine:
+    """A native engine for the frames of one stream, in order: `run` makes the bytes that the engine's own would make.
+
+    It keeps a result to itself and hands out copies, for whoever gets one may change it. Where frames differ all over
+    (a moving camera), that is left out after a few: all that they cost more is being compared.
+    """
+
+    def __init__(self, engine: NativeEngine) -> None:
+        self.name, self.precision = engine.name, engine.precision
+        self.computed = 1.0  #: share of the last frame's pixels whose enlargement was computed
+        self._engine = engine
+        self._before: Pixels | None = None  # the last frame, its sides whole blocks,
+        self._kept: Pixels | None = None  # and what was made of it
+        self._unlike = 0  # frames that had little in common with the one before, up to the last
+
+    def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
+        """See `Engine.run`."""
+        made = self._made(pixels, progress)
+        scale = self._engine.scale
+        shown = made[: pixels.shape[0] * scale, : pixels.shape[1] * scale]
+        return shown.copy() if made is self._kept else np.ascontiguousarray(shown)
+
+    def bands(self, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None = None) -> Iterator[Pixels]:
+        """See `BandedEngine.bands`. A result that is small enough to be kept comes as one band, to be read until the
+        next frame is run.
+        """
+        height, width, channels = pixels.shape
+        scale = self._engine.scale
+        if height * width * scale**2 * channels * dtype.itemsize > KEPT_BYTES:
+            yield from self._engine.bands(pixels, dtype, progress)
+            return
+        made = self._made(resample.to_float(pixels) if dtype != pixels.dtype else pixels, progress)
+        yield np.ascontiguousarray(made[: height * scale, : width * scale])
+
+    def _made(self, pixels: Pixels, progress: Progress | None) -> Pixels:
+        """The result, of whole blocks; `_kept`, or nobody else's."""
+        frame = self._engine.filled(pixels)
+        before, self._before = self._before, None  # what a run that is ended leaves behind is of no use
+        same_kind = before is not None and (before.shape, before.dtype) == (frame.shape, frame.dtype)
+        parts = self._engine.changed_parts(before, frame) if before is not None and same_kind else None
+        self._unlike = self._unlike + 1 if parts is None else 0
+        if parts is None or self._kept is None:
+            made = self._engine.make(frame, progress)
+            self._kept = made if self._unlike <= PATIENCE and made.nbytes <= KEPT_BYTES else None
+            self.computed = 1.0
+        else:
+            made = self._kept
+            self._engine.make_parts(frame, parts, made, progress=progress)
+            computed = sum((bottom - top) * (right - left) for top, bottom, left, right in parts)
+            self.computed = computed / (frame.shape[0] * frame.shape[1])
+        self._before = frame.copy() if np.may_share_memory(frame, pixels) else frame
+        return made
