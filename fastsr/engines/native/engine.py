@@ -26,7 +26,7 @@ from fastsr.engines.native.program import (
     SpaceToDepth,
     pointwise,
 )
-from fastsr.engines.native.reuse import ReusingEngine
+from fastsr.engines.native.reuse import Part, ReusingEngine
 from fastsr.engines.protocol import Engine, Estimate, Pixels, Progress, counted
 from fastsr.errors import EngineError
 from fastsr.images import resample
@@ -44,8 +44,6 @@ FASTER = {"avxvnni": ("int8",), "avx512": ("int8",), "avx512bf16": ("int8",)}
 WINDOW_RINGS = 1 << 30  # bytes that the rings of one window of an overlapped frame should take
 LARGEST_WINDOW = 2048  # side of one
 BAND_BYTES = 128 << 20  # that a band of the result should take at the most
-
-Part = Sequence[int]  # of a frame: its first row, the one behind its last, and its columns likewise
 
 _NONE = np.empty(0, np.float32)
 
@@ -242,7 +240,7 @@ class NativeEngine:
         return np.ascontiguousarray(made[: height * self.scale, : width * self.scale])
 
     def make(self, filled: Pixels, progress: Progress | None = None) -> Pixels:
-        """The enlargement of pixels that `filled` gave. Raises EngineError."""
+        """See `PartsEngine.make`. Raises EngineError."""
         try:
             return self._program.run(filled, self.side, self._most(*filled.shape[:2]), progress)
         except MemoryError:
@@ -256,19 +254,14 @@ class NativeEngine:
         begin: tuple[int, int] = (0, 0),
         progress: Progress | None = None,
     ) -> None:
-        """Store the enlargement of parts, of whole blocks, of what `filled` gave into `out`, which begins with that of
-        the pixel in row `begin[0]` and column `begin[1]`. Raises EngineError.
-        """
+        """See `PartsEngine.make_parts`; parts are of whole blocks. Raises EngineError."""
         try:
             self._program.run_parts(filled, parts, out, *begin, self.side, self._most(*filled.shape[:2]), progress)
         except MemoryError:
             raise self._out_of_memory(filled) from None
 
     def changed_parts(self, before: Pixels, after: Pixels) -> Sequence[Part] | None:
-        """Parts of a frame whose enlargement may differ from that of the frame before; None where it is nearly all.
-
-        Both as `filled` gave them, of one shape and dtype.
-        """
+        """See `PartsEngine.changed_parts`; both frames are of one shape and dtype."""
         return self._program.changed_parts(before, after)
 
     def _check_sides(self, height: int, width: int) -> None:

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from fastsr.engines.protocol import Pixels, Progress
+from fastsr.engines.protocol import BandedEngine, Pixels, Progress
 from fastsr.images import resample
 
-if TYPE_CHECKING:
-    from fastsr.engines.native.engine import NativeEngine
-
+Part = Sequence[int]  # of a frame: its first row, the one behind its last, and its columns likewise
 KEPT_BYTES = 128 << 20  # of a result; larger ones are not kept for the next frame
 PATIENCE = 4  # frames with little in common, one after the other, whose results are still kept
+
+
+class PartsEngine(BandedEngine, Protocol):
+    """An engine that makes any parts of a frame, and knows which of them to make again."""
+
+    scale: int
+
+    def filled(self, pixels: Pixels) -> Pixels:
+        """The frame with sides that all else here takes."""
+        ...
+
+    def make(self, filled: Pixels, progress: Progress | None = None) -> Pixels:
+        """The enlargement of all of it."""
+        ...
+
+    def make_parts(
+        self,
+        filled: Pixels,
+        parts: Sequence[Part],
+        out: Pixels,
+        begin: tuple[int, int] = (0, 0),
+        progress: Progress | None = None,
+    ) -> None:
+        """Store the enlargement of parts into `out`, which begins with that of a pixel in this row and column."""
+        ...
+
+    def changed_parts(self, before: Pixels, after: Pixels) -> Sequence[Part] | None:
+        """Parts whose enlargement may differ from that of the frame before; None where it is nearly all."""
+        ...
 
 
 class ReusingEngine:
@@ -24,7 +51,7 @@ class ReusingEngine:
     (a moving camera), that is left out after a few: all that they cost more is being compared.
     """
 
-    def __init__(self, engine: NativeEngine) -> None:
+    def __init__(self, engine: PartsEngine) -> None:
         self.name, self.precision = engine.name, engine.precision
         self.computed = 1.0  #: share of the last frame's pixels whose enlargement was computed
         self._engine = engine
