@@ -8,6 +8,7 @@ import contextlib
 import difflib
 import json
 import logging
+import shlex
 import signal
 import sys
 import threading
@@ -89,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     given = sys.argv[1:] if argv is None else argv
     arguments = argument_parser().parse_args(upscale_options.with_suffix_joined(given))
+    arguments.call = shlex.join(["fastsr", *given])
     try:
         if arguments.command in _PLAIN:
             return 0 if say(_PLAIN[arguments.command](arguments)) else 1

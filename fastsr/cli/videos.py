@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastsr.cli import globs
 from fastsr.cli.console import abandon, printable
-from fastsr.cli.existing import ExistingResults
+from fastsr.cli.durations import duration
+from fastsr.cli.existing import ExistingResults, changed
 from fastsr.cli.folder_search import FolderSearch
 from fastsr.cli.folders import check_folder, made_folder
 from fastsr.cli.inputs import Naming, folder_beside, is_file, is_folder, mode
@@ -121,6 +122,8 @@ class VideoRun:
         self._arguments, self._models, self._report = arguments, models, report
         self._existing = ExistingResults(arguments, models)
         self._facts: dict[str, Any] = {}  # what JSON tells of the video at hand
+        # file of what is done, the seconds that it holds, and when it was changed before
+        self._part: tuple[Path, float, int] | None = None
         self._pace: Pace | None = None  # of the video at hand, as far as it was made
 
     def make(self, tasks: Sequence[VideoTask]) -> None:
@@ -142,8 +145,8 @@ class VideoRun:
         except KeyboardInterrupt:
             if self._pace is not None:
                 self._report.say(f"{_source(task)}: {self._pace}")
-            if task.target != PIPE and task.source != PIPE:
-                self._report.say(f"{task.target}: the same command resumes where it was stopped")
+            if task.target != PIPE:
+                self._tell_stopped(task)
             raise
         except FastsrError as error:
             if task.target == PIPE:
@@ -160,6 +163,19 @@ class VideoRun:
         except Exception as error:  # whatever one video causes, the others are made
             return f"{_source(task)}: failed ({type(error).__name__}: {error}); report it"
         return None
+
+    def _tell_stopped(self, task: VideoTask) -> None:
+        """Say what a stopped run has left, and how to go on."""
+        if self._part is not None and changed(self._part[0]) != self._part[2]:
+            path, seconds, _ = self._part
+            self._report.say(f"{path}: the first {duration(seconds)}, which is what is done")
+        if task.source != PIPE:
+            self._report.say(f"{task.target}: to go on where it was stopped: {self._arguments.call}")
+
+    def _say_warnings(self, caught: Sequence[warnings.WarningMessage]) -> None:
+        for warning in caught:
+            if warning.category is RuntimeWarning:
+                self._report.say(str(warning.message))
 
     def _one(self, task: VideoTask) -> None:
         a = self._arguments
@@ -181,7 +197,7 @@ class VideoRun:
 
         a, begun = self._arguments, time.monotonic()
         facts = self._facts = {}
-        self._pace = None
+        self._pace = self._part = None
 
         def model(width: int, height: int) -> Upscaler:
             chosen = self._models.fitting_video(width, height)
@@ -196,22 +212,31 @@ class VideoRun:
                 self._pace = now.pace
                 facts["frames"] = now.frames
 
+        def interrupted(part: Path, seconds: float) -> None:
+            bar.close()
+            self._part = part, seconds, changed(part)
+            self._report.say(f"{task.target}: stopped; what is done is put together (Ctrl-C again stops at once)")
+
         options = {name: getattr(a, name) for name in _OPTIONS}
         bar = _Bar(task.source, self._report.shows_progress)
-        with made_folder(folder), bar, warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", RuntimeWarning)
-            result = upscale_video(
-                task.source,
-                task.target,
-                model=model,
-                scale=a.scale,
-                size=a.size,
-                progress=progress,
-                **options,
-            )
-        for warning in caught:
-            if warning.category is RuntimeWarning:
-                self._report.say(str(warning.message))
+        caught: list[warnings.WarningMessage] = []
+        try:
+            with made_folder(folder), bar, warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", RuntimeWarning)
+                result = upscale_video(
+                    task.source,
+                    task.target,
+                    model=model,
+                    scale=a.scale,
+                    size=a.size,
+                    progress=progress,
+                    interrupted=interrupted,
+                    **options,
+                )
+        except KeyboardInterrupt:
+            self._say_warnings(caught)
+            raise
+        self._say_warnings(caught)
         if Path(task.target).suffix.lower() in CONTAINERS:  # what sides were rounded up to
             facts["size"] = size_of(task.target)
         told = _told(result.pace)
@@ -242,6 +267,10 @@ class _Bar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take it away."""
         self._bar.close()
 
     def show(self, progress: Progress) -> None:

@@ -8,24 +8,20 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
-
-from fastsr import files, standard_input
+from fastsr import standard_input
 from fastsr.errors import VideoError
 from fastsr.output_size import output_size
 from fastsr.upscaler import Upscaler
 from fastsr.video import preview as previews
 from fastsr.video.arguments import check_distinct, checked_file, encoder_config
+from fastsr.video.assembly import Assembly, InterruptedCallback
 from fastsr.video.codecs.containers import container_of
 from fastsr.video.codecs.encoder import EncoderConfig
 from fastsr.video.codecs.encoder_request import EncoderRequest
 from fastsr.video.frame import Frame
 from fastsr.video.outputs import remux
-from fastsr.video.outputs.copied_streams import CopiedSpan
-from fastsr.video.outputs.encoded_video import EncodedVideo
 from fastsr.video.outputs.image_sequence_writer import ImageSequenceWriter
 from fastsr.video.outputs.pipe_output import Rgb24Writer, Y4mWriter
-from fastsr.video.outputs.segment_store import SegmentStore
 from fastsr.video.outputs.segmented_encoder import SegmentedEncoder
 from fastsr.video.pipeline.job import EncodeStage, Job
 from fastsr.video.pipeline.newest_channel import NewestChannel
@@ -100,6 +96,7 @@ class UpscaleRequest:
     segment: int
     progress: ProgressCallback | None
     realtime: bool = False
+    interrupted: InterruptedCallback | None = None
 
     def check(self) -> None:
         """Raise VideoError for an output that cannot be made, before the input is opened."""
@@ -173,10 +170,12 @@ class UpscaleRequest:
         spec, target = self.given.spec, Path(self.output)
         config.open()  # what it refuses is told before the work, not after it
         remux.check(spec, config, target)
+        assembly = Assembly(source, config, spec, target, self._wanted)
         return self._job(source, upscaler, config.size, config.identity()).run_resumable(
             target,
-            lambda store: SegmentedEncoder(config, store, self.segment),
-            lambda store: _finish_file(store, source, config, spec, target, self._wanted),
+            lambda store: SegmentedEncoder(config, store, self.segment, keep_tail=self.interrupted is not None),
+            assembly.finish,
+            lambda store: None if self.interrupted is None else assembly.leave_part(store, self.interrupted),
         )
 
     def _make_images(self, source: FrameSource, upscaler: FrameUpscaler, model_scale: int) -> VideoResult:
@@ -212,39 +211,6 @@ class UpscaleRequest:
             "rate": str(self.given.rate),
         }
         return Job(source, upscaler, size, settings, self.progress)
-
-
-def _finish_file(
-    store: SegmentStore,
-    source: FrameSource,
-    config: EncoderConfig,
-    spec: InputSpec | None,
-    target: Path,
-    time_range: TimeRange,
-) -> int:
-    """Put the file together; returns how many packets of the source were too damaged."""
-    source.check_unchanged()
-    info = source.info
-    times, last_duration = store.times()
-    if len(times) != store.packets or len(set(times)) != len(times):
-        raise VideoError(f"{target}: {len(set(times))} frames were kept of {store.packets}; report it")
-    video = EncodedVideo(config, info.rotation, times, last_duration, store.encoded_frames)
-    ticks = info.time_base
-    first = min(times) * ticks
-    span = CopiedSpan(
-        start=None if time_range.start is None else first,
-        end=None if time_range.end is None else info.begin * ticks + time_range.end,
-        shift=Fraction(0) if time_range.start is None else first,
-    )
-    try:
-        with files.replacing(target) as path:
-            damaged = remux.write(spec, video, path, target, span)
-            source.check_unchanged()
-            return damaged
-    except av.FFmpegError as error:
-        raise VideoError(f"{target}: cannot be written ({error}); the work so far is kept") from error
-    except OSError as error:
-        raise VideoError(files.write_failure(target, error)) from error
 
 
 def _doubled(size: tuple[int, int]) -> tuple[int, int]:

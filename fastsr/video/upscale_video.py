@@ -12,6 +12,7 @@ from fastsr.loading import load
 from fastsr.output_size import default_model
 from fastsr.upscaler import Upscaler
 from fastsr.video.arguments import checked_rate, checked_segment, checked_time_range
+from fastsr.video.assembly import InterruptedCallback
 from fastsr.video.codecs.encoder_request import EncoderRequest
 from fastsr.video.memory_shortage import shortage_reported
 from fastsr.video.outputs.segmented_encoder import SEGMENT
@@ -54,6 +55,7 @@ def upscale_video(
     segment: int = SEGMENT,
     realtime: bool = False,
     progress: ProgressCallback | None = None,
+    interrupted: InterruptedCallback | None = None,
 ) -> VideoResult:
     """Enlarge a video: `fastsr.upscale_video("in.mp4", "out.mp4")`.
 
@@ -96,6 +98,9 @@ def upscale_video(
         realtime: make each frame within the time that it is shown, as `Upscaler.stream` does with a deadline; where a
             source does not wait and the reader does not keep up, frames are left out. For `dst` "-" alone.
         progress: called after every frame with how far the video is, in the calling thread.
+        interrupted: where KeyboardInterrupt (Ctrl-C) stops the work on a file, a playable file of what is done is made
+            beside it, as "out.part.mp4", before that is raised on; this is called before with its path and how many
+            seconds of video it will hold. The finished video replaces it. None: no such file is made.
 
     Returns:
         How many frames were made, how many of them equalled the one before or came from an earlier run, how many
@@ -129,6 +134,7 @@ def upscale_video(
         segment=checked_segment(segment),
         progress=progress,
         realtime=realtime,
+        interrupted=interrupted,
     )
     request.check()
     with shortage_reported(request.given.name), contextlib.closing(request.open_source()) as source:

@@ -1,14 +1,12 @@
 """Work that a killed run leaves, and what becomes of it."""
 
 import json
-import os
 import random
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -129,26 +127,6 @@ def test_killed_at_random(tmp_path):
 @pytest.mark.parametrize("seed", range(5))
 def test_killed_at_random_many_times(tmp_path, seed):
     assert killed_at_random(tmp_path, 10, seed, 400, 25) > 5
-
-
-def test_ctrl_c_on_the_command_line(tmp_path):
-    source = video(tmp_path / "in.mp4", 200, options={"g": "6"}, size=(96, 64))
-    code = "from fastsr.video import upscale_video\nimport sys\nfrom fastsr.cli.command import main\nsys.exit(main())"
-    options = ["--model", "lanczos", "--scale", "8"]
-    command = [sys.executable, "-c", code, "upscale", str(source), "-o", str(tmp_path / "out.mp4"), *options]
-    default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=default) as process:
-        for _ in range(1200):
-            if (tmp_path / ".out.mp4.fastsr-work").exists() or process.poll() is not None:
-                break
-            time.sleep(0.05)
-        time.sleep(0.3)
-        os.kill(process.pid, signal.SIGINT)
-        error = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    assert "the same command resumes where it was stopped" in error
-    assert "Traceback" not in error
-    assert not (tmp_path / "out.mp4").exists()
 
 
 def half_made(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import fcntl
 import json
@@ -24,10 +25,29 @@ from fastsr.video.outputs.segment_file import (
 )
 from fastsr.video.outputs.work_folder import WorkFolder
 
-_JOB, _LOCK = "job.json", "lock"
+_JOB, _LOCK, _PARTIAL = "job.json", "lock", "partial.json"
+_TAIL = f"tail{SEGMENT_SUFFIX}"
 
 VERSION = 3
 """Of the folder's format: raised when what lies in it is stored, described or made in another way than before."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PartialNote:
+    """A file that was made of unfinished work, in the folder of the output.
+
+    Attributes:
+        name: of the file.
+        size: bytes.
+        changed: when it was written, nanoseconds.
+        frames: that it holds.
+
+    """
+
+    name: str
+    size: int
+    changed: int
+    frames: int
 
 
 class SegmentStore:
@@ -42,6 +62,7 @@ class SegmentStore:
         self.packets = 0  #: in all whole segments
         self.resume: ResumePoint | None = None  #: the first frame that is still to be made; None = the first of all
         self.complete = False  #: whether nothing is left to be made
+        self._tail: list[str] = []  # the segment of a run that was stopped, which ends too early to be resumed from
         self._folder = WorkFolder(target.parent / f".{target.name}.fastsr-work")
         self._lock: BinaryIO | None = None
         try:
@@ -50,6 +71,7 @@ class SegmentStore:
             job = json.dumps({"version": VERSION, **identity}, indent=1, sort_keys=True).encode()
             if self._content(_JOB) != job:
                 self._clear()
+                self._forget_partial_length()
                 with self._folder.create(_JOB) as file:
                     file.write(job)
             self._take()
@@ -68,20 +90,50 @@ class SegmentStore:
         self.packets += writer.packets
         self.resume, self.complete = following, following is None
 
-    def encoded_frames(self) -> Iterator[EncodedFrame]:
-        """All encoded frames, in order of decoding."""
-        for name in self.segments:
+    def keep_tail(self, writer: SegmentWriter) -> None:
+        """Finish a segment that ends where a run was stopped: to be read once, and made again by whoever resumes."""
+        writer.name = _TAIL
+        writer.finish(None)
+        self._tail = [_TAIL]
+
+    def drop_tail(self) -> None:
+        """Remove what `keep_tail` kept."""
+        for name in self._tail:
+            self._folder.remove(name)
+        self._tail = []
+
+    def encoded_frames(self, *, tail: bool = False) -> Iterator[EncodedFrame]:
+        """All encoded frames, in order of decoding; with those of the `tail` where they are wanted too."""
+        for name in [*self.segments, *(self._tail if tail else [])]:
             yield from encoded_frames(self._folder, name)
 
-    def times(self) -> tuple[list[int], int]:
+    def times(self, *, tail: bool = False) -> tuple[list[int], int]:
         """Presentation timestamps of all frames in order of decoding; the duration of the frame shown last."""
         times: list[int] = []
         last = (-(1 << 63), 0)
-        for name in self.segments:
+        for name in [*self.segments, *(self._tail if tail else [])]:
             for pts, duration in frame_times(self._folder, name):
                 times.append(pts)
                 last = max(last, (pts, duration))
         return times, last[1]
+
+    def note_partial(self, note: PartialNote) -> None:
+        """Remember which file was made of unfinished work."""
+        with self._folder.create(_PARTIAL) as file:
+            file.write(json.dumps(dataclasses.asdict(note)).encode())
+
+    def noted_partial(self) -> PartialNote | None:
+        """The file that was made of unfinished work."""
+        try:
+            return PartialNote(**json.loads(self._content(_PARTIAL) or b""))
+        except (ValueError, TypeError):
+            return None
+
+    def _forget_partial_length(self) -> None:
+        """What was made of other work is as good as nothing, but still ours."""
+        note = self.noted_partial()
+        if note is not None:
+            self.note_partial(dataclasses.replace(note, frames=0))
 
     def close(self) -> None:
         """Release the folder; what is in it stays."""
@@ -92,7 +144,7 @@ class SegmentStore:
     def remove(self) -> None:
         """Delete the folder."""
         self._clear()
-        for name in (_JOB, _LOCK):
+        for name in (_JOB, _LOCK, _PARTIAL):
             self._folder.remove(name)
         with contextlib.suppress(OSError):  # something that is not ours lies there
             self._folder.path.rmdir()

@@ -6,8 +6,10 @@ resumed gives the same packets as one that was not.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 
+import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
@@ -16,6 +18,7 @@ from fastsr.errors import VideoError
 from fastsr.video.codecs.color_conversion import RgbToYuv
 from fastsr.video.codecs.encoder import EncoderConfig
 from fastsr.video.frame import Frame, ResumePoint
+from fastsr.video.outputs.held_interrupt import interrupt_held
 from fastsr.video.outputs.segment_file import EncodedFrame, SegmentWriter
 from fastsr.video.outputs.segment_store import SegmentStore
 
@@ -47,9 +50,12 @@ class _Segment:
 class SegmentedEncoder:
     """Encodes frames into a store, from where that stands."""
 
-    def __init__(self, config: EncoderConfig, store: SegmentStore, segment_length: int = SEGMENT) -> None:
-        """`segment_length`: see SEGMENT."""
+    def __init__(
+        self, config: EncoderConfig, store: SegmentStore, segment_length: int = SEGMENT, *, keep_tail: bool = False
+    ) -> None:
+        """`segment_length`: see SEGMENT. `keep_tail`: where Ctrl-C stops it, keep the frames of the segment at hand."""
         self._config, self._store, self._segment_length = config, store, segment_length
+        self._keeps_tail = keep_tail
         self._to_yuv = RgbToYuv(config.colors, config.pix_fmt, *config.size)
         self._segment: _Segment | None = None
         self._pixels: Pixels | None = None
@@ -59,15 +65,35 @@ class SegmentedEncoder:
         """Encode all. Raises VideoError unless as many frames come out of the encoder as went in."""
         try:
             for frame in frames:
-                if self._segment is not None and self._ends(self._segment, frame):
-                    self._finish(ResumePoint(frame.index, frame.pts, frame.digest))
-                if self._segment is None:
-                    self._segment = _Segment(self._config.open(), self._store.writer())
-                self._segment.add(self._convert(frame), frame.duration)
-            self._finish(None)
+                with interrupt_held():  # a frame is encoded and its packets are written, or not
+                    self._add(frame)
+            with interrupt_held():
+                self._finish(None)
+        except KeyboardInterrupt:
+            if self._keeps_tail:
+                self._keep_tail()
+            raise
         finally:
             if self._segment is not None:
                 self._segment.writer.discard()
+
+    def _add(self, frame: Frame) -> None:
+        if self._segment is not None and self._ends(self._segment, frame):
+            self._finish(ResumePoint(frame.index, frame.pts, frame.digest))
+        if self._segment is None:
+            self._segment = _Segment(self._config.open(), self._store.writer())
+        self._segment.add(self._convert(frame), frame.duration)
+
+    def _keep_tail(self) -> None:
+        """Complete the segment at hand, for a file of what is done; nothing is lost where that fails."""
+        segment = self._segment
+        if segment is None or not segment.frames:
+            return
+        with contextlib.suppress(OSError, av.FFmpegError, VideoError):
+            segment.add(None)
+            if segment.writer.packets == segment.frames:
+                self._store.keep_tail(segment.writer)
+                self._segment = None
 
     def _ends(self, segment: _Segment, following: Frame) -> bool:
         length = self._segment_length

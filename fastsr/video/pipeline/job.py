@@ -72,11 +72,12 @@ class Job:
         target: Path,
         encode: Callable[[SegmentStore], EncodeStage],
         finish: Callable[[SegmentStore], int],
+        stopped: Callable[[SegmentStore], None] = lambda store: None,
     ) -> VideoResult:
         """Make what an earlier run did not, then the output.
 
         `encode` gives the last stage for a store. `finish` makes the output of a complete one and returns how many
-        packets of the source were too damaged for it.
+        packets of the source were too damaged for it. `stopped` is called where Ctrl-C ended the work before.
         """
         source_identity = self.source.identity()
         try:
@@ -85,14 +86,27 @@ class Job:
             raise VideoError(files.write_failure(target, error)) from error
         with contextlib.closing(store):
             try:
-                result = self._complete(store, encode)
+                result = self._completed(store, encode, stopped)
                 damaged = finish(store)
             except BaseException:
-                if source_identity is None or (store.packets == 0 and not store.segments):
+                empty = store.packets == 0 and not store.segments and store.noted_partial() is None
+                if source_identity is None or empty:
                     store.remove()
                 raise
             store.remove()
         return self._reported(dataclasses.replace(result, damaged=damaged))
+
+    def _completed(
+        self,
+        store: SegmentStore,
+        encode: Callable[[SegmentStore], EncodeStage],
+        stopped: Callable[[SegmentStore], None],
+    ) -> VideoResult:
+        try:
+            return self._complete(store, encode)
+        except KeyboardInterrupt:
+            stopped(store)
+            raise
 
     def _complete(self, store: SegmentStore, encode: Callable[[SegmentStore], EncodeStage]) -> VideoResult:
         resumed = store.packets
