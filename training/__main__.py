@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--precision", default="auto")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--weights", type=Path, help="folder of lpips_alex.safetensors: measure LPIPS too")
-    evaluate.add_argument("--damage", help="what the input suffers: mild, hard, real, or jpeg=50,noise=5,blur=1.0")
+    evaluate.add_argument("--damage", help="what input suffers: mild, hard, real, video, or jpeg=50,noise=5,blur=1.0")
     evaluate.add_argument("--json", type=Path, help="also write the numbers here")
     evaluate.add_argument("--strips", type=Path, help="write LR | bicubic | ours | HR images into this folder")
 
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         "--damage",
         nargs="+",
         default=[],
-        help="measure on input that suffers each too: mild, hard, real, or jpeg=50,...",
+        help="measure on input that suffers each too: mild, hard, real, video, or jpeg=50,...",
     )
     card.add_argument("--cost", metavar="PRECISION", help="only what this precision costs (bf16: see FASTSR_ISA=wide)")
     card.add_argument("--flicker", nargs="+", type=Path, metavar="FILE", help=f"only how it flickers on these: {CLIPS}")

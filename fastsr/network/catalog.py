@@ -37,7 +37,8 @@ class Model:
         training: steps, photographs, losses, time.
         licence: of its weights.
         scores: data set -> measure ("psnr" in dB, "ssim", "lpips") -> value.
-        damaged: kind of damage that low-resolution images suffered first ("mild", "hard", "real") -> as `scores`.
+        damaged: kind of damage that low-resolution images suffered first ("mild", "hard", "real"; "video": a codec's)
+            -> as `scores`, where "clips" are frames of compressed videos.
         precision_cost: precision -> kind of image ("photographs", "text", "ramps") -> PSNR lost against fp32, in dB.
         flat_error: precision -> how far a flat colour is off from fp32's at most, in 8-bit steps.
         flicker: clip -> how much it changes from frame to frame, enlarged, where its scene does not: "levels" (RMS of

@@ -138,7 +138,9 @@ def test_damage_is_parsed():
     ],
 )
 def test_damage_that_cannot_be_is_refused(text, fault):
-    with pytest.raises(DamageError, match=f"{fault}.*; write it as mild, hard, real, or as blur=1.0,noise=5,jpeg=50"):
+    with pytest.raises(
+        DamageError, match=f"{fault}.*; write it as mild, hard, real, video, or as blur=1.0,noise=5,jpeg=50"
+    ):
         Damage.parse(text)
 
 

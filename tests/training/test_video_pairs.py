@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import random
+import tomllib
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 from support.small_models import SAMPLE, compact
 from support.video_samples import video
 
+import fastsr
 from fastsr.video.sources.input_spec import file_input
 from fastsr.video.sources.video_source import VideoSource
 from training import schedule
@@ -24,6 +26,7 @@ from training.learning.trainer import Trainer
 from training.learning.validation import Validation
 from training.measure import evaluate
 from training.measure.damage import Damage
+from training.release import model_card
 
 SETTINGS = degradation.Degradation(kind="video", clean=0.0, compression=Compression(frames=3))
 
@@ -205,8 +208,6 @@ def test_validation_takes_pairs_as_they_are(taught):
 
 
 def test_models_are_measured_on_pairs(taught):
-    import fastsr
-
     scores = {
         model: evaluate.score(fastsr.load(model), evaluate.files_of(taught), 4) for model in ("nearest", "bicubic")
     }
@@ -264,3 +265,12 @@ def test_what_is_due_is_made_of_photographs_and_clips(teacher_file, photos, clip
     assert pair_shards.PackedPairs(tmp_path / "validation").count == 2
     about = checkpoint.load(folder / "runs" / "r" / checkpoint.FILE)[1]
     assert about["step"] == 2
+
+
+def test_cards_tell_what_pairs_score(photos, taught, tmp_path):
+    table = tmp_path / "models.toml"
+    made = model_card.make("fast-x2", [photos, taught], table=table)
+    assert tomllib.loads(table.read_text()) == {"fast-x2": made}
+    assert made["scores"].keys() == {photos.name}
+    assert made["damaged"].keys() == {"video"}
+    assert made["damaged"]["video"][taught.name]["psnr"] > 15

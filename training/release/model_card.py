@@ -17,14 +17,14 @@ from fastsr.network import catalog, onnx_reader
 from fastsr.network.graph import Graph
 from training.data import synthetic_images
 from training.measure import clips, evaluate, flicker, precision_cost
-from training.measure.damage import Damage
+from training.measure.damage import NAMED, Damage
 
 HEADER = """\
 # The shipped generators. Written by `python -m training card`: the training line comes from the checkpoint, the scores
 # from runs through the fastsr runtime (luma, border of `scale` pixels cut off; see docs/models.md).
 """
 MEASURES = ("psnr", "ssim", "lpips")
-ORDER = ("fast-x4", "fast-x2", "srresnet-x4", "srgan-x4", "photo-x4")
+ORDER = ("fast-x4", "fast-x2", "live-x4", "live-x2", "srresnet-x4", "srgan-x4", "photo-x4")
 
 
 def make(
@@ -36,7 +36,8 @@ def make(
 ) -> dict[str, Any]:
     """Measure the shipped `name` on `folders` of high-resolution images and write its card into `table`.
 
-    With `weights`, the folder of LPIPS' weights, it is measured too; with `damages`, also what the model scores where
+    A folder may hold pairs (`training.data.pair_shards`), whose low-resolution images are damaged already. With
+    `weights`, the folder of LPIPS' weights, it is measured too; with `damages`, also what the model scores where
     low-resolution images were damaged by each. What bf16 costs is measured where the native engine has it: on a
     processor with AVX512_BF16. Elsewhere `add_cost` does it with FASTSR_ISA=wide, the same in AVX2, slowly.
     What `add_flicker` has written stays if the weights are still the same by their training.
@@ -53,7 +54,9 @@ def make(
     }
     if network.metadata.get("fidelity") in catalog.models():
         card["fidelity"] = network.metadata["fidelity"]
-    if damages:
+    pairs = [folder for folder in folders if evaluate.holds_pairs(folder)]
+    folders = [folder for folder in folders if folder not in pairs]
+    if damages or pairs:
         card["damaged"] = {str(damage): {} for damage in damages}
     exact = {}  # PSNR before rounding
     for folder in folders:
@@ -61,9 +64,12 @@ def make(
         values = evaluate.score(upscaler, paths, network.scale, lpips)
         exact[folder.name] = values["psnr"]
         card["scores"][folder.name] = _worth_telling(values)
-        for damage in () if evaluate.holds_pairs(folder) else damages:
+        for damage in damages:
             damaged = evaluate.score(upscaler, paths, network.scale, lpips, damage)
             card["damaged"][str(damage)][folder.name] = _worth_telling(damaged)
+    for folder in pairs:
+        values = evaluate.score(upscaler, evaluate.files_of(folder), network.scale, lpips)
+        card["damaged"].setdefault(str(NAMED["video"]), {})[folder.name] = _worth_telling(values)
     if engine.unsupported(network) is None:
         offered: list[Precision] = ["int8", "bf16"] if network.ranges else ["bf16"]
         for precision in (p for p in offered if p in engine.precisions()):
