@@ -54,7 +54,7 @@ class Compression:
         require({*self.share} == {*self.crf}, where + "share / crf", [*self.share], "the same codecs in both")
         for name, share in self.share.items():
             require(name in known, where + "share", name, ", ".join(known))
-            require(share >= 0, f"{where}share.{name}", share, "0 or more")
+            require(0 <= share <= 1, f"{where}share.{name}", share, "a share, 0 to 1")
             low, high = self.crf[name]
             worst = CODEC_TABLE[name].highest_crf
             require(0 <= low <= high <= worst, f"{where}crf.{name}", (low, high), f"two rising values, 0 to {worst:g}")
