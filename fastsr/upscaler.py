@@ -331,6 +331,11 @@ def upscaled(
     return image.restore(upscaler.enlarge(image, scale, size, progress))
 
 
+def ladder(upscaler: Upscaler) -> list[Upscaler]:
+    """A model and lighter ones that can take its place to save time, the heaviest first."""
+    return [upscaler] if upscaler._loaded_as is None else [upscaler, *upscaler._loaded_as.lighter()]
+
+
 def in_time(
     upscaler: Upscaler,
     frames: Iterable[Any],
@@ -340,14 +345,13 @@ def in_time(
     available: Clock | None = None,
 ) -> DeadlineStream:
     """`Upscaler.stream` with a deadline; `available` as for `DeadlineStream`."""
-    ladder = [upscaler] if upscaler._loaded_as is None else [upscaler, *upscaler._loaded_as.lighter()]
-    ladder.append(Upscaler(QUICKEST, QuickInterpolation(QUICKEST)))
+    rungs = [*ladder(upscaler), Upscaler(QUICKEST, QuickInterpolation(QUICKEST))]
     factor = upscaler.scale if scale is None and size is None else scale
 
     def rung(made_by: Upscaler) -> Rung:
         return Rung(made_by.name, lambda image: upscaled(made_by, image, factor, size))
 
-    return DeadlineStream(map(opened, frames), [rung(one) for one in ladder], deadline, available)
+    return DeadlineStream(map(opened, frames), [rung(one) for one in rungs], deadline, available)
 
 
 def _several(frames: Any) -> Iterable[Any]:

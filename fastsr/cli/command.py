@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import fastsr
-from fastsr.cli import completion, export, info, model_list, upscale_options, videos
+from fastsr.cli import bench, completion, export, info, model_list, upscale_options, videos
 from fastsr.cli.console import printable, say, settle_streams, write
 from fastsr.cli.folder_search import FolderSearch
 from fastsr.cli.image_run import ImageRun
@@ -64,7 +64,7 @@ def argument_parser() -> argparse.ArgumentParser:
 
     upscale_options.add_parser(commands)
     model_list.add_parsers(commands)
-    videos.add_bench(commands, upscale_options.add_model_options)
+    bench.add_parser(commands, upscale_options.add_model_options)
     export.add_parser(commands)
     info.add_parser(commands)
     completion.add_parsers(commands)
@@ -101,7 +101,7 @@ def _main(argv: Sequence[str] | None) -> int:
                 return 0 if say(export.export(arguments)) else 1
             if arguments.command == "bench":
                 arguments.size = None
-                return 0 if say(videos.bench(arguments, Models(arguments))) else 1
+                return 0 if say(bench.bench(arguments, Models(arguments))) else 1
             return _upscale(arguments)
     except FastsrError as error:
         say(f"fastsr: {error}", sys.stderr)

@@ -10,7 +10,7 @@ import re
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,6 @@ from fastsr.upscaler import Upscaler
 from fastsr.video_formats import CODECS, CONTAINERS, PIPE, is_image_sequence, is_url, is_video_name, without_password
 
 if TYPE_CHECKING:
-    from fastsr.video.codecs.encoder_request import EncoderRequest
     from fastsr.video.pipeline.pace import Pace
     from fastsr.video.pipeline.progress import Progress
 
@@ -366,33 +365,3 @@ def _check_clashes(tasks: Sequence[VideoTask]) -> None:
         if place in taken:
             raise WrongCallError(f"{task.source}: its result {task.target} is also that of {taken[place]}; rename one")
         taken[place] = task.source
-
-
-def bench(arguments: argparse.Namespace, models: Models) -> str:
-    """The text that `fastsr bench` prints. Raises FastsrError."""
-    from fastsr.video.benchmark import measure
-
-    request = _encoder_request(arguments)
-    return measure(arguments.input, models.fitting_video, arguments.frames, request, arguments.scale).table()
-
-
-def add_bench(commands: Any, shared: Callable[[argparse.ArgumentParser], None]) -> None:
-    """The command `fastsr bench`; `shared` adds the options of models and devices."""
-    parser = commands.add_parser(
-        "bench",
-        help="measure how fast a video would be enlarged",
-        usage="%(prog)s IN [options]",
-        description="Decode, enlarge and encode frames of a video, each alone and all at once; nothing is written.",
-    )
-    parser.add_argument("input", metavar="IN", help="a video")
-    parser.add_argument("--frames", type=int, default=120, help="how many to measure with (default: 120)")
-    parser.add_argument("--codec", choices=CODECS, help="default: h264")
-    parser.add_argument("--crf", type=float)
-    parser.add_argument("--preset")
-    shared(parser)
-
-
-def _encoder_request(arguments: argparse.Namespace) -> EncoderRequest:
-    from fastsr.video.codecs.encoder_request import EncoderRequest
-
-    return EncoderRequest(arguments.codec, arguments.crf, arguments.preset)

@@ -82,7 +82,7 @@ def measure(
         decode = len(decoded) / (time.perf_counter() - begun)
         kept: list[Frame] = []
         upscale = _rate(len(decoded), lambda: _upscale(upscaler, config, decoded, kept))
-        encode = _rate(len(decoded), lambda: _encode(config, _repeated(kept, decoded)))
+        encode = _rate(len(decoded), lambda: encode_all(config, repeated(kept, decoded)))
     with contextlib.closing(VideoSource(file_input(Path(path)))) as source:
         together = _rate(len(decoded), lambda: _run_together(source, upscaler, config, len(decoded)))
     return StageRates(info, config, repr(upscaler), decode, upscale, encode, together)
@@ -102,13 +102,14 @@ def _upscale(upscaler: Upscaler, config: EncoderConfig, frames: list[Frame], kep
     UpscaleStage(upscaler, config.size)(frames, keep)
 
 
-def _repeated(kept: list[Frame], decoded: list[Frame]) -> Iterable[Frame]:
+def repeated(kept: list[Frame], decoded: list[Frame]) -> Iterable[Frame]:
     """The kept frames, forward and backward in turn, at the times of the decoded ones."""
     there_and_back = itertools.cycle(kept + kept[-2:0:-1])
     return (dataclasses.replace(made, pts=frame.pts) for frame, made in zip(decoded, there_and_back, strict=False))
 
 
-def _encode(config: EncoderConfig, frames: Iterable[Frame]) -> None:
+def encode_all(config: EncoderConfig, frames: Iterable[Frame]) -> None:
+    """Encode frames, and keep nothing."""
     to_yuv, encoder = RgbToYuv(config.colors, config.pix_fmt, *config.size), config.open()
     for frame in frames:
         converted = to_yuv(frame.pixels)
@@ -122,5 +123,5 @@ def _run_together(source: VideoSource, upscaler: Upscaler, config: EncoderConfig
     pipeline.run(
         itertools.islice(source.frames(), frames),
         UpscaleStage(upscaler, config.size),
-        lambda made: _encode(config, made),
+        lambda made: encode_all(config, made),
     )

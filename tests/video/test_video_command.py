@@ -258,5 +258,7 @@ def test_bench(capsys):
     assert [line.split()[0] for line in lines[1:5]] == ["decode", "upscale", "encode", "together"]
     rates = {line.split()[0]: float(line.split()[1]) for line in lines[1:4]}
     assert f"limited by {min(rates, key=rates.get)}" in lines[5]
+    assert lines[7] == "the whole video, which plays for 0.8 s, would take:"
+    assert [re.split(r"  +", line)[0] for line in lines[8:11]] == ["real time", "fast", "best"]
     assert files() == ["in.mp4"]
     assert main(["bench", "missing.mp4"]) == 1
