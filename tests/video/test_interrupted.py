@@ -4,6 +4,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import fastsr  # noqa: E402
 from fastsr.cli.command import INTERRUPTED, main  # noqa: E402
 from fastsr.video.outputs import remux  # noqa: E402
 from fastsr.video.outputs.held_interrupt import interrupt_held  # noqa: E402
+from fastsr.video.pipeline.job import Job  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("here")
 OPTIONS = {"model": "nearest", "scale": 2, "segment": 6}
@@ -173,6 +175,55 @@ def test_a_second_press_stops_at_once(monkeypatch):
     assert names(Path()) == [WORK, "in.mp4"]
     assert not [path for path in Path(WORK).iterdir() if path.name.startswith("tail")]
     assert fastsr.upscale_video("in.mp4", "out.mp4", **OPTIONS).resumed == 18
+
+
+def test_a_second_press_while_the_stages_end():
+    """The frame at hand may take a minute, which nobody waits for who presses again."""
+    video("in.mp4", 40, options={"g": "6"})
+    told, first, second = [], threading.Event(), threading.Event()
+
+    class Waiting:
+        name = fingerprint = "waiting"
+
+        def stream(self, frames, scale=None, size=None):
+            for number, frame in enumerate(frames):
+                if number == 8:
+                    first.set()
+                    assert second.wait(20)
+                yield np.repeat(np.repeat(frame, 2, 0), 2, 1)
+
+    def press():
+        assert first.wait(20)
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        second.set()
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    pressing = threading.Thread(target=press)
+    real = Job.__init__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Job, "__init__", lambda job, source, upscaler, *rest: real(job, source, Waiting(), *rest))
+        pressing.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                fastsr.upscale_video("in.mp4", "out.mp4", interrupted=lambda *given: told.append(given), **OPTIONS)
+        finally:
+            pressing.join()
+            signal.signal(signal.SIGINT, handler)
+    assert told == []
+    assert names(Path()) == [WORK, "in.mp4"]
+
+
+@pytest.mark.parametrize("note", ["", "no JSON", "[]", "{}", '{"name": 1, "size": 1, "changed": 1, "frames": 1}'])
+def test_a_note_that_is_none_is_no_harm(note):
+    video("in.mp4", 40, options={"g": "6"})
+    interrupted(20)
+    (Path(WORK) / "partial.json").write_text(note)
+    interrupted(10)
+    assert names(Path()) == [WORK, "in.mp4", "out.part-2.mp4", "out.part.mp4"]
 
 
 def press_three_times(seen):

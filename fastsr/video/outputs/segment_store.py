@@ -125,9 +125,11 @@ class SegmentStore:
     def noted_partial(self) -> PartialNote | None:
         """The file that was made of unfinished work."""
         try:
-            return PartialNote(**json.loads(self._content(_PARTIAL) or b""))
+            note = PartialNote(**json.loads(self._content(_PARTIAL) or b""))
         except (ValueError, TypeError):
             return None
+        sound = isinstance(note.name, str) and all(isinstance(n, int) for n in (note.size, note.changed, note.frames))
+        return note if sound else None
 
     def _forget_partial_length(self) -> None:
         """What was made of other work is as good as nothing, but still ours."""

@@ -104,8 +104,9 @@ class Job:
     ) -> VideoResult:
         try:
             return self._complete(store, encode)
-        except KeyboardInterrupt:
-            stopped(store)
+        except KeyboardInterrupt as error:
+            if not isinstance(error.__context__, KeyboardInterrupt):  # else it was pressed again while the stages ended
+                stopped(store)
             raise
 
     def _complete(self, store: SegmentStore, encode: Callable[[SegmentStore], EncodeStage]) -> VideoResult:

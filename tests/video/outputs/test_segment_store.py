@@ -56,7 +56,7 @@ def test_only_its_owner_reaches_it(tmp_path):
     store.remove()
 
 
-@pytest.mark.parametrize("name", ["lock", "job.json", "000000.part", "000000.segment"])
+@pytest.mark.parametrize("name", ["lock", "job.json", "partial.json", "000000.part", "000000.segment"])
 @pytest.mark.parametrize("link", ["symbolic", "hard"])
 def test_links_in_it_are_not_followed(tmp_path, name, link):
     """Nothing outside of the folder is written to: it is refused, or the link itself is replaced."""
