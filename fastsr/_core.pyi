@@ -39,6 +39,24 @@ def resample_rows(
     out: npt.NDArray[Any],
 ) -> None: ...
 def png_filter_rows(rows: npt.NDArray[Any], above: npt.NDArray[Any] | None, out: npt.NDArray[np.uint8]) -> None: ...
+def rgb_to_yuv420(
+    pixels: npt.NDArray[np.uint8],
+    luma: npt.NDArray[np.uint8],
+    blue: npt.NDArray[np.uint8],
+    red: npt.NDArray[np.uint8],
+    shares: tuple[float, float],
+    full_range: bool,
+    chroma_left: bool,
+) -> None: ...
+def yuv420_to_rgb(
+    luma: npt.NDArray[np.uint8],
+    blue: npt.NDArray[np.uint8],
+    red: npt.NDArray[np.uint8],
+    pixels: npt.NDArray[np.uint8],
+    shares: tuple[float, float],
+    full_range: bool,
+    chroma_left: bool,
+) -> None: ...
 def thread_count() -> int: ...
 def available_isas() -> list[str]: ...
 def active_isa() -> str: ...

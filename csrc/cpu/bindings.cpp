@@ -10,6 +10,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/checks.h"
@@ -21,6 +22,7 @@
 #include "cpu/isa.h"
 #include "cpu/thread_pool.h"
 #include "cpu/tile_kernels.h"
+#include "cpu/yuv420.h"
 
 namespace py = pybind11;
 
@@ -102,6 +104,30 @@ void resample_rows(const py::array& rows, const Integers& starts, const py::arra
   const auto& kernels = cpu::resample_kernels();
   const WithoutGil released;
   kernels.rows(args);
+}
+
+cpu::YuvColors yuv_colors(const std::pair<double, double>& shares, bool full_range, bool chroma_left) {
+  return cpu::YuvColors{shares.first, shares.second, full_range, chroma_left};
+}
+
+void rgb_to_yuv420(const py::array& pixels, py::array& luma, py::array& blue, py::array& red,
+                   const std::pair<double, double>& shares, bool full_range, bool chroma_left) {
+  const cpu::YuvConversion args =
+      cpu::yuv_conversion(view(pixels, "pixels"), writable_view(luma, "luma"), writable_view(blue, "blue"),
+                          writable_view(red, "red"), yuv_colors(shares, full_range, chroma_left));
+  const auto& kernels = cpu::yuv420_kernels();
+  const WithoutGil released;
+  kernels.from_rgb(args);
+}
+
+void yuv420_to_rgb(const py::array& luma, const py::array& blue, const py::array& red, py::array& pixels,
+                   const std::pair<double, double>& shares, bool full_range, bool chroma_left) {
+  const cpu::YuvConversion args =
+      cpu::yuv_conversion(writable_view(pixels, "pixels"), view(luma, "luma"), view(blue, "blue"), view(red, "red"),
+                          yuv_colors(shares, full_range, chroma_left));
+  const auto& kernels = cpu::yuv420_kernels();
+  const WithoutGil released;
+  kernels.to_rgb(args);
 }
 
 // ---- convolution programs ------------------------------------------------------------------------------------------
@@ -332,6 +358,10 @@ PYBIND11_MODULE(_core, module) {
   module.def("resample_rows", &fastsr::resample_rows, py::arg("rows"), py::arg("starts"), py::arg("weights"),
              py::arg("out"));
   module.def("png_filter_rows", &fastsr::png_filter_rows, py::arg("rows"), py::arg("above"), py::arg("out"));
+  module.def("rgb_to_yuv420", &fastsr::rgb_to_yuv420, py::arg("pixels"), py::arg("luma"), py::arg("blue"),
+             py::arg("red"), py::arg("shares"), py::arg("full_range"), py::arg("chroma_left"));
+  module.def("yuv420_to_rgb", &fastsr::yuv420_to_rgb, py::arg("luma"), py::arg("blue"), py::arg("red"),
+             py::arg("pixels"), py::arg("shares"), py::arg("full_range"), py::arg("chroma_left"));
   using fastsr::cpu::Cut;
   py::class_<Cut>(module, "Cut")
       .def_property_readonly("across", [](const Cut& cut) { return cut.parts.columns; })

@@ -28,13 +28,14 @@ struct Isa {
   const ConvKernels* convs;
   const PngKernels* pngs;
   const ResampleKernels* resamples;
+  const Yuv420Kernels* yuvs;
 };
 
 // Slowest first.
 const std::vector<Isa>& isas() {
   static const std::vector<Isa> all = [] {
     std::vector<Isa> list{{"portable", true, true, &portable::tile_kernels, &portable::conv_kernels,
-                           &portable::png_kernels, &portable::resample_kernels}};
+                           &portable::png_kernels, &portable::resample_kernels, &portable::yuv420_kernels}};
 #if defined(FASTSR_HAVE_X86)
     __builtin_cpu_init();
     const bool avx2_here = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -45,19 +46,20 @@ const std::vector<Isa>& isas() {
     const TileKernels* tiles = &avx2::tile_kernels;
     const PngKernels* pngs = &avx2::png_kernels;
     const ResampleKernels* resamples = &avx2::resample_kernels;
+    const Yuv420Kernels* yuvs = &avx2::yuv420_kernels;
 #if defined(FASTSR_HAVE_wide)
-    list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels, pngs, resamples});
+    list.push_back({"wide", avx2_here, false, tiles, &wide::conv_kernels, pngs, resamples, yuvs});
 #endif
-    list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels, pngs, resamples});
+    list.push_back({"avx2", avx2_here, true, tiles, &avx2::conv_kernels, pngs, resamples, yuvs});
 #if defined(FASTSR_HAVE_avxvnni)
-    list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels, pngs, resamples});
+    list.push_back({"avxvnni", avx2_here && has_avxvnni(), true, tiles, &avxvnni::conv_kernels, pngs, resamples, yuvs});
 #endif
 #if defined(FASTSR_HAVE_avx512)
-    list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels, pngs, resamples});
+    list.push_back({"avx512", avx512_here, true, tiles, &avx512::conv_kernels, pngs, resamples, yuvs});
 #endif
 #if defined(FASTSR_HAVE_avx512bf16)
     list.push_back({"avx512bf16", avx512_here && __builtin_cpu_supports("avx512bf16"), true, tiles,
-                    &avx512bf16::conv_kernels, pngs, resamples});
+                    &avx512bf16::conv_kernels, pngs, resamples, yuvs});
 #endif
 #endif
     return list;
@@ -98,5 +100,6 @@ const TileKernels& tile_kernels() { return *active().tiles; }
 const ConvKernels& conv_kernels() { return *active().convs; }
 const PngKernels& png_kernels() { return *active().pngs; }
 const ResampleKernels& resample_kernels() { return *active().resamples; }
+const Yuv420Kernels& yuv420_kernels() { return *active().yuvs; }
 
 }  // namespace fastsr::cpu

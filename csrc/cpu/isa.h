@@ -8,6 +8,7 @@
 #include "cpu/png_filters.h"
 #include "cpu/resampling.h"
 #include "cpu/tile_kernels.h"
+#include "cpu/yuv420.h"
 
 namespace fastsr::cpu {
 
@@ -21,5 +22,6 @@ const TileKernels& tile_kernels();
 const ConvKernels& conv_kernels();
 const PngKernels& png_kernels();
 const ResampleKernels& resample_kernels();
+const Yuv420Kernels& yuv420_kernels();
 
 }  // namespace fastsr::cpu

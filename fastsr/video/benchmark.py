@@ -12,7 +12,6 @@ from pathlib import Path
 from fastsr.errors import VideoError
 from fastsr.upscaler import Upscaler
 from fastsr.video.arguments import checked_file, encoder_config
-from fastsr.video.codecs.color_conversion import RgbToYuv
 from fastsr.video.codecs.encoder import EncoderConfig
 from fastsr.video.codecs.encoder_request import EncoderRequest
 from fastsr.video.frame import Frame
@@ -110,7 +109,7 @@ def repeated(kept: list[Frame], decoded: list[Frame]) -> Iterable[Frame]:
 
 def encode_all(config: EncoderConfig, frames: Iterable[Frame]) -> None:
     """Encode frames, and keep nothing."""
-    to_yuv, encoder = RgbToYuv(config.colors, config.pix_fmt, *config.size), config.open()
+    to_yuv, encoder = config.converter(), config.open()
     for frame in frames:
         converted = to_yuv(frame.pixels)
         converted.pts, converted.time_base = frame.pts, config.time_base

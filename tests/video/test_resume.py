@@ -202,7 +202,7 @@ def test_what_work_depends_on_is_written_as_plain_values(tmp_path):
     for name in ("upscaler", "pyav", "libraries"):
         assert job.pop(name)
     assert job == {
-        "version": 3,
+        "version": 4,
         "source": [str(source), source.stat().st_size, source.stat().st_mtime_ns],
         "time_range": {"start": "1/25", "end": "1", "fps_limit": "25/2"},
         "deinterlace": True,

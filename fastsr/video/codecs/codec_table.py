@@ -36,6 +36,7 @@ class Codec:
         fixed_parameters: such parameters that are always set.
         lossless_parameters: such parameters for exact samples.
         hdr_parameters: such parameters for HDR10's metadata; None = its bitstream cannot hold it.
+        chroma_left: whether readers take the chroma samples of 4:2:0 to lie on even columns; else between two.
 
     """
 
@@ -51,6 +52,7 @@ class Codec:
     fixed_parameters: Mapping[str, str]
     lossless_parameters: Mapping[str, str]
     hdr_parameters: Callable[[HdrMetadata], FFmpegOptions] | None
+    chroma_left: bool = False
 
 
 def _x264_hdr(hdr: HdrMetadata) -> FFmpegOptions:
@@ -100,6 +102,7 @@ _TABLE = {
         fixed_parameters={"mbtree": "0"},
         lossless_parameters={},
         hdr_parameters=_x264_hdr,
+        chroma_left=True,
     ),
     "hevc": Codec(
         encoder="libx265",
@@ -115,6 +118,7 @@ _TABLE = {
         fixed_parameters={"log-level": "error", "info": "0"},
         lossless_parameters={"lossless": "1"},
         hdr_parameters=_x265_hdr,
+        chroma_left=True,
     ),
     "av1": Codec(
         encoder="libsvtav1",

@@ -10,6 +10,7 @@ from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
 from fastsr.engines.protocol import Pixels
 from fastsr.video.codecs.pixel_formats import is_deep, is_rgb
+from fastsr.video.codecs.yuv420 import YUV420_FORMATS, has_chroma_left, rgb_to_yuv420, yuv420_to_rgb
 
 UNSPECIFIED = 2  # of matrix, primaries and transfer (ITU-T H.273)
 BT709, FCC, BT470BG, BT601, SMPTE240M, BT2020 = 1, 4, 5, 6, 7, 9  # matrices
@@ -27,6 +28,15 @@ _METHOD = (
 _CONVERTIBLE = (BT709, UNSPECIFIED, FCC, BT470BG, BT601, SMPTE240M, BT2020)
 # swscale counts matrices as H.273 does, but for these
 _SWSCALE_MATRIX = {BT601: BT470BG}
+# of red and blue in luma
+_SHARES = {
+    BT709: (0.2126, 0.0722),
+    FCC: (0.30, 0.11),
+    BT470BG: (0.299, 0.114),
+    BT601: (0.299, 0.114),
+    SMPTE240M: (0.212, 0.087),
+    BT2020: (0.2627, 0.0593),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,12 +84,22 @@ class YuvToRgb:
     """Frames of one stream to H x W x 3 RGB pixels: uint8, or uint16 where they have more than 8 bits."""
 
     def __init__(self, colors: Colors, width: int, height: int) -> None:
-        self._matrix = _swscale(colors.matrix_at(width, height))
+        matrix = colors.matrix_at(width, height)
+        self._matrix, self._shares = _swscale(matrix), _SHARES[matrix]
         self._range = colors.range or LIMITED
         self._reformatter = VideoReformatter()
+        # of a stream in 4:2:0: whether its chroma lies on even columns; None = our kernels cannot convert it
+        self._chroma_left: bool | None = None
+        self._looked = False
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         """The pixels of a frame, C-contiguous."""
+        if frame.format.name in YUV420_FORMATS:
+            if not self._looked:
+                self._chroma_left, self._looked = has_chroma_left(frame), True
+            if self._chroma_left is not None:
+                full_range = self._range == FULL
+                return yuv420_to_rgb(frame, self._shares, full_range=full_range, chroma_left=self._chroma_left)
         wanted = "rgb48le" if is_deep(frame.format.name) else "rgb24"
         if is_rgb(frame.format.name):
             return _array(self._reformatter.reformat(frame, format=wanted, interpolation=_METHOD, threads=1))
@@ -99,14 +119,19 @@ class YuvToRgb:
 class RgbToYuv:
     """H x W x 3 RGB pixels (uint8 or uint16) to frames of one pixel format."""
 
-    def __init__(self, colors: Colors, pix_fmt: str, width: int, height: int) -> None:
-        self._colors, self._pix_fmt = colors, pix_fmt
-        self._matrix = _swscale(colors.matrix_at(width, height))
+    def __init__(self, colors: Colors, pix_fmt: str, width: int, height: int, *, chroma_left: bool = False) -> None:
+        """`chroma_left`: in 8-bit 4:2:0, chroma samples lie on even columns; else between them and the next."""
+        matrix = colors.matrix_at(width, height)
+        self._colors, self._pix_fmt, self._chroma_left = colors, pix_fmt, chroma_left
+        self._matrix, self._shares = _swscale(matrix), _SHARES[matrix]
         self._range = colors.range or LIMITED
         self._reformatter = VideoReformatter()
 
     def __call__(self, pixels: Pixels) -> VideoFrame:
         """A new frame with a copy of the pixels."""
+        if self._pix_fmt == "yuv420p" and pixels.dtype == np.uint8:
+            full_range = self._range == FULL
+            return self._said(rgb_to_yuv420(pixels, self._shares, full_range=full_range, chroma_left=self._chroma_left))
         given = "rgb48le" if pixels.dtype == np.uint16 else "rgb24"
         source = VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=given)
         if is_rgb(self._pix_fmt):
@@ -121,6 +146,10 @@ class RgbToYuv:
             dst_color_range=self._range,
             threads=1,
         )
+        return self._said(made)
+
+    def _said(self, made: VideoFrame) -> VideoFrame:
+        """The frame, which now says what the stream says."""
         made.colorspace, made.color_range = self._colors.matrix, self._colors.range
         made.color_primaries, made.color_trc = self._colors.primaries, self._colors.transfer
         return made

@@ -12,8 +12,8 @@ from av.codec.context import Flags
 from av.video.codeccontext import VideoCodecContext
 
 from fastsr.errors import VideoError
-from fastsr.video.codecs.codec_table import FFmpegOptions
-from fastsr.video.codecs.color_conversion import Colors
+from fastsr.video.codecs.codec_table import CODEC_TABLE, FFmpegOptions
+from fastsr.video.codecs.color_conversion import Colors, RgbToYuv
 from fastsr.video.memory_shortage import SHORTAGE, can_allocate, is_shortage
 
 THREADS = 8  # of every encoder, whatever the machine: x264 and libvpx give other bytes with another number
@@ -69,6 +69,10 @@ class EncoderConfig:
             "threads": self.threads,
             "options": dict(self.options),
         }
+
+    def converter(self) -> RgbToYuv:
+        """What makes the encoder's frames of pixels."""
+        return RgbToYuv(self.colors, self.pix_fmt, *self.size, chroma_left=CODEC_TABLE[self.codec].chroma_left)
 
     def configure(self, context: VideoCodecContext) -> None:
         """Give an encoder that is not yet open all of its settings."""

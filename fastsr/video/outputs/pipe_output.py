@@ -49,7 +49,7 @@ class Y4mWriter:
 
     def _write(self, frames: Iterable[Frame], pipe: _UnseekablePipe) -> None:
         config = self._config
-        to_yuv = RgbToYuv(config.colors, config.pix_fmt, *config.size)
+        to_yuv = RgbToYuv(config.colors, config.pix_fmt, *config.size)  # C420jpeg: chroma between columns
         options = {"strict": "experimental", "flush_packets": "1"}  # the first for more than 8 bits
         with av.open(pipe, "w", format="yuv4mpegpipe", container_options=options) as container:
             stream = container.add_stream("rawvideo", rate=config.rate)  # type: ignore[call-overload]

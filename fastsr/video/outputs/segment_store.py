@@ -28,7 +28,7 @@ from fastsr.video.outputs.work_folder import WorkFolder
 _JOB, _LOCK, _PARTIAL = "job.json", "lock", "partial.json"
 _TAIL = f"tail{SEGMENT_SUFFIX}"
 
-VERSION = 3
+VERSION = 4
 """Of the folder's format: raised when what lies in it is stored, described or made in another way than before."""
 
 

@@ -15,7 +15,6 @@ from av.video.frame import VideoFrame
 
 from fastsr.engines.protocol import Pixels
 from fastsr.errors import VideoError
-from fastsr.video.codecs.color_conversion import RgbToYuv
 from fastsr.video.codecs.encoder import EncoderConfig
 from fastsr.video.frame import Frame, ResumePoint
 from fastsr.video.outputs.held_interrupt import interrupt_held
@@ -56,7 +55,7 @@ class SegmentedEncoder:
         """`segment_length`: see SEGMENT. `keep_tail`: where Ctrl-C stops it, keep the frames of the segment at hand."""
         self._config, self._store, self._segment_length = config, store, segment_length
         self._keeps_tail = keep_tail
-        self._to_yuv = RgbToYuv(config.colors, config.pix_fmt, *config.size)
+        self._to_yuv = config.converter()
         self._segment: _Segment | None = None
         self._pixels: Pixels | None = None
         self._converted: VideoFrame | None = None
