@@ -18,6 +18,8 @@ import numpy.typing as npt
 
 from fastsr.network.graph import Graph, Node
 
+Pixels = npt.NDArray[np.uint8]
+
 MAGIC = "7767517"
 BINARY = ("Add", "Sub", "Mul")  # by ncnn's numbers
 RAW = struct.pack("<I", 0)  # the weights that follow are float32
@@ -95,23 +97,36 @@ def write(network: Graph, folder: Path) -> tuple[Path, Path]:
     return param, binary
 
 
-def way(network: Graph, threads: int) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]:
+def way(network: Graph, threads: int) -> Callable[[Pixels], Pixels]:
     """A network as the Python package of ncnn runs it, uint8 image in and out."""
+    with tempfile.TemporaryDirectory() as folder:
+        return _loaded(*write(network, Path(folder)), threads)
+
+
+def published(param: bytes, weights: bytes, threads: int) -> Callable[[Pixels], Pixels]:
+    """The same for the content of the two files of a network that was published for ncnn."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "m.param"), Path(folder, "m.bin")
+        for file, content in zip(files, (param, weights), strict=True):
+            file.write_bytes(content)
+        return _loaded(*files, threads)
+
+
+def _loaded(param: Path, binary: Path, threads: int) -> Callable[[Pixels], Pixels]:
     ncnn: Any = importlib.import_module("ncnn")
     net = ncnn.Net()
     net.opt.num_threads = threads
-    with tempfile.TemporaryDirectory() as folder:
-        param, binary = write(network, Path(folder))
-        if net.load_param(str(param)) or net.load_model(str(binary)):
-            raise RuntimeError("ncnn does not load the network")
+    if net.load_param(str(param)) or net.load_model(str(binary)):
+        raise RuntimeError("ncnn does not load the network")
+    (given,), (wanted,) = net.input_names(), net.output_names()
 
-    def run(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def run(pixels: Pixels) -> Pixels:
         height, width, _ = pixels.shape
         x = ncnn.Mat.from_pixels(pixels, ncnn.Mat.PixelType.PIXEL_RGB, width, height)
         x.substract_mean_normalize([], [1 / 255] * 3)
         extractor = net.create_extractor()
-        extractor.input(network.input, x)
-        _, made = extractor.extract(network.output)
+        extractor.input(given, x)
+        _, made = extractor.extract(wanted)
         values = np.array(made)
         return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)  # type: ignore[no-any-return]
 

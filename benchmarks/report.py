@@ -219,11 +219,12 @@ def startup() -> str:
 
 
 def video() -> str:
-    """Frames per second from file to file, of each way and of our stages alone."""
+    """Frames per second from file to file, of each way and of our stages alone; a table for each clip and model."""
     content = _read("video.json")
-    (result,) = content["results"]
-    note = f"{result['frames']} frames, medians of {content['rounds']} rounds. "
-    return "\n".join([measured_video.table(result), "", note + _where(content)])
+    tables = [measured_video.table(result) for result in content["results"]]
+    absent = sorted({text for result in content["results"] for text in result.get("absent", [])})
+    apart = f"Left out: {'; '.join(absent)}. " if absent else ""
+    return "\n\n".join([*tables, f"Medians of {content['rounds']} rounds. {apart}{_where(content)}"])
 
 
 def flicker() -> str:

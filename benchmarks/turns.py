@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 Frame = npt.NDArray[np.uint8]
 Way = Callable[[Frame], Frame]
+Made = Callable[[Frame], npt.NDArray[Any]]  # a way, or what counts the frames that it has made of a file
 
 PAUSE = 0.25  # seconds between two ways: a runtime's threads spin for up to that long before they sleep
 
@@ -33,7 +34,7 @@ class Ended(RuntimeError):
 class Runner:
     """One way in a process of its own, so that the threads of one runtime never compete with another's."""
 
-    def __init__(self, make: Callable[..., Way], *arguments: Any, image: Callable[[], Frame] = frame) -> None:
+    def __init__(self, make: Callable[..., Made], *arguments: Any, image: Callable[[], Frame] = frame) -> None:
         """`make(*arguments)` is called there, and `image()` for its input; all of that travels by pickle."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
@@ -63,7 +64,7 @@ class Runner:
         self._process.join()
 
 
-def _serve(pipe: Any, make: Callable[..., Way], arguments: tuple[Any, ...], image: Callable[[], Frame]) -> None:
+def _serve(pipe: Any, make: Callable[..., Made], arguments: tuple[Any, ...], image: Callable[[], Frame]) -> None:
     run, pixels = make(*arguments), image()
     while (asked := pipe.recv()) != "end":
         begun = time.perf_counter()

@@ -1,53 +1,73 @@
-"""A video from file to file, compared with hand-written loops: `python -m benchmarks.video [CLIP]`.
+"""A video from file to file, compared with hand-written loops: `python -m benchmarks.video [--cases x4 x2 screen]`.
 
-Measured on the same cores, taking turns round after round: our pipeline; its stages alone (decode, upscale, encode);
-and loops as users write them, one frame after the other: PyAV -> PyTorch eager fp32 -> PyAV, and the same with ONNX
-Runtime. All encode by x264 with the same options. Without CLIP a video of 480x270 is made. Writes
-benchmarks/results/video.json: frames per second (medians), ratios, and our share of the slower of upscale-only and
-encode-only; `--dry` only prints.
+Measured on the same cores, taking turns round after round, each in a process of its own: our pipeline; the same into a
+pipe, without an encoder; our stages alone (decode, upscale, encode); and the loops of benchmarks.video_loops: the same
+weights by PyTorch and by ONNX Runtime, Real-ESRGAN's network for video by ncnn and by OpenVINO. All encode by x264 with
+the same options. Slow ways make fewer frames. Case x4 takes 480x270 to 1920x1080, x2 960x540 to 1920x1080, both of a
+clip made here or of `--clip`; screen takes a recording of a screen. Writes benchmarks/results/video.json: frames per
+second (medians), ratios, and our share of the slower of upscale-only and encode-only; `--dry` only prints. Ways that
+are not installed or fail are named and left out.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
+import dataclasses
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-import numpy.typing as npt
-import torch
 from av.video.frame import VideoFrame
 
 import fastsr
-from benchmarks import machine
-from benchmarks.cpu_engines import eager, session
-from benchmarks.turns import Way
-from fastsr import _core
-from fastsr.network import catalog, onnx_reader
+from benchmarks import machine, screen_recording
+from benchmarks.turns import Ended, Runner, interleaved
+from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, Job, target
+from fastsr.network import catalog
 from fastsr.video.benchmark import measure
 from fastsr.video.codecs.encoder_request import EncoderRequest
 
 RESULTS = Path(__file__).parent / "results" / "video.json"
-HEIGHT, WIDTH, RATE = 270, 480, 25
-CRF = 18
+RATE = 25
 STAGES = ("decode alone", "upscale alone", "encode alone")
-OURS, PYTORCH, ONNX = "fastsr", "PyAV + PyTorch eager fp32", "PyAV + ONNX Runtime fp32"
 
 
-def synthetic(path: Path, frames: int) -> None:
-    """A detailed image that moves, with noise, encoded by x264 at 480x270."""
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is measured together.
+
+    Attributes:
+        size: width and height of the clip that is made for it; None for the recording of a screen.
+        scale: of the result.
+        models: those of them that are shipped.
+        ways: names of `video_loops.WAYS`.
+
+    """
+
+    size: tuple[int, int] | None
+    scale: int
+    models: tuple[str, ...]
+    ways: tuple[str, ...]
+
+
+CASES = {
+    "x4": Case((480, 270), 4, ("live-x4", "fast-x4"), tuple(WAYS)),
+    "x2": Case((960, 540), 2, ("live-x2", "fast-x2"), tuple(WAYS)),
+    "screen": Case(None, 4, ("live-x4", "fast-x4"), (OURS, PIPED, PYTORCH)),
+}
+
+
+def synthetic(path: Path, frames: int, width: int, height: int) -> None:
+    """A detailed image that moves, with noise, encoded by x264."""
     random = np.random.default_rng(0)
-    side = WIDTH + frames * 2
-    y, x = np.mgrid[0:HEIGHT, 0:side] / 17
+    side = width + frames * 2
+    y, x = np.mgrid[0:height, 0:side] / 17
     waves = [
         127 + 70 * np.sin(x * a + np.sin(y * b) * 2) + 30 * np.sign(np.sin(y * a - x * b))
         for a, b in ((1, 2), (3, 1), (2, 5))
@@ -55,85 +75,91 @@ def synthetic(path: Path, frames: int) -> None:
     wide = np.stack(waves, axis=2)
     with av.open(str(path), "w") as made:
         stream = made.add_stream("libx264", rate=RATE, options={"crf": "16", "preset": "veryfast"})
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(frames):
-            part = wide[:, number * 2 : number * 2 + WIDTH] + random.normal(0, 2, (HEIGHT, WIDTH, 1))
+            part = wide[:, number * 2 : number * 2 + width] + random.normal(0, 2, (height, width, 1))
             made.mux(stream.encode(VideoFrame.from_ndarray(np.clip(part, 0, 255).astype(np.uint8))))
         made.mux(stream.encode(None))
 
 
-def looped(way: Way, source: Path, target: Path, frames: int, preset: str) -> int:
-    """One frame after the other: decoded, enlarged, encoded; returns how many."""
-    options, count = {"crf": str(CRF), "preset": preset}, 0
-    with av.open(str(source)) as given, av.open(str(target), "w") as made:
-        source_stream = given.streams.video[0]
-        stream = None
-        for frame in itertools.islice(given.decode(source_stream), frames):
-            pixels: npt.NDArray[Any] = frame.to_ndarray(format="rgb24")
-            large = VideoFrame.from_ndarray(way(pixels))
-            count += 1
-            if stream is None:
-                stream = made.add_stream("libx264", rate=source_stream.average_rate, options=options)
-                stream.width, stream.height, stream.pix_fmt = large.width, large.height, "yuv420p"
-            large.pts, large.time_base = frame.pts, frame.time_base
-            made.mux(stream.encode(large))
-        if stream is not None:
-            made.mux(stream.encode(None))
-    return count
-
-
-def ways(model: str, source: Path, folder: Path, frames: int, preset: str) -> dict[str, Callable[[], int]]:
-    """Name -> what makes the whole file and returns how many frames it has."""
-    network = onnx_reader.read(catalog.find(model))
-    upscaler = fastsr.load(model, device="cpu")
-    end = float(Fraction(frames) / _rate_of(source))
-    pytorch, onnx = eager(network, last=True), session(network.serialized, network.input)
-    options: dict[str, Any] = {"model": upscaler, "crf": CRF, "preset": preset, "end": end}
-    return {
-        OURS: lambda: fastsr.upscale_video(source, folder / "ours.mp4", **options).frames,
-        PYTORCH: lambda: looped(pytorch, source, folder / "pytorch.mp4", frames, preset),
-        ONNX: lambda: looped(onnx, source, folder / "onnx.mp4", frames, preset),
-    }
-
-
-def compare(model: str, source: Path, frames: int, rounds: int, preset: str) -> dict[str, Any]:
+def compare(case: Case, model: str, source: Path, frames: int, rounds: int, preset: str) -> dict[str, Any]:
     """Frames per second of every way, and what follows from them."""
-    upscaler = fastsr.load(model, device="cpu")
-    rates: dict[str, list[float]] = {}
+    with contextlib.closing(av.open(str(source))) as given:
+        stream = given.streams.video[0]
+        width, height, rate = stream.width, stream.height, stream.average_rate or Fraction(RATE)
+        frames = min(frames, stream.frames or frames)
+    upscaler = fastsr.load(model, device="cpu", video=True)
+    request = EncoderRequest("h264", CRF, preset)
+    stages: dict[str, list[float]] = {name: [] for name in STAGES}
     with tempfile.TemporaryDirectory() as folder:
-        made = ways(model, source, Path(folder), frames, preset)
-        # engines and caches are warm from here on
-        counts = {name: run() for name, run in made.items()}
-        if len(set(counts.values())) > 1:
-            raise SystemExit(f"the ways made different numbers of frames: {counts}; nothing was timed")
-        frames = counts[OURS]
-        for _ in range(rounds):
-            alone = measure(str(source), lambda *_: upscaler, frames, EncoderRequest("h264", CRF, preset))
-            for name, rate in zip(STAGES, (alone.decode, alone.upscale, alone.encode), strict=True):
-                rates.setdefault(name, []).append(rate)
-            for name, run in made.items():
-                begun = time.perf_counter()
-                run()
-                rates.setdefault(name, []).append(frames / (time.perf_counter() - begun))
+        jobs = {
+            name: Job(str(source), target(name, Path(folder)), model, case.scale, _of(name, frames), rate, preset)
+            for name in case.ways
+        }
+        runners, absent = started(jobs)
+        if OURS not in runners:
+            raise SystemExit("fastsr itself makes nothing of this clip; nothing was timed")
+
+        def measure_stages() -> None:
+            alone = measure(str(source), lambda *_: upscaler, frames, request, scale=case.scale)
+            for name, value in zip(STAGES, (alone.decode, alone.upscale, alone.encode), strict=True):
+                stages[name].append(value)
+
+        times = interleaved(runners, rounds, patience=float("inf"), between=measure_stages)
+    rates = stages | {name: [jobs[name].frames * 1e3 / value for value in times[name]] for name in times}
     slower = [min(pair) for pair in zip(rates[STAGES[1]], rates[STAGES[2]], strict=True)]
     return {
         "model": model,
         "engine": repr(upscaler),
-        "size": [alone.source.width, alone.source.height, *alone.config.size],
+        "size": [width, height, width * case.scale, height * case.scale],
         "encoder": f"x264 {preset} crf {CRF}",
         "frames": frames,
         "frames_per_second": {name: round(statistics.median(values), 2) for name, values in rates.items()},
         # each round's own ratio: what slows one round down slows both
-        "times_as_fast_as": {name: _ratio(rates[OURS], rates[name]) for name in (PYTORCH, ONNX)},
+        "times_as_fast_as": {
+            name: _ratio(rates[OURS], rates[name]) for name in case.ways if name in rates and name not in (OURS, PIPED)
+        },
         "share_of_slower_stage": _ratio(rates[OURS], slower),
+        "absent": absent,
+        "clip": source.name,
     }
+
+
+def _of(name: str, frames: int) -> int:
+    """How many frames a way makes."""
+    return min(frames, WAYS[name].frames or frames)
+
+
+def started(jobs: dict[str, Job]) -> tuple[dict[str, Runner], list[str]]:
+    """The ways that make what they should, warm; and those that do not, with the reason."""
+    runners, absent = {}, []
+    for name, job in jobs.items():
+        missing = WAYS[name].missing()
+        if missing:
+            absent.append(f"{name} ({', '.join(missing)} not installed)")
+            continue
+        runner = Runner(WAYS[name].make, job)
+        try:
+            count = int(runner.output()[0])
+        except Ended as error:
+            absent.append(f"{name} ({error})")
+            continue
+        if count != job.frames:
+            runner.close()
+            absent.append(f"{name} ({count} frames instead of {job.frames})")
+            continue
+        runners[name] = runner
+    for text in absent:
+        print(f"left out: {text}")
+    return runners, absent
 
 
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
     width, height, *large = result["size"]
+    made = f"{width}x{height} -> {large[0]}x{large[1]}, `{result['model']}`, {result['encoder']}"
     lines = [
-        f"{width}x{height} -> {large[0]}x{large[1]}, `{result['model']}`, {result['encoder']}",
+        f"{made}, {result['frames']} frames of `{result['clip']}`",
         "",
         "| | frames per second | fastsr is faster by |",
         "|---|---|---|",
@@ -150,32 +176,31 @@ def _ratio(ours: list[float], others: list[float]) -> float:
     return round(statistics.median(a / b for a, b in zip(ours, others, strict=True)), 3)
 
 
-def _rate_of(source: Path) -> Fraction:
-    with contextlib.closing(av.open(str(source))) as given:
-        return given.streams.video[0].average_rate or Fraction(RATE)
-
-
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("clip", nargs="?", type=Path)
-    parser.add_argument("--model", default="fast-x4")
+    parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--clip", type=Path, help="a video instead of those that are made here")
+    parser.add_argument("--models", nargs="+", help="instead of those of each case")
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--preset", default="ultrafast", help="of x264, for all ways")
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
     arguments = parser.parse_args()
-    torch.set_num_threads(_core.thread_count())
+    results = []
     with tempfile.TemporaryDirectory() as folder:
-        clip = arguments.clip
-        if clip is None:
-            clip = Path(folder) / "synthetic.mp4"
-            synthetic(clip, arguments.frames)
-        result = compare(arguments.model, clip, arguments.frames, arguments.rounds, arguments.preset)
-    result["clip"] = "synthetic" if arguments.clip is None else arguments.clip.name
-    print(table(result))
+        for name, case in ((name, CASES[name]) for name in arguments.cases):
+            clip = screen_recording.CLIP if case.size is None else arguments.clip
+            if clip is None and case.size is not None:
+                clip = Path(folder) / f"synthetic-{name}.mp4"
+                synthetic(clip, arguments.frames, *case.size)
+            frames = arguments.frames if case.size is not None else screen_recording.RATE * screen_recording.SECONDS
+            for model in arguments.models or [model for model in case.models if model in catalog.models()]:
+                result = compare(case, model, clip, frames, arguments.rounds, arguments.preset)
+                print(table(result), flush=True)
+                results.append(result)
     if not arguments.dry:
-        content = {"machine": machine.describe(), "rounds": arguments.rounds, "results": [result]}
+        content = {"machine": machine.describe(), "rounds": arguments.rounds, "results": results}
         RESULTS.write_text(json.dumps(content, indent=2) + "\n")
 
 

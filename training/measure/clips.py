@@ -161,7 +161,7 @@ def at_rest(before: Pixels, after: Pixels) -> Mask:
     whole = np.pad(change, ((0, rows * BLOCK - height), (0, columns * BLOCK - width)), "edge")
     still = whole.reshape(rows, BLOCK, columns, BLOCK).mean(axis=(1, 3)) <= REST
     around = np.pad(still, 1, constant_values=True)
-    calm: Mask = np.asarray(np.lib.stride_tricks.sliding_window_view(around, (3, 3)).all(axis=(2, 3)))
+    calm = np.asarray(np.lib.stride_tricks.sliding_window_view(around, (3, 3)).all(axis=(2, 3)), np.bool_)
     return enlarged(calm, BLOCK)[:height, :width]
 
 
