@@ -130,6 +130,7 @@ class _Rewriting:
     def _convolution(self, node: Node) -> None:
         kernel, strides = self._weights.get(node.inputs[1]), set(node.attributes.get("strides", (1,)))
         known = kernel is not None and kernel.ndim == 4 and kernel.dtype == np.float32 and len(strides) == 1
+        known = known and all(name in self._weights for name in node.inputs[2:] if name)
         around = pads(node, kernel.shape[2:]) if kernel is not None and known else None
         if kernel is None or around is None or node.inputs[0] not in self._growth:
             return self._put(node, self._growth.get(node.inputs[0], (0, 0)))

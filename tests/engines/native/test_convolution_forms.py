@@ -13,7 +13,7 @@ from support.small_models import Builder
 
 from fastsr.engines.native.convolution_forms import in_plain_forms, pads
 from fastsr.engines.native.engine import NativeEngine
-from fastsr.engines.native.lowering import lower
+from fastsr.engines.native.lowering import lower, unsupported
 from fastsr.engines.native.program import Conv, Pad, SpaceToDepth
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError
@@ -137,6 +137,23 @@ def test_outputs_of_another_size_are_refused():
     network = read(Builder().conv(3, pads=[0] * 4))
     with pytest.raises(EngineError, match="its output has 2 rows and 2 columns too few"):
         NativeEngine(network, "fp32", None)
+
+
+@pytest.mark.parametrize("form", ["transposed", "strided", "grouped"])
+def test_a_bias_that_is_computed_is_refused(form):
+    builder = {
+        "transposed": lambda: Builder().conv(8).transposed(3),
+        "strided": lambda: Builder().conv(8, stride=2, pads=[0] * 4).transposed(3),
+        "grouped": lambda: Builder().conv(8).conv(8, group=2).conv(3),
+    }[form]()
+    network = read(builder)
+    nodes = [
+        dataclasses.replace(node, inputs=(*node.inputs[:2], network.nodes[0].outputs[0]))
+        if index and "Conv" in node.op
+        else node
+        for index, node in enumerate(network.nodes)
+    ]
+    assert unsupported(dataclasses.replace(network, nodes=nodes)) is not None
 
 
 def test_the_range_of_what_is_padded_is_kept():
