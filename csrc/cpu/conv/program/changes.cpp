@@ -7,8 +7,8 @@ namespace fastsr::cpu {
 namespace {
 
 constexpr int64_t kCell = 4;         // pixels of a side of what is marked as changed, about
-constexpr double kWorthwhile = 0.8;  // of a frame's work: parts of it are made no faster than that would tell
-constexpr double kPartBlocks = 300;  // blocks that could be made while a part is begun and ended
+constexpr double kWorthwhile = 0.9;  // of a frame's work: parts of it are made no faster than that would tell
+constexpr double kPartBlocks = 200;  // blocks that could be made while a part is begun and ended
 
 // A mark for each cell of cell x cell pixels of a frame, less at its right and lower edges.
 struct Marks {
