@@ -1,12 +1,13 @@
 """A video from file to file, compared with hand-written loops: `python -m benchmarks.video [--cases x4 x2 screen]`.
 
-Measured on the same cores, taking turns round after round, each in a process of its own: our pipeline; the same into a
-pipe, without an encoder; our stages alone (decode, upscale, encode); and the loops of benchmarks.video_loops: the same
-weights by PyTorch and by ONNX Runtime, Real-ESRGAN's network for video by ncnn and by OpenVINO. All encode by x264 with
-the same options. Slow ways make fewer frames. Case x4 takes 480x270 to 1920x1080, x2 960x540 to 1920x1080, both of a
-clip made here or of `--clip`; screen takes a recording of a screen. Writes benchmarks/results/video.json: frames per
-second (medians), ratios, and our share of the slower of upscale-only and encode-only; `--dry` only prints. Ways that
-are not installed or fail are named and left out.
+Measured on the same cores, taking turns round after round, each in a process of its own: our pipeline, with and without
+the reuse of parts of a frame that have not changed; the same into a pipe, without an encoder; our stages alone (decode,
+upscale, encode); and the loops of benchmarks.video_loops: the same weights by PyTorch and by ONNX Runtime,
+Real-ESRGAN's network for video by ncnn and by OpenVINO. All encode by x264 with the same options. Slow ways make fewer
+frames. Case x4 takes 480x270 to 1920x1080, x2 960x540 to 1920x1080, both of a clip made here or of `--clip`; screen
+takes a recording of a screen. Writes benchmarks/results/video.json: frames per second (medians), ratios, and our share
+of the slower of upscale-only and encode-only; `--dry` only prints. Ways that are not installed or fail are named and
+left out.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import itertools
 import json
 import statistics
 import tempfile
+import time
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,14 +31,18 @@ from av.video.frame import VideoFrame
 import fastsr
 from benchmarks import machine, screen_recording
 from benchmarks.turns import Ended, Runner, interleaved
-from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, Job, target
+from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, WITHOUT_REUSE, Job, nothing_reused, target
 from fastsr.network import catalog
 from fastsr.video.benchmark import measure
 from fastsr.video.codecs.encoder_request import EncoderRequest
+from fastsr.video.pipeline.upscale_stage import UpscaleStage
+from fastsr.video.sources.input_spec import file_input
+from fastsr.video.sources.video_source import VideoSource
 
 RESULTS = Path(__file__).parent / "results" / "video.json"
 RATE = 25
 STAGES = ("decode alone", "upscale alone", "encode alone")
+COMPUTED_AGAIN = "upscale alone, without reuse of parts"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Case:
 CASES = {
     "x4": Case((480, 270), 4, ("live-x4", "fast-x4"), tuple(WAYS)),
     "x2": Case((960, 540), 2, ("live-x2", "fast-x2"), tuple(WAYS)),
-    "screen": Case(None, 4, ("live-x4", "fast-x4"), (OURS, PIPED, PYTORCH)),
+    "screen": Case(None, 4, ("live-x4", "fast-x4"), (OURS, WITHOUT_REUSE, PIPED, PYTORCH)),
 }
 
 
@@ -90,7 +97,7 @@ def compare(case: Case, model: str, source: Path, frames: int, rounds: int, pres
         frames = min(frames, stream.frames or frames)
     upscaler = fastsr.load(model, device="cpu", video=True)
     request = EncoderRequest("h264", CRF, preset)
-    stages: dict[str, list[float]] = {name: [] for name in STAGES}
+    stages: dict[str, list[float]] = {name: [] for name in (*STAGES, COMPUTED_AGAIN)}
     with tempfile.TemporaryDirectory() as folder:
         jobs = {
             name: Job(str(source), target(name, Path(folder)), model, case.scale, _of(name, frames), rate, preset)
@@ -104,6 +111,8 @@ def compare(case: Case, model: str, source: Path, frames: int, rounds: int, pres
             alone = measure(str(source), lambda *_: upscaler, frames, request, scale=case.scale)
             for name, value in zip(STAGES, (alone.decode, alone.upscale, alone.encode), strict=True):
                 stages[name].append(value)
+            with nothing_reused():
+                stages[COMPUTED_AGAIN].append(upscale_rate(source, upscaler, frames, alone.config.size))
 
         times = interleaved(runners, rounds, patience=float("inf"), between=measure_stages)
     rates = stages | {name: [jobs[name].frames * 1e3 / value for value in times[name]] for name in times}
@@ -117,12 +126,22 @@ def compare(case: Case, model: str, source: Path, frames: int, rounds: int, pres
         "frames_per_second": {name: round(statistics.median(values), 2) for name, values in rates.items()},
         # each round's own ratio: what slows one round down slows both
         "times_as_fast_as": {
-            name: _ratio(rates[OURS], rates[name]) for name in case.ways if name in rates and name not in (OURS, PIPED)
+            COMPUTED_AGAIN: _ratio(rates[STAGES[1]], rates[COMPUTED_AGAIN]),
+            **{name: _ratio(rates[OURS], rates[name]) for name in times if name not in (OURS, PIPED)},
         },
         "share_of_slower_stage": _ratio(rates[OURS], slower),
         "absent": absent,
         "clip": source.name,
     }
+
+
+def upscale_rate(source: Path, upscaler: fastsr.Upscaler, frames: int, size: tuple[int, int]) -> float:
+    """Frames a second of the upscaling stage alone."""
+    with contextlib.closing(VideoSource(file_input(source))) as given:
+        decoded = list(itertools.islice(given.frames(), frames))
+    begun = time.perf_counter()
+    UpscaleStage(upscaler, size)(decoded, lambda _: None)
+    return len(decoded) / (time.perf_counter() - begun)
 
 
 def _of(name: str, frames: int) -> int:

@@ -72,6 +72,29 @@ def ours(job: Job) -> Run:
     return _counted(lambda: _upscale(job.source, job.target, **options))
 
 
+def without_reuse(job: Job) -> Run:
+    """The same, but nothing is taken over from the frame before, unless the whole frame equals it."""
+    run = ours(job)
+
+    def alone(frame: Frame) -> Count:
+        with nothing_reused():
+            return run(frame)
+
+    return alone
+
+
+@contextlib.contextmanager
+def nothing_reused() -> Iterator[None]:
+    """Streams that begin within compute parts again that have not changed."""
+    from fastsr.engines.native.engine import NativeEngine
+
+    NativeEngine.reuses = False
+    try:
+        yield
+    finally:
+        NativeEngine.reuses = True
+
+
 def into_a_pipe(job: Job) -> Run:
     """The same without an encoder: y4m to a program that reads it and drops it."""
     options = _options(job)
@@ -282,11 +305,12 @@ class Peer:
         return [name for name in self.needs if importlib.util.find_spec(name) is None]
 
 
-OURS, PIPED = "fastsr", "fastsr, into a pipe"
+OURS, WITHOUT_REUSE, PIPED = "fastsr", "fastsr, without reuse of parts", "fastsr, into a pipe"
 PYTORCH, ONNX = "PyAV + PyTorch eager fp32", "PyAV + ONNX Runtime fp32"
 NCNN, FRAMELIFT = "PyAV + animevideov3 by ncnn", "framelift's loop, animevideov3 by OpenVINO"
 WAYS = {
     OURS: Peer(ours),
+    WITHOUT_REUSE: Peer(without_reuse),
     PIPED: Peer(into_a_pipe),
     PYTORCH: Peer(pytorch, 30, ("torch",)),
     ONNX: Peer(onnx_runtime, 30, ("onnxruntime",)),

@@ -39,6 +39,20 @@ def test_ways_make_the_frames_that_are_asked_for(make, job):
     assert [(frame.width, frame.height) for frame in made] == [(96, 64)] * job.frames
 
 
+def test_without_reuse_every_part_is_computed(job, monkeypatch):
+    asked = []
+
+    def for_stream(engine):
+        asked.append(engine.reuses)
+        return engine
+
+    monkeypatch.setattr(NativeEngine, "for_stream", for_stream)
+    for make in (video_loops.ours, video_loops.without_reuse):
+        assert make(job)(FRAME).tolist() == [job.frames]
+    assert asked == [True, False]
+    assert NativeEngine.reuses
+
+
 def test_loops_make_the_same_whether_they_overlap_or_not(job):
     made = []
     for ahead in (False, True):
