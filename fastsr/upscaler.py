@@ -224,7 +224,7 @@ class Upscaler:
     def _stream(self, frames: Iterable[Any], scale: float | None, size: tuple[int, int] | None) -> Iterator[Any]:
         images_read = (opened(frame) for frame in frames)
         overlapped = self._generator if self._generator is not None and self._generator.streams else None
-        following = self if self._generator is None else Upscaler(self.name, self._generator.for_stream())
+        following = for_stream(self)
         for together, run in itertools.groupby(images_read, lambda image: self._is_plain(image, scale, size)):
             if together and overlapped is not None:
                 yield from overlapped.stream(image for image in run if isinstance(image, DecodedImage))
@@ -336,6 +336,12 @@ def ladder(upscaler: Upscaler) -> list[Upscaler]:
     return [upscaler] if upscaler._loaded_as is None else [upscaler, *upscaler._loaded_as.lighter()]
 
 
+def for_stream(upscaler: Upscaler) -> Upscaler:
+    """One for the frames of one stream, in order, which makes the same: see `Generator.for_stream`."""
+    generator = upscaler._generator
+    return upscaler if generator is None else Upscaler(upscaler.name, generator.for_stream())
+
+
 def in_time(
     upscaler: Upscaler,
     frames: Iterable[Any],
@@ -349,7 +355,8 @@ def in_time(
     factor = upscaler.scale if scale is None and size is None else scale
 
     def rung(made_by: Upscaler) -> Rung:
-        return Rung(made_by.name, lambda image: upscaled(made_by, image, factor, size))
+        following = for_stream(made_by)
+        return Rung(made_by.name, lambda image: upscaled(following, image, factor, size))
 
     return DeadlineStream(map(opened, frames), [rung(one) for one in rungs], deadline, available)
 

@@ -9,6 +9,7 @@ from support.small_models import compact
 
 import fastsr
 from fastsr.deadline_stream import LONGEST_REST, MOST_BEHIND, REST, DeadlineStream, Rung
+from fastsr.engines.native.reuse import ReusingEngine
 from fastsr.errors import FastsrError
 from fastsr.images import resample
 from fastsr.network import catalog, heaviness
@@ -190,6 +191,21 @@ class Slow:
     def enlarge(self, pixels, size, progress):
         time.sleep(2)
         return np.zeros((size[1], size[0], pixels.shape[2]), pixels.dtype)
+
+
+def test_what_has_not_changed_is_not_made_again(photo, monkeypatch):
+    """As in other streams: each rung looks at the frame that it made before."""
+    given = []
+    real = ReusingEngine.run
+    monkeypatch.setattr(
+        ReusingEngine, "run", lambda engine, pixels, *more: given.append(1) or real(engine, pixels, *more)
+    )
+    changed = photo.copy()
+    changed[3:6, 4:9] = 255
+    up = fastsr.load("fast-x2", "cpu", engine="cpu")
+    for made, frame in zip(up.stream([photo, changed, photo], deadline=1000), (photo, changed, photo), strict=True):
+        np.testing.assert_array_equal(made, up.upscale(frame))
+    assert len(given) == 3
 
 
 @pytest.mark.parametrize("options", [{}, {"scale": 1.5}, {"size": (70, 50)}])
