@@ -1,4 +1,4 @@
-# make demo: set up and upscale a photo.  make test: set up and run the tests.  make lint, make docs, make bench,
+# make demo: set up, upscale a photo and a clip.  make test: set up and run the tests.  make lint, make docs, make bench,
 # make fuzz, make shell-files, make train, make gpu-check, make clean.
 PYTHON ?= python3
 VENV := .venv
@@ -79,7 +79,7 @@ $(BIN)/python:
 
 # The extension is built in place, so the same checkout serves demo and tests.
 $(VENV)/runtime: $(BIN)/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable ".[video]"
 	@touch $@
 
 $(VENV)/development: $(BIN)/python $(SOURCES)

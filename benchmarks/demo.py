@@ -1,4 +1,4 @@
-"""Enlarge the shipped photo, and show a part of it beside bicubic: `python -m benchmarks.demo [PHOTO]`."""
+"""Enlarge the shipped photo, show a part of it beside bicubic, enlarge a clip: `python -m benchmarks.demo [PHOTO]`."""
 
 from __future__ import annotations
 
@@ -12,31 +12,51 @@ import fastsr
 from fastsr.network import catalog
 
 PHOTO = Path(__file__).parent / "assets" / "photo.jpg"
-PANEL = 640  # side of each half of the comparison, pixels
+CLIP = PHOTO.with_name("screen-480x270.mp4")
+PART = (3.0, 4.5)  # of the clip, seconds: the page is scrolled, so that most frames have to be computed
+PANEL, GAP = 640, 8  # side of each part of a comparison and what lies between two, pixels
 
 
 def side_by_side(low: Image.Image, high: Image.Image, left: float, top: float, panel: int = PANEL) -> Image.Image:
-    """The same square of both, at the result's own pixels: bicubic on the left, fastsr on the right.
+    """The same square of both, at the result's own pixels: bicubic on the left, fastsr on the right; see `panels`."""
+    factor = f"x{high.width / low.width:g}"
+    bicubic = low.resize(high.size, Image.Resampling.BICUBIC)
+    return panels({f"bicubic {factor}": bicubic, f"fastsr {factor}": high}, left, top, panel)
+
+
+def panels(images: dict[str, Image.Image], left: float, top: float, panel: int = PANEL) -> Image.Image:
+    """The same square of images of one size, side by side, each with its name.
 
     `left` and `top` say where the square lies, as shares (0 to 1) of the room there is; `panel` is its side in pixels.
     """
-    scale = high.width / low.width
-    side = min(panel, *high.size)
-    x, y = round(left * (high.width - side)), round(top * (high.height - side))
-    bicubic = low.resize(high.size, Image.Resampling.BICUBIC)
-    canvas = Image.new("RGB", (2 * side + 8, side), "white")
-    for i, (name, image) in enumerate((("bicubic", bicubic), ("fastsr", high))):
+    width, height = next(iter(images.values())).size
+    side = min(panel, width, height)
+    x, y = round(left * (width - side)), round(top * (height - side))
+    canvas = Image.new("RGB", (len(images) * (side + GAP) - GAP, side), "white")
+    for i, (name, image) in enumerate(images.items()):
         part = image.crop((x, y, x + side, y + side)).convert("RGB")
         draw = ImageDraw.Draw(part)
-        label = f"{name} x{scale:g}"
-        draw.rectangle((0, side - 22, draw.textlength(label) + 12, side), fill="black")
-        draw.text((6, side - 17), label, fill="white")
-        canvas.paste(part, (i * (side + 8), 0))
+        draw.rectangle((0, side - 22, draw.textlength(name) + 12, side), fill="black")
+        draw.text((6, side - 17), name, fill="white")
+        canvas.paste(part, (i * (side + GAP), 0))
     return canvas
 
 
+def video(target: Path) -> str:
+    """Enlarge a part of the shipped clip into a file; what came of it, for people."""
+    begun = time.perf_counter()
+    try:
+        made = fastsr.upscale_video(CLIP, target, start=PART[0], end=PART[1], preset="ultrafast")
+    except fastsr.VideoError as error:  # PyAV is missing
+        return f"{CLIP}: left out; {error}"
+    seconds = time.perf_counter() - begun
+    frames = f"{made.frames} frames, {made.repeated} of them as the one before"
+    rate = f"{seconds:.2f} s, {made.frames / seconds:.1f} frames a second"
+    return f"{CLIP}: {frames}, {rate}\nresult: {target}"
+
+
 def main() -> None:
-    """Write `out/photo-x4.png` and `out/side-by-side.png`; print where they are and how long it took."""
+    """Write the results and `side-by-side.png` into a folder; print where they are and how long it took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("photo", nargs="?", type=Path, default=PHOTO)
     parser.add_argument("-o", "--output", type=Path, default=Path("out"))
@@ -58,6 +78,7 @@ def main() -> None:
     print(f"{arguments.photo}: {low.width}x{low.height} -> {high.width}x{high.height} with {upscaler!r}")
     print(f"loading {loaded - start:.2f} s, upscaling {done - loaded:.2f} s")
     print(f"result: {result}\nbicubic beside fastsr: {comparison}")
+    print(video(arguments.output / f"{CLIP.stem}-x{upscaler.scale}.mp4"))
 
 
 if __name__ == "__main__":

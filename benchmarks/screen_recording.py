@@ -25,11 +25,10 @@ from pathlib import Path
 import av
 from av.video.frame import PictureType, VideoFrame
 
+from benchmarks.demo import CLIP, PHOTO
 from fastsr.files import replacing
 
 PAGE = Path(__file__).parent / "screen_recording_page.html"
-PHOTO = Path(__file__).parent / "assets" / "photo.jpg"
-CLIP = Path(__file__).parent / "assets" / "screen-480x270.mp4"  # what benchmarks are run on
 SECONDS, RATE, CRF = 26, 25, 18
 PATIENCE = 60  # seconds that Chromium may take until it shows the page
 LATE = 0.5  # seconds that a recording may take longer than it should
