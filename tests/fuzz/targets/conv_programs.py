@@ -1,7 +1,8 @@
 """Convolution programs: calls of `fastsr._core.ConvProgram`, as the native engine makes them, changed and run.
 
 A case is JSON: the precision, the calls, and the frame. A refused call leaves the program as it was, so the others go
-on. A frame that is run must give the same bytes in one piece and cut into parts.
+on. A frame that is run must give the same bytes in one piece, cut into parts, and made out of the result of another
+frame.
 """
 
 import contextlib
@@ -142,6 +143,13 @@ def run(content: bytes, folder) -> None:
     parts = program.run(pixels, case["side"], case["memory"])
     assert np.array_equal(whole, parts, equal_nan=whole.dtype.kind == "f"), "the cut changes the result"
     assert not np.shares_memory(whole, pixels)
+    other = pixels.copy()
+    other[len(other) // 2, 0] = other[-1, -1]
+    changed = program.changed_parts(pixels, other)
+    if changed is not None:
+        program.run_parts(other, changed, whole)
+        expected = program.run(other)
+        assert np.array_equal(whole, expected, equal_nan=whole.dtype.kind == "f"), "a change is missed"
 
 
 def _refuse_large(program, pixels):
