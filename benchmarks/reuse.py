@@ -16,6 +16,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 import fastsr
 from fastsr.engines.native.engine import NativeEngine
 from fastsr.engines.native.reuse import ReusingEngine
@@ -41,7 +43,7 @@ def reusing(wanted: bool) -> Iterator[list[ReusingEngine]]:
         return made
 
     NativeEngine.reuses = wanted
-    NativeEngine.for_stream = noted  # type: ignore[method-assign]
+    NativeEngine.for_stream = noted  # type: ignore[method-assign, assignment]
     try:
         yield begun
     finally:
@@ -51,7 +53,7 @@ def reusing(wanted: bool) -> Iterator[list[ReusingEngine]]:
 
 def staged(upscaler: Upscaler, frames: list[Frame], size: tuple[int, int], reuse: bool) -> tuple[float, float, str]:
     """Seconds of the upscaling stage, the share of all pixels that it computed, and a checksum of what it made."""
-    computed, digest, seconds = 0.0, hashlib.sha256(), 0.0
+    computed, digest, seconds, start = 0.0, hashlib.sha256(), 0.0, 0.0
     with reusing(reuse) as begun:
 
         def put(frame: Frame) -> None:
@@ -60,7 +62,7 @@ def staged(upscaler: Upscaler, frames: list[Frame], size: tuple[int, int], reuse
             if frame.pixels is not last[0]:  # not the frame before, shown again
                 computed += begun[-1].computed if begun else 1.0
             last[0] = frame.pixels
-            digest.update(frame.pixels)
+            digest.update(np.ascontiguousarray(frame.pixels).data)
             start = time.perf_counter()
 
         last: list[object] = [None]

@@ -29,7 +29,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 import fastsr
-from benchmarks import machine, screen_recording
+from benchmarks import demo, machine, screen_recording
 from benchmarks.turns import Ended, Runner, interleaved
 from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, WITHOUT_REUSE, Job, nothing_reused, target
 from fastsr.network import catalog
@@ -209,7 +209,7 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name, case in ((name, CASES[name]) for name in arguments.cases):
-            clip = screen_recording.CLIP if case.size is None else arguments.clip
+            clip = demo.CLIP if case.size is None else arguments.clip
             if clip is None and case.size is not None:
                 clip = Path(folder) / f"synthetic-{name}.mp4"
                 synthetic(clip, arguments.frames, *case.size)
