@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from training.learning import loss_functions
+from training.learning import coarse_colors, loss_functions
 from training.learning.loss_functions import LossError
 from training.networks import feature_networks
 
@@ -191,3 +191,15 @@ def test_artefacts_are_errors_weighted_by_their_local_variance():
     weight = windows.var((-2, -1)) * share[:, None, None]
     assert loss_functions.artefacts(made, target).item() == pytest.approx((weight[:, None] * error).mean(), rel=1e-3)
     assert loss_functions.artefacts(made, made).item() == 0
+
+
+def test_a_teacher_gets_the_coarse_colours_of_originals():
+    draws = torch.Generator().manual_seed(0)
+    original = torch.rand(2, 3, 80, 100, generator=draws) * 0.5 + 0.2
+    sharp = original + 0.05 * torch.randn(original.shape, generator=draws)
+    taught = sharp - torch.tensor([0.02, 0.1, 0.0]).view(1, 3, 1, 1)
+    made = coarse_colors.in_colors_of(original, taught)
+    assert coarse_colors.drift(taught, original) > 8
+    assert coarse_colors.drift(made, original) < 0.5
+    fine = [x - torch.nn.functional.avg_pool2d(x, 5, 1, 2) for x in (made, sharp)]
+    assert (fine[0] - fine[1]).abs().mean() < 0.002  # what is finer than a cell stays the teacher's

@@ -77,6 +77,7 @@ class Loss:
     pixel: str = "l1"
     weight: float = 1.0
     original_weight: float = 0.0  # of the pixel loss to the original, where there are pairs
+    original_colors: bool = False  # give the teacher's images the originals' coarse colours first (coarse_colors.py)
     amplitude_weight: float = 0.0
     content: str = "vgg19"  # feature network
     content_layers: dict[str, float] = dataclasses.field(default_factory=lambda: {"conv5_4": 1.0})

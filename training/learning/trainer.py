@@ -26,6 +26,7 @@ from training.data.packed_images import PackedImages
 from training.data.pair_shards import PackedPairs
 from training.learning import checkpoint, initial_weights, optimizer
 from training.learning.adversary import Terms
+from training.learning.coarse_colors import in_colors_of
 from training.learning.recipe import Recipe
 from training.learning.stopwatch import Stopwatch
 from training.learning.total_loss import Target, TotalLoss
@@ -235,7 +236,8 @@ class Trainer:
             low, *large = (x.float().div(255) for x in crops)
             if self.pairs.scale != scale:
                 large = [degradation.bicubic(x, self.pairs.scale // scale) for x in large]
-            return low, Target(*large)
+            taught, original = large
+            return low, Target(in_colors_of(original, taught) if self.recipe.loss.original_colors else taught, original)
         assert self.images is not None
         high = self.images.crops(settings.batch, settings.crop, self.random, self.part).float().div(255)
         return self._degraded(high), Target(high, high)

@@ -16,6 +16,7 @@ from training.data import degradation
 from training.data.image_folders import DataError
 from training.data.packed_images import PackedImages
 from training.data.pair_shards import PackedPairs
+from training.learning import coarse_colors
 from training.measure import metrics
 from training.measure.lpips import Lpips
 from training.networks import feature_networks
@@ -48,14 +49,16 @@ class Validation:
     def measure(self, generator: Callable[[Tensor], Tensor]) -> tuple[dict[str, float], list[Tensor]]:
         """Means over the photographs, and the images made.
 
-        `psnr` (dB, luma), `grid` (see `grid`; about 1 for a photograph), and with weights `lpips` and `features`: see
-        `feature_distance`. `score`, the less the better: lpips + features, else -psnr.
+        `psnr` (dB, luma), `grid` (see `grid`; about 1 for a photograph), `drift` (of the mean colour, levels of 255),
+        and with weights `lpips` and `features`: see `feature_distance`. `score`, the less the better: lpips + features,
+        else -psnr.
         """
         made = [generator(low.to(self.device)).float().clamp(0, 1) for low in self.damaged]
         rows = []
         for image, original in zip(made, self.originals, strict=True):
             target = original.to(self.device)
             row = {"psnr": metrics.psnr_y(image, target, self.scale), "grid": grid(image)}
+            row["drift"] = coarse_colors.drift(image, target)
             if self.lpips is not None and self.vgg is not None:
                 row["lpips"] = float(self.lpips(image, target))
                 row["features"] = feature_distance(self.vgg, image, target)
