@@ -22,6 +22,7 @@ from training.data.image_folders import DataError
 from training.data.packed_images import PackedImages, pack
 from training.data.video_compression import Compression, compressed
 from training.learning import checkpoint
+from training.learning.total_loss import Target
 from training.learning.trainer import Trainer
 from training.learning.validation import Validation
 from training.measure import evaluate
@@ -274,3 +275,13 @@ def test_cards_tell_what_pairs_score(photos, taught, tmp_path):
     assert made["scores"].keys() == {photos.name}
     assert made["damaged"].keys() == {"video"}
     assert made["damaged"]["video"][taught.name]["psnr"] > 15
+
+
+@pytest.mark.parametrize(("weights", "same"), [((0.1, 1.0), "original"), ((1.0, 0.1), "wanted")])
+def test_phases_are_those_of_what_the_pixels_are_to_be(student, taught, run_of, tmp_path, weights, same):
+    loss = dataclasses.replace(student.loss, weight=weights[0], original_weight=weights[1], phase_weight=1.0)
+    made = Trainer(dataclasses.replace(student, loss=loss), run_of(taught, tmp_path))
+    target = Target(torch.full((1, 3, 32, 32), 0.4), torch.full((1, 3, 32, 32), 0.5))
+    for name in target._fields:
+        terms = made.total_loss.generator(getattr(target, name), target, made.watch, random.Random(0))[1]
+        assert terms["loss/phases"].item() == pytest.approx(0.0 if name == same else 0.1, abs=1e-6)

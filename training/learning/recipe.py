@@ -71,7 +71,8 @@ class Data:
 class Loss:
     """The generator's loss: each of its parts (loss_functions.py) times its weight.
 
-    The target is the teacher's image where there are pairs, else the original.
+    The target is the teacher's image where there are pairs, else the original; that of the phases is the original too
+    where `original_weight` is above `weight`.
     """
 
     pixel: str = "l1"

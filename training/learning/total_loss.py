@@ -108,7 +108,13 @@ class TotalLoss:
                 loss.amplitude_weight,
                 lambda made, target: loss_functions.amplitude(made, target.wanted, *shift),
             ),
-            "phases": (loss.phase_weight, lambda made, target: loss_functions.phases(made, target.wanted, self.block)),
+            "phases": (
+                loss.phase_weight,
+                # Local means are what a pixel loss sees most of: both must ask for the same ones.
+                lambda made, target: loss_functions.phases(
+                    made, target.original if loss.original_weight > loss.weight else target.wanted, self.block
+                ),
+            ),
             "artefacts": (loss.artefact_weight, lambda made, target: loss_functions.artefacts(made, target.wanted)),
             "adversarial": (
                 0.0 if self.judging.kind == discriminators.FEATURES else loss.adversarial_weight,
