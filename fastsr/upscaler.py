@@ -199,7 +199,8 @@ class Upscaler:
         """Enlarge frames one after the other, each as `upscale` does and with its errors; lazy, in order.
 
         On a GPU, while one frame is computed, the next is taken and copied up and the one before is copied down; not
-        with a deadline.
+        with a deadline. On the CPU, the native engine computes only what depends on pixels that differ from those of
+        the frame before.
 
         Args:
             frames: images of any kind that `upscale` takes; an array N x H x W x C and a tensor N x C x H x W are N of

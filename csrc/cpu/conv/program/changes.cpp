@@ -6,7 +6,8 @@
 namespace fastsr::cpu {
 namespace {
 
-constexpr int64_t kCell = 4;         // pixels of a side of what is marked as changed, about
+constexpr int64_t kCell = 4;         // pixels of a side of what is marked as changed: codecs' blocks are no smaller
+constexpr int64_t kMostCells = 240;  // along a side: large frames have larger cells, or planning would take too long
 constexpr double kWorthwhile = 0.9;  // of a frame's work: parts of it are made no faster than that would tell
 constexpr double kPartBlocks = 200;  // blocks that could be made while a part is begun and ended
 
@@ -171,7 +172,8 @@ class Cover {
 
 std::optional<std::vector<FramePart>> changed_parts(const ConvProgram& program, const void* before, const void* after,
                                                     const FrameShape& shape, int64_t pixel_bytes) {
-  const int64_t cell = round_up(kCell, program.block());
+  const int64_t side = std::max(shape.height, shape.width);
+  const int64_t cell = round_up(round_up(std::max<int64_t>(side / kMostCells, 1), kCell), program.block());
   const Marks changed =
       differing(static_cast<const uint8_t*>(before), static_cast<const uint8_t*>(after), shape, pixel_bytes, cell);
   const auto count = [](const Marks& marks) { return std::count(marks.set.begin(), marks.set.end(), 1); };
