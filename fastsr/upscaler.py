@@ -178,6 +178,7 @@ class Upscaler:
         size: tuple[int, int] | None = None,
         *,
         deadline: None = None,
+        progress: Progress | None = None,
     ) -> Iterator[Any]: ...
     @overload
     def stream(
@@ -187,6 +188,7 @@ class Upscaler:
         size: tuple[int, int] | None = None,
         *,
         deadline: float,
+        progress: Progress | None = None,
     ) -> DeadlineStream: ...
     def stream(
         self,
@@ -195,6 +197,7 @@ class Upscaler:
         size: tuple[int, int] | None = None,
         *,
         deadline: float | None = None,
+        progress: Progress | None = None,
     ) -> Iterator[Any]:
         """Enlarge frames one after the other, each as `upscale` does and with its errors; lazy, in order.
 
@@ -212,6 +215,7 @@ class Upscaler:
                 model would make too late, by how long it took lately, is made by a lighter shipped model of the same
                 factor, or by bicubic interpolation. What comes back then counts that: `made_by` (name -> frames) and
                 `late`, the frames that were late all the same.
+            progress: as for `upscale`, for each frame anew; not where a GPU works on several at once.
 
         Raises:
             FastsrError: `frames` is a single image, or nothing that images can be taken from; a deadline of no time.
@@ -219,10 +223,12 @@ class Upscaler:
         """
         several = _several(frames)
         if deadline is not None:
-            return in_time(self, several, scale, size, deadline)
-        return self._stream(several, scale, size)
+            return in_time(self, several, scale, size, deadline, progress=progress)
+        return self._stream(several, scale, size, progress)
 
-    def _stream(self, frames: Iterable[Any], scale: float | None, size: tuple[int, int] | None) -> Iterator[Any]:
+    def _stream(
+        self, frames: Iterable[Any], scale: float | None, size: tuple[int, int] | None, progress: Progress | None
+    ) -> Iterator[Any]:
         images_read = (opened(frame) for frame in frames)
         overlapped = self._generator if self._generator is not None and self._generator.streams else None
         following = for_stream(self)
@@ -230,7 +236,7 @@ class Upscaler:
             if together and overlapped is not None:
                 yield from overlapped.stream(image for image in run if isinstance(image, DecodedImage))
             else:
-                yield from (upscaled(following, image, scale, size) for image in run)
+                yield from (upscaled(following, image, scale, size, progress) for image in run)
 
     def _is_plain(self, image: DecodedImage | DeviceImage, scale: float | None, size: tuple[int, int] | None) -> bool:
         """Whether an image in the host's memory goes through the engine as it is, at the engine's own scale."""
@@ -350,6 +356,7 @@ def in_time(
     size: Size | None,
     deadline: float,
     available: Clock | None = None,
+    progress: Progress | None = None,
 ) -> DeadlineStream:
     """`Upscaler.stream` with a deadline; `available` as for `DeadlineStream`."""
     rungs = [*ladder(upscaler), Upscaler(QUICKEST, QuickInterpolation(QUICKEST))]
@@ -357,7 +364,7 @@ def in_time(
 
     def rung(made_by: Upscaler) -> Rung:
         following = for_stream(made_by)
-        return Rung(made_by.name, lambda image: upscaled(following, image, factor, size))
+        return Rung(made_by.name, lambda image: upscaled(following, image, factor, size, progress))
 
     return DeadlineStream(map(opened, frames), [rung(one) for one in rungs], deadline, available)
 

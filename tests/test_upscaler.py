@@ -249,6 +249,26 @@ def test_stream_is_lazy_and_in_order(up, photo):
     assert [f.shape for f in stream] == [(60, 88, 3)] * 4
 
 
+@pytest.mark.parametrize("deadline", [None, 1000])
+def test_stream_tells_progress_of_each_frame(up, photo, deadline):
+    """What the callback raises ends the frame at hand."""
+    seen = []
+    for count, _ in enumerate(
+        up.stream([photo, 255 - photo], deadline=deadline, progress=lambda *now: seen.append(now)), 1
+    ):
+        assert seen[-1][0] == seen[-1][1]
+        assert sum(done == total for done, total in seen) == count
+
+    class Enough(Exception):
+        pass
+
+    def enough(done, total):
+        raise Enough
+
+    with pytest.raises(Enough):
+        next(up.stream([photo], deadline=deadline, progress=enough))
+
+
 def test_stream_takes_several_images_and_refuses_one(up, photo, tmp_path):
     """A single array's rows, or a path's letters, would be taken for images."""
     Image.fromarray(photo).save(tmp_path / "photo.png")

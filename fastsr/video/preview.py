@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from fastsr import images
+from fastsr.engines.protocol import Progress
 from fastsr.loading import load
 from fastsr.video.frame import Frame
 from fastsr.video.pipeline.upscale_stage import FrameUpscaler
@@ -31,13 +32,20 @@ class SideBySide:
         self._left, self._right = load("bicubic"), upscaler
 
     def stream(
-        self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
+        self,
+        frames: Iterable[Any],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> Iterator[Any]:
         """H x W x 3 pixels to frames of `size` (width, height) that hold both."""
         assert size is not None
         half = size[0] // 2, size[1]
         first, second = itertools.tee(frames)
-        made = zip(self._left.stream(first, size=half), self._right.stream(second, size=half), strict=True)
+        made = zip(
+            self._left.stream(first, size=half), self._right.stream(second, size=half, progress=progress), strict=True
+        )
         return (np.concatenate(both, axis=1) for both in made)
 
 

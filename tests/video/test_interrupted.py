@@ -185,7 +185,7 @@ def test_a_second_press_while_the_stages_end():
     class Waiting:
         name = fingerprint = "waiting"
 
-        def stream(self, frames, scale=None, size=None):
+        def stream(self, frames, scale=None, size=None, *, progress=None):
             for number, frame in enumerate(frames):
                 if number == 8:
                     first.set()

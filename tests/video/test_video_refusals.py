@@ -77,7 +77,7 @@ def test_a_failure_keeps_what_the_user_had(tmp_path, clip):
 
         fingerprint = "broken"
 
-        def stream(self, frames, scale=None, size=None):
+        def stream(self, frames, scale=None, size=None, *, progress=None):
             for number, frame in enumerate(frames):
                 if number == 3:
                     raise RuntimeError("out of magic")

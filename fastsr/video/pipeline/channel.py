@@ -37,6 +37,11 @@ class Channel(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
 
+    def check(self, *_: int) -> None:
+        """Raise Stopped where the work was given up; as a callback that is told how much is done."""
+        if self._stopped:
+            raise Stopped
+
     def finish(self) -> None:
         """Say that nothing more comes."""
         with self._changed:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastsr.deadline_stream import Clock, DeadlineStream
+from fastsr.engines.protocol import Progress
 from fastsr.upscaler import Upscaler, in_time
 
 USUAL_RATES = (1, 240)  # frames a second; streams that say others count something else
@@ -46,10 +47,15 @@ class TimedUpscaler:
         self._stream: DeadlineStream | None = None
 
     def stream(
-        self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
+        self,
+        frames: Iterable[Any],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> Iterator[Any]:
         """H x W x 3 pixels to larger ones, lazily and in order."""
-        self._stream = in_time(self._upscaler, frames, scale, size, self._deadline, self._available)
+        self._stream = in_time(self._upscaler, frames, scale, size, self._deadline, self._available, progress)
         return self._stream
 
     def pace(self, dropped: int) -> Pace:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastsr.engines.protocol import Pixels
+from fastsr.engines.protocol import Pixels, Progress
 from fastsr.video.frame import Frame
+from fastsr.video.pipeline.channel import Channel
 
 _NOTHING: Pixels = np.empty((0, 0, 3), np.uint8)
 
@@ -29,7 +30,12 @@ class FrameUpscaler(Protocol):
         ...
 
     def stream(
-        self, frames: Iterable[Any], scale: float | None = None, size: tuple[int, int] | None = None
+        self,
+        frames: Iterable[Any],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        progress: Progress | None = None,
     ) -> Iterator[Any]:
         """H x W x 3 pixels to larger ones, lazily and in order."""
         ...
@@ -63,7 +69,9 @@ class UpscaleStage:
                 waiting.append([dataclasses.replace(frame, pixels=_NOTHING)])
                 yield frame.pixels
 
-        for result in self._upscaler.stream(fresh(), size=self._size):
+        # a frame may take minutes, of which nobody waits for the end when the work is given up
+        check = frames.check if isinstance(frames, Channel) else None
+        for result in self._upscaler.stream(fresh(), size=self._size, progress=check):
             made = result
             for frame in waiting.popleft():
                 put(dataclasses.replace(frame, pixels=made))

@@ -1,11 +1,17 @@
 """Equal frames that follow each other are upscaled once."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
 pytest.importorskip("av")
 
+from fastsr.errors import VideoError
 from fastsr.video.frame import Frame
+from fastsr.video.pipeline.channel import Stopped
+from fastsr.video.pipeline.stages import Pipeline
 from fastsr.video.pipeline.upscale_stage import UpscaleStage
 
 
@@ -21,7 +27,7 @@ class Counting:
     def __init__(self, ahead):
         self.ahead, self.taken = ahead, []
 
-    def stream(self, given, scale=None, size=None):
+    def stream(self, given, scale=None, size=None, *, progress=None):
         waiting = []
         for pixels in given:
             self.taken.append(int(pixels[0, 0, 0]))
@@ -42,6 +48,40 @@ def test_equal_frames_are_taken_once(ahead):
     assert [frame.index for frame in made] == list(range(len(values)))
     assert upscaler.taken == [1, 4, 1, 7, 2]
     assert stage.repeated == 7
+
+
+class Endless:
+    """Has one frame that takes forever, and tells as it goes on that it does."""
+
+    name = fingerprint = "endless"
+
+    def __init__(self):
+        self.begun, self.given_up = threading.Event(), False
+
+    def stream(self, given, scale=None, size=None, *, progress=None):
+        for pixels in given:
+            self.begun.set()
+            end = time.monotonic() + 20
+            try:
+                while time.monotonic() < end:
+                    progress(1, 1000)
+                    time.sleep(0.01)
+            except Stopped:
+                self.given_up = True
+                raise
+            yield pixels
+
+
+def test_a_frame_is_given_up_with_the_work():
+    upscaler = Endless()
+
+    def encode(frames):
+        assert upscaler.begun.wait(20)
+        raise RuntimeError("the disk is full")
+
+    with pytest.raises(VideoError, match="encode, frame 0: the disk is full"):
+        Pipeline("in").run(iter(frames([1, 2])), UpscaleStage(upscaler, (4, 4)), encode)
+    assert upscaler.given_up
 
 
 def test_a_long_still_does_not_wait_for_its_end():
