@@ -29,7 +29,8 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 import fastsr
-from benchmarks import demo, machine, screen_recording
+from benchmarks import machine
+from benchmarks.demo import CLIP
 from benchmarks.turns import Ended, Runner, interleaved
 from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, WITHOUT_REUSE, Job, nothing_reused, target
 from fastsr.network import catalog
@@ -41,6 +42,7 @@ from fastsr.video.sources.video_source import VideoSource
 
 RESULTS = Path(__file__).parent / "results" / "video.json"
 RATE = 25
+FRAMES, ALL = 150, 1 << 30
 STAGES = ("decode alone", "upscale alone", "encode alone")
 COMPUTED_AGAIN = "upscale alone, without reuse of parts"
 
@@ -201,7 +203,7 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
     parser.add_argument("--clip", type=Path, help="a video instead of those that are made here")
     parser.add_argument("--models", nargs="+", help="instead of those of each case")
-    parser.add_argument("--frames", type=int, default=150)
+    parser.add_argument("--frames", type=int, help=f"by default {FRAMES}, and all of the recording of a screen")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--preset", default="ultrafast", help="of x264, for all ways")
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
@@ -209,11 +211,11 @@ def main() -> None:
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for name, case in ((name, CASES[name]) for name in arguments.cases):
-            clip = demo.CLIP if case.size is None else arguments.clip
+            clip = CLIP if case.size is None else arguments.clip
+            frames = arguments.frames or (ALL if case.size is None else FRAMES)
             if clip is None and case.size is not None:
                 clip = Path(folder) / f"synthetic-{name}.mp4"
-                synthetic(clip, arguments.frames, *case.size)
-            frames = arguments.frames if case.size is not None else screen_recording.RATE * screen_recording.SECONDS
+                synthetic(clip, frames, *case.size)
             for model in arguments.models or [model for model in case.models if model in catalog.models()]:
                 result = compare(case, model, clip, frames, arguments.rounds, arguments.preset)
                 print(table(result), flush=True)

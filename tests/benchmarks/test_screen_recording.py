@@ -10,7 +10,7 @@ pytest.importorskip("av", reason="PyAV is not installed")
 
 from support import video_samples
 
-from benchmarks import screen_recording
+from benchmarks import demo, screen_recording
 
 BLOCK = 16
 
@@ -31,7 +31,7 @@ def test_the_page_tells_when_it_begins():
 
 
 def test_blocks_of_the_shipped_recording_repeat_exactly():
-    frames = [frame.to_ndarray()[: frame.height] for frame in video_samples.decoded(screen_recording.CLIP)]
+    frames = [frame.to_ndarray()[: frame.height] for frame in video_samples.decoded(demo.CLIP)]
     assert len(frames) == screen_recording.SECONDS * screen_recording.RATE
     assert frames[0].shape == (270, 480)
     luma = np.stack(frames)[:, : 270 // BLOCK * BLOCK]
