@@ -52,7 +52,7 @@ bench: $(VENV)/development
 	$(BIN)/python -m benchmarks.families
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.startup
-	$(BIN)/python -m benchmarks.video --frames 60 --rounds 3
+	$(BIN)/python -m benchmarks.video --rounds 3
 ifneq ($(DATA),)
 	$(BIN)/python -m benchmarks.quality $(DATA)/* --precisions fp32 int8 --weights $(WEIGHTS)
 	$(BIN)/python -m benchmarks.upscalers $(DATA)/BSD100 --damaged $(DATA)/Set5 --weights $(WEIGHTS)

@@ -31,8 +31,9 @@ from av.video.frame import VideoFrame
 import fastsr
 from benchmarks import machine
 from benchmarks.demo import CLIP
+from benchmarks.reuse import reusing
 from benchmarks.turns import Ended, Runner, interleaved
-from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, WITHOUT_REUSE, Job, nothing_reused, target
+from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, WITHOUT_REUSE, Job, target
 from fastsr.network import catalog
 from fastsr.video.benchmark import measure
 from fastsr.video.codecs.encoder_request import EncoderRequest
@@ -42,7 +43,7 @@ from fastsr.video.sources.video_source import VideoSource
 
 RESULTS = Path(__file__).parent / "results" / "video.json"
 RATE = 25
-FRAMES, ALL = 150, 1 << 30
+FRAMES, ALL = 100, 1 << 30
 STAGES = ("decode alone", "upscale alone", "encode alone")
 COMPUTED_AGAIN = "upscale alone, without reuse of parts"
 
@@ -113,7 +114,7 @@ def compare(case: Case, model: str, source: Path, frames: int, rounds: int, pres
             alone = measure(str(source), lambda *_: upscaler, frames, request, scale=case.scale)
             for name, value in zip(STAGES, (alone.decode, alone.upscale, alone.encode), strict=True):
                 stages[name].append(value)
-            with nothing_reused():
+            with reusing(False):
                 stages[COMPUTED_AGAIN].append(upscale_rate(source, upscaler, frames, alone.config.size))
 
         times = interleaved(runners, rounds, patience=float("inf"), between=measure_stages)

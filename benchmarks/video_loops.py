@@ -74,25 +74,15 @@ def ours(job: Job) -> Run:
 
 def without_reuse(job: Job) -> Run:
     """The same, but nothing is taken over from the frame before, unless the whole frame equals it."""
+    from benchmarks.reuse import reusing
+
     run = ours(job)
 
     def alone(frame: Frame) -> Count:
-        with nothing_reused():
+        with reusing(False):
             return run(frame)
 
     return alone
-
-
-@contextlib.contextmanager
-def nothing_reused() -> Iterator[None]:
-    """Streams that begin within compute parts again that have not changed."""
-    from fastsr.engines.native.engine import NativeEngine
-
-    NativeEngine.reuses = False
-    try:
-        yield
-    finally:
-        NativeEngine.reuses = True
 
 
 def into_a_pipe(job: Job) -> Run:
