@@ -103,7 +103,8 @@ def _options(job: Job) -> dict[str, Any]:
     import fastsr
 
     upscaler = fastsr.load(job.model, device="cpu", video=True)
-    return {"model": upscaler, "scale": job.scale, "end": float(job.frames / job.rate)}
+    end = float((job.frames - Fraction(1, 2)) / job.rate)  # half a frame early, so that no rounding adds one
+    return {"model": upscaler, "scale": job.scale, "end": end}
 
 
 def _upscale(source: str, target: str, **options: Any) -> int:
