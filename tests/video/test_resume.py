@@ -145,7 +145,7 @@ def as_version_2_wrote_it(job):
         "codec": "h264",
         "colors": colors,
         "encoder": "libx264",
-        "options": {"crf": "21", "preset": "veryfast", "x264-params": "mbtree=0"},
+        "options": {"crf": "21", "preset": "superfast", "x264-params": "mbtree=0:subme=2"},
         "pix_fmt": "yuv420p",
         "rate": "25",
         "size": [96, 64],

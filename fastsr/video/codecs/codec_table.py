@@ -34,6 +34,7 @@ class Codec:
         lossless_options: for exact samples.
         parameters_option: the option that takes the encoder's own parameters; None = it has none.
         fixed_parameters: such parameters that are always set.
+        default_parameters: such parameters where no preset is asked for.
         lossless_parameters: such parameters for exact samples.
         hdr_parameters: such parameters for HDR10's metadata; None = its bitstream cannot hold it.
         chroma_left: whether readers take the chroma samples of 4:2:0 to lie on even columns; else between two.
@@ -52,6 +53,7 @@ class Codec:
     fixed_parameters: Mapping[str, str]
     lossless_parameters: Mapping[str, str]
     hdr_parameters: Callable[[HdrMetadata], FFmpegOptions] | None
+    default_parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
     chroma_left: bool = False
 
 
@@ -90,7 +92,8 @@ _TABLE = {
     "h264": Codec(
         encoder="libx264",
         presets=_X26X_PRESETS,
-        default_preset="veryfast",
+        # makes files of veryfast's size, which searches longer for what the macroblock tree would need
+        default_preset="superfast",
         default_crf=21,
         highest_crf=51,
         speed_options=_preset,
@@ -102,6 +105,7 @@ _TABLE = {
         fixed_parameters={"mbtree": "0"},
         lossless_parameters={},
         hdr_parameters=_x264_hdr,
+        default_parameters={"subme": "2"},
         chroma_left=True,
     ),
     "hevc": Codec(

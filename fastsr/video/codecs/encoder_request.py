@@ -52,6 +52,8 @@ class EncoderRequest:
 
     def _options(self, name: str, codec: Codec, hdr: HdrMetadata | None) -> FFmpegOptions:
         parameters = dict(codec.fixed_parameters)
+        if self.preset is None:
+            parameters |= codec.default_parameters
         options = codec.speed_options(self._checked_preset(name, codec))
         if self.lossless:
             if self.crf is not None:

@@ -127,4 +127,4 @@ def test_an_identity_says_all_of_a_configuration():
     given = config((96, 64), "h264")
     said = given.identity()
     assert set(said) == set(vars(given))
-    assert (said["threads"], said["time_base"], said["options"]["x264-params"]) == (8, "1/12800", "mbtree=0")
+    assert (said["threads"], said["time_base"], said["options"]["x264-params"]) == (8, "1/12800", "mbtree=0:subme=2")
