@@ -11,7 +11,7 @@ CELL = 32  # pixels of a side
 def in_colors_of(original: Tensor, taught: Tensor) -> Tensor:
     """The teacher's images with the mean colours of each of the originals' cells; N x 3 x H x W in 0..1, all of a size.
 
-    Real-ESRGAN's x4plus darkens some photographs by five levels of 255, which a student would learn.
+    Real-ESRGAN's x4plus turns those of some photographs by six levels of 255, which a student would learn.
     """
     height, width = original.shape[-2:]
     cells = -(-height // CELL), -(-width // CELL)
