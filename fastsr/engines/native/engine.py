@@ -120,7 +120,7 @@ class NativeEngine:
         try:
             return self._whole(pixels, progress) if self._windows is None else self._windowed(pixels, progress)
         except MemoryError:
-            raise self._out_of_memory(pixels) from None
+            raise self.out_of_memory(pixels) from None
 
     def run_region(self, pixels: Pixels, part: Part, progress: Progress | None = None) -> Pixels:
         """The enlargement of a part of the frame (top, bottom, left, right): that cut out of what `run` makes, for the
@@ -151,7 +151,8 @@ class NativeEngine:
         """See `StreamReusingEngine.for_stream`."""
         return ReusingEngine(self) if self.reuses and self._windows is None else self
 
-    def _out_of_memory(self, pixels: Pixels) -> EngineError:
+    def out_of_memory(self, pixels: Pixels) -> EngineError:
+        """What to raise where there was not enough for a frame."""
         return EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller image"))
 
     def bands(self, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None = None) -> Iterator[Pixels]:
@@ -177,7 +178,7 @@ class NativeEngine:
                     self._program.run_band(part, len(filled), first, top, bottom, self.side, most, report)[shown]
                 )
             except MemoryError:
-                raise self._out_of_memory(pixels) from None
+                raise self.out_of_memory(pixels) from None
 
     def _band_rows(self, row_bytes: int) -> int:
         """Rows of the input of a band, of so many bytes a row."""
@@ -244,7 +245,7 @@ class NativeEngine:
         try:
             return self._program.run(filled, self.side, self._most(*filled.shape[:2]), progress)
         except MemoryError:
-            raise self._out_of_memory(filled) from None
+            raise self.out_of_memory(filled) from None
 
     def make_parts(
         self,
@@ -258,7 +259,7 @@ class NativeEngine:
         try:
             self._program.run_parts(filled, parts, out, *begin, self.side, self._most(*filled.shape[:2]), progress)
         except MemoryError:
-            raise self._out_of_memory(filled) from None
+            raise self.out_of_memory(filled) from None
 
     def changed_parts(self, before: Pixels, after: Pixels) -> Sequence[Part] | None:
         """See `PartsEngine.changed_parts`; both frames are of one shape and dtype."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastsr.engines.protocol import BandedEngine, Pixels, Progress
+from fastsr.errors import EngineError
 from fastsr.images import resample
 
 Part = Sequence[int]  # of a frame: its first row, the one behind its last, and its columns likewise
@@ -43,6 +44,10 @@ class PartsEngine(BandedEngine, Protocol):
         """Parts whose enlargement may differ from that of the frame before; None where it is nearly all."""
         ...
 
+    def out_of_memory(self, pixels: Pixels) -> EngineError:
+        """What to raise where there was not enough for a frame."""
+        ...
+
 
 class ReusingEngine:
     """A native engine for the frames of one stream, in order: `run` makes the bytes that the engine's own would make.
@@ -61,10 +66,13 @@ class ReusingEngine:
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
-        made = self._made(pixels, progress)
-        scale = self._engine.scale
-        shown = made[: pixels.shape[0] * scale, : pixels.shape[1] * scale]
-        return shown.copy() if made is self._kept else np.ascontiguousarray(shown)
+        try:
+            made = self._made(pixels, progress)
+            scale = self._engine.scale
+            shown = made[: pixels.shape[0] * scale, : pixels.shape[1] * scale]
+            return shown.copy() if made is self._kept else np.ascontiguousarray(shown)
+        except MemoryError:
+            raise self._engine.out_of_memory(pixels) from None
 
     def bands(self, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None = None) -> Iterator[Pixels]:
         """See `BandedEngine.bands`. A result that is small enough to be kept comes as one band, to be read until the
@@ -75,8 +83,12 @@ class ReusingEngine:
         if height * width * scale**2 * channels * dtype.itemsize > KEPT_BYTES:
             yield from self._engine.bands(pixels, dtype, progress)
             return
-        made = self._made(resample.to_float(pixels) if dtype != pixels.dtype else pixels, progress)
-        yield np.ascontiguousarray(made[: height * scale, : width * scale])
+        try:
+            made = self._made(resample.to_float(pixels) if dtype != pixels.dtype else pixels, progress)
+            band = np.ascontiguousarray(made[: height * scale, : width * scale])
+        except MemoryError:
+            raise self._engine.out_of_memory(pixels) from None
+        yield band
 
     def _made(self, pixels: Pixels, progress: Progress | None) -> Pixels:
         """The result, of whole blocks; `_kept`, or nobody else's."""

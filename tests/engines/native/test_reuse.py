@@ -11,6 +11,7 @@ from fastsr.engines.native import reuse
 from fastsr.engines.native.engine import NativeEngine
 from fastsr.engines.native.reuse import ReusingEngine
 from fastsr.engines.protocol import StreamReusingEngine
+from fastsr.errors import EngineError
 from fastsr.network import catalog, onnx_reader
 
 HEIGHT, WIDTH = 97, 141  # neither a multiple of a block, a cell or a tile
@@ -255,6 +256,22 @@ def test_a_run_that_is_ended_leaves_nothing_behind(engines):
         stream.run(changed(scene(), (40, 40, 9, 9)), end)
     for _ in range(2):
         np.testing.assert_array_equal(stream.run(scene()), engine.run(scene()))
+
+
+def test_memory_that_runs_out_is_told_with_the_model(networks, monkeypatch):
+    engine = NativeEngine(networks["compact-x2"], "fp32", None)
+    stream = engine.for_stream()
+    stream.run(scene())
+
+    def full(before, after):
+        raise MemoryError
+
+    monkeypatch.setattr(engine, "changed_parts", full)
+    with pytest.raises(EngineError, match=r"m\.onnx: .*memory ran out"):
+        stream.run(scene())
+    stream.run(scene())
+    with pytest.raises(EngineError, match="memory ran out"):
+        list(stream.bands(scene(), np.dtype(np.uint8)))
 
 
 def test_windows_are_run_as_ever(networks):
