@@ -31,7 +31,7 @@ std::pair<const PlannedPart*, int64_t> Stage::unit(int64_t index) const {
 std::vector<Stage> schedule(const ConvProgram& program, const std::vector<Frame>& parts, CutBounds bounds) {
   const int threads = bounds.threads > 0 ? bounds.threads : thread_count();
   std::vector<Stage> stages;
-  if (parts.size() > 1) {
+  if (parts.size() > 1 && bounds.memory == 0) {  // a team takes the least memory
     const PartWork work_of(program);
     std::vector<std::pair<double, const Frame*>> largest;
     double all = 0;
@@ -43,10 +43,9 @@ std::vector<Stage> schedule(const ConvProgram& program, const std::vector<Frame>
     std::vector<double> busy(static_cast<size_t>(threads));
     for (const auto& part : largest) *std::min_element(busy.begin(), busy.end()) += part.first;
     if (*std::max_element(busy.begin(), busy.end()) <= kUneven * all / threads) {
-      const int64_t memory = bounds.memory > 0 ? std::max<int64_t>(1, bounds.memory / threads) : 0;
       Stage stage{{}, 0};
       for (const auto& part : largest) {
-        stage.planned.push_back(plan(program, *part.second, CutBounds{bounds.side, memory, 1}));
+        stage.planned.push_back(plan(program, *part.second, CutBounds{bounds.side, 0, 1}));
       }
       stage.at_once = std::min<int64_t>(stage.units(), threads);
       return {stage};

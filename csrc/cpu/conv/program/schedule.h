@@ -29,7 +29,7 @@ struct Stage {
 };
 
 // A stage for each part, which all threads share, or a single one where parts are enough to keep each thread busy with
-// its own.
+// its own and no bound of memory is given.
 std::vector<Stage> schedule(const ConvProgram& program, const std::vector<Frame>& parts, CutBounds bounds);
 
 }  // namespace fastsr::cpu
