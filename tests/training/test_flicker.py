@@ -155,7 +155,11 @@ def test_a_video_is_measured_in_its_middle_where_it_is_at_rest(tmp_path):
 
 
 def test_clips_that_cannot_be_used_are_named(tmp_path):
-    path = video_samples.video(tmp_path / "moves.mp4", size=(96, 96))
+    def stripes(number, width, height):
+        row = np.where((np.arange(width) + 4 * number) // 8 % 2, 200, 50).astype(np.uint8)
+        return np.ascontiguousarray(np.broadcast_to(row[:, None], (height, width, 3)))
+
+    path = video_samples.video(tmp_path / "moves.mp4", size=(96, 96), pixels=stripes)
     with pytest.raises(DataError, match=r"moves\.mp4: nothing in its middle is at rest; name another video"):
         clips.opened(path, 4)
     with pytest.raises(DataError, match=r"small\.mp4: needs two frames of 8 bits and 64x64 pixels"):
