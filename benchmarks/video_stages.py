@@ -19,7 +19,7 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 from av.video.frame import VideoFrame
@@ -93,16 +93,22 @@ def stages(clip: Clip, upscaler: Upscaler, presets: list[str]) -> dict[str, Call
 
     made: dict[str, Callable[[], object]] = {
         "decode": decode,
-        "YUV to RGB": lambda: [to_rgb(frame) for frame in clip.coded],
-        "checksum": lambda: [zlib.crc32(frame.pixels.data) for frame in clip.frames],
-        "network": lambda: [upscaler.upscale(frame.pixels) for frame in clip.frames],
-        "RGB to YUV": lambda: [to_yuv(frame.pixels) for frame in clip.large],
+        "YUV to RGB": lambda: _each(to_rgb, clip.coded),
+        "checksum": lambda: _each(lambda frame: zlib.crc32(frame.pixels.data), clip.frames),
+        "network": lambda: _each(lambda frame: upscaler.upscale(frame.pixels), clip.frames),
+        "RGB to YUV": lambda: _each(lambda frame: to_yuv(frame.pixels), clip.large),
     }
     for preset in presets:
         made[f"x264 {preset}"] = functools.partial(encode, preset)
     made["write y4m, with RGB to YUV"] = lambda: _to_null(lambda pipe: Y4mWriter(pipe, clip.config)(clip.large))
     made["write rgb24"] = lambda: _to_null(lambda pipe: Rgb24Writer(pipe)(clip.large))
     return made
+
+
+def _each(work: Callable[[Any], object], items: list[Any]) -> None:
+    """Results are let go at once, as in the pipeline: their memory is taken again."""
+    for item in items:
+        work(item)
 
 
 def _to_null(write: Callable[[BinaryIO], None]) -> None:
@@ -147,7 +153,9 @@ def main() -> None:
     parser.add_argument("clip", type=Path)
     parser.add_argument("--model", default="fast-x4")
     parser.add_argument("--precision", default="int8")
-    parser.add_argument("--preset", nargs="+", default=["veryfast"], help="of x264; the first one makes the whole file")
+    parser.add_argument(
+        "--preset", nargs="+", default=["superfast"], help="of x264; the first one makes the whole file"
+    )
     parser.add_argument("--frames", type=int, default=96)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--stages-only", action="store_true", help="leave out the whole")

@@ -185,15 +185,17 @@ struct BicubicRow {
   float* target;  // count * scale * channels
 };
 
-// One row of C * factor * factor channels, in the order (dy, dx, c), to row dy of the frame, clamped and rounded.
+// One row of C * factor * factor channels, in the order (dy, dx, c), to rows of the frame, clamped and rounded: to all
+// of them, or to row dy alone where a base is added.
 struct StoreRow {
   const float* source;   // first channel of the first pixel
   int64_t input_stride;  // floats from pixel to pixel
   int64_t count, channels, factor, dy;
   const void* low;  // frame pixels that are added, repeated, with a gain; or null
   float low_gain;
-  const float* base;  // samples that are added, as many as are stored; or null
+  const float* base;  // samples that are added, as many as are stored in a row; or null
   void* pixels;
+  int64_t pixels_stride;  // bytes from row to row
   Type type;
 };
 

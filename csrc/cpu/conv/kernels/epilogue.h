@@ -47,6 +47,16 @@ class Epilogue {
     }
     if (kPacks && output_.packed != nullptr) {
       uint8_t* packed = output_.packed + x * strides_.packed;
+#if defined(FASTSR_NARROWS_FOUR)
+      if constexpr (kPixels % 4 == 0) {
+        if (format_ == StorageFormat::u8x4 && strides_.packed == kLanes) {
+          FASTSR_UNROLL
+          for (int m = 0; m < kPixels; m += 4)
+            requantize_four(packed + m * kLanes, values + m, quantization_, inverse_);
+          return;
+        }
+      }
+#endif
       FASTSR_UNROLL
       for (int m = 0; m < kPixels; ++m) {
         requantize(packed + m * strides_.packed, values[m], format_, quantization_, inverse_);

@@ -11,11 +11,20 @@
 
 namespace fastsr::cpu::FASTSR_ISA_NAME {
 
+// Pixels that one pointer leads to: with the distances to more of them there would be too few registers.
+constexpr int kBasePixels = 8;
+
 template <typename Dot, int kPixels, int kVectors>
 FASTSR_HOT void accumulate(const uint8_t* const* rows, int kernel_rows, int64_t offset, int64_t stride,
                            int64_t k_blocks, const uint8_t* weights, typename Dot::Sum (&sums)[kPixels][kVectors]) {
+  constexpr int kBases = (kPixels + kBasePixels - 1) / kBasePixels;
   for (int k = 0; k < kernel_rows; ++k) {
-    const uint8_t* input = rows[k] + offset;
+    const uint8_t* inputs[kBases];
+    FASTSR_UNROLL
+    for (int b = 0; b < kBases; ++b) {
+      inputs[b] = rows[k] + offset + b * kBasePixels * stride;
+      if (kBases > 1) asm("" : "+r"(inputs[b]));  // or gcc goes back to one
+    }
     FASTSR_UNROLL_K_BLOCKS
     for (int64_t block = 0; block < k_blocks; ++block) {
       Ints w[kVectors];
@@ -23,12 +32,13 @@ FASTSR_HOT void accumulate(const uint8_t* const* rows, int kernel_rows, int64_t 
       for (int v = 0; v < kVectors; ++v) w[v] = load_vector<Ints>(weights + v * sizeof(Ints));
       FASTSR_UNROLL
       for (int m = 0; m < kPixels; ++m) {
-        const Ints a = broadcast(input + m * stride);
+        const Ints a = broadcast(inputs[m / kBasePixels] + m % kBasePixels * stride);
         FASTSR_UNROLL
         for (int v = 0; v < kVectors; ++v) sums[m][v] = Dot::add(sums[m][v], a, w[v]);
       }
       weights += kVectors * sizeof(Ints);
-      input += 4;
+      FASTSR_UNROLL
+      for (int b = 0; b < kBases; ++b) inputs[b] += 4;
     }
   }
 }

@@ -418,17 +418,23 @@ void Part::store() const {
   const void* low = step_.repeated != 0 ? frame.row(y_, length(source(), 1) * pixel) + first * pixel : nullptr;
   // What the columns to be stored lie within, in input pixels; a body may end inside of one.
   const int64_t from = first * step_.factor / scale, to = ((first + count) * step_.factor - 1) / scale;
-  for (int64_t dy = 0; dy < step_.factor; ++dy) {
-    const int64_t row = y_ * step_.factor + dy;
-    const float* added = nullptr;
-    if (step_.base == Base::bicubic || step_.base == Base::bilinear) {
-      added = bicubic(row, from, to - from + 1) + (first * step_.factor - from * scale) * channels;
-    }
-    const int64_t below = row - frame.part.top * program_.enlarged();
-    const int64_t right = first * step_.factor - frame.part.left * program_.enlarged();
-    uint8_t* out = frame.out + below * frame.out_row + right * pixel;
-    kernels_.store(StoreRow{samples, stride(step_.source), count, channels, step_.factor, dy, low, step_.repeated,
-                            added, out, frame.type});
+  StoreRow row{};
+  row.source = samples;
+  row.input_stride = stride(step_.source);
+  row.count = count;
+  row.channels = channels;
+  row.factor = step_.factor;
+  row.low = low;
+  row.low_gain = step_.repeated;
+  row.pixels_stride = frame.out_row;
+  row.pixels = frame.out + (y_ * step_.factor - frame.part.top * program_.enlarged()) * frame.out_row +
+               (first * step_.factor - frame.part.left * program_.enlarged()) * pixel;
+  row.type = frame.type;
+  if (step_.base != Base::bicubic && step_.base != Base::bilinear) return kernels_.store(row);
+  for (; row.dy < step_.factor; ++row.dy) {
+    row.base =
+        bicubic(y_ * step_.factor + row.dy, from, to - from + 1) + (first * step_.factor - from * scale) * channels;
+    kernels_.store(row);
   }
 }
 
