@@ -125,3 +125,6 @@ def test_losses_and_degradation_stand_in_the_training_line():
         "5 steps of 16 crops of 96x96 from 7 photographs, "
         "L1 + vgg19 conv5_4 content + relativistic adversarial (unet) loss, Adam, realistic x4, 1.0 hours on cpu"
     )
+    frames = {**recipe, "degradation": {"kind": "video"}}
+    about = {"recipe": frames, "step": 5, "images": 7, "seconds": 3600, "device": "cpu", "start": None}
+    assert "from 7 frames, L1" in onnx_export.describe(about)

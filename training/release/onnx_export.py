@@ -167,9 +167,10 @@ def describe(about: dict[str, Any]) -> str:
     optimizer = "Muon" if recipe["optimizer"]["kind"] == "muon" else "Adam"
     degradation = recipe.get("degradation", {}).get("kind", "bicubic")
     share = f"; {about['realism']:g} of the way there" if about.get("realism", 1) != 1 else ""
+    kind = "frames" if degradation == "video" else "photographs"
     return before + (
         f"{about['step']} steps of {recipe['data']['batch']} crops of {side}x{side} "
-        f"from {about['images']} photographs, {' + '.join(parts)} loss, {optimizer}, "
+        f"from {about['images']} {kind}, {' + '.join(parts)} loss, {optimizer}, "
         f"{degradation} x{recipe['generator']['scale']}, "
         f"{about['seconds'] / 3600:.1f} hours on {about['device']}{share}"
     )
