@@ -48,7 +48,7 @@ RIVALS = {
 NOT_MEASURED = "Not measured yet."
 ISAS = ("portable", "avx2", "avxvnni", "wide", "avx512", "avx512bf16")  # the best last
 # Models that differ from a timed one in their weights alone take the same time.
-SAME_NETWORK = {"faces-x4": "fast-x4", "srresnet-x4": "srgan-x4", "photo-x4": "srgan-x4"}
+SAME_NETWORK = {"faces-x4": "fast-x4", "srresnet-x4": "srgan-x4"}
 
 
 def models() -> str:
