@@ -610,5 +610,5 @@ def test_cards_are_complete_and_match_the_file(name):
 
 
 def test_models_lists_what_ships():
-    names = ["fast-x4", "fast-x2", "live-x4", "srresnet-x4", "srgan-x4", "photo-x4", "faces-x4"]
+    names = ["fast-x4", "fast-x2", "live-x4", "live-x2", "srresnet-x4", "srgan-x4", "photo-x4", "faces-x4"]
     assert list(fastsr.models()) == names

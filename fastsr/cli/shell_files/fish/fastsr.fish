@@ -15,7 +15,7 @@ function __fastsr_imported
   end
 end
 function __fastsr_models
-  printf '%s\n' fast-x4 fast-x2 live-x4 srresnet-x4 srgan-x4 photo-x4 faces-x4 nearest bilinear bicubic lanczos
+  printf '%s\n' fast-x4 fast-x2 live-x4 live-x2 srresnet-x4 srgan-x4 photo-x4 faces-x4 nearest bilinear bicubic lanczos
   __fastsr_imported
   __fish_complete_path (commandline -ct)
 end
