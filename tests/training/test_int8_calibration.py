@@ -14,7 +14,7 @@ from fastsr import _core
 from fastsr.engines.native import engine
 from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import ModelError
-from fastsr.network import catalog, onnx_reader
+from fastsr.network import catalog, onnx_reader, quantization
 from training.data import synthetic_images
 from training.data.image_folders import DataError, find_images
 from training.measure.precision_cost import PrecisionCost
@@ -305,3 +305,12 @@ def test_video_gets_nothing_that_its_card_does_not_prove(name, isa, monkeypatch)
     card = catalog.models()[name]
     taken = engine.video_precision(onnx_reader.read(card.path))
     assert taken == "fp32" or (max(card.precision_cost[taken].values()) < 0.05 and card.flat_error[taken] <= 1)
+
+
+def test_blocks_of_pixels_have_the_range_of_pixels(photos, tmp_path):
+    """A folded network's first convolution reads them, and none reads the input."""
+    path = Builder(seed=2).unshuffle(2).conv(8).prelu().conv(48).shuffle(4).save(tmp_path / "folded.onnx")
+    ranges = int8_calibration.quantize(str(path), [photos], budget=100.0, flat=255)
+    assert set(ranges) <= set(quantization.inputs(onnx_reader.read(path)))
+    found = calibrate(path, find_images([photos]), 2).ranges()
+    assert found[quantization.inputs(onnx_reader.read(path))[0]] == (0.0, 1.0)

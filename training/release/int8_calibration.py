@@ -83,7 +83,14 @@ class Calibration:
         """The ranges that suit these kinds best, each with the same weight; all kinds where none is named."""
         chosen = [self.counts[kind] for kind in kinds or self.counts]
         best = {n: best_range(np.sum([c[n] for c in chosen], axis=0), *ends) for n, ends in self.extremes.items()}
-        return {self.network.input: (0.0, 1.0), **{name: best[ring] for name, ring in self.rings.items()}}
+        pixels = [name for name in quantization.inputs(self.network) if name in _samples(self.network)]
+        return {**dict.fromkeys(pixels, (0.0, 1.0)), **{name: best[ring] for name, ring in self.rings.items()}}
+
+
+def _samples(network: Graph) -> set[str]:
+    """The input, and its blocks of pixels: what holds nothing but samples of 0..1."""
+    blocks = [n.outputs[0] for n in network.nodes if n.op == "SpaceToDepth" and n.inputs[0] == network.input]
+    return {network.input, *blocks}
 
 
 def between(few: Ranges, many: Ranges, share: float) -> Ranges:
@@ -106,7 +113,7 @@ def calibrate(path: Path, images: Iterable[Path], count: int = IMAGES, low: bool
     Raises ModelError for a model without an int8 form and DataError for an image that cannot be used.
     """
     network = onnx_reader.read(path)
-    read = [name for name in quantization.inputs(network) if name != network.input]
+    read = [name for name in quantization.inputs(network) if name not in _samples(network)]
     rings = equalization.rings(network, read)
     paths = _spread(list(images), -(-count // FEW) if _heavy(network) else count)
     kinds: dict[str, Callable[[], Iterable[Pixels]]] = {
