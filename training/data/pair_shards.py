@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from tqdm import tqdm
 
 from fastsr import files
 from training.data.image_folders import DataError
@@ -71,6 +72,28 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {key: file.get_tensor(key) for key in (*KINDS, "sizes")}, about
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise DataError(f"{path}: not a readable shard of pairs ({error}); delete it and run teach again") from None
+
+
+def held(folder: Path) -> int:
+    """How many pairs a folder holds."""
+    return sum(len(read(path)[0]["sizes"]) for path in shards(folder))
+
+
+def fill(
+    folder: Path, make: Callable[[int], Pair], count: int, about: dict[str, Any], of_a_shard: int, title: str
+) -> int:
+    """Write what `make` gives for each number until `folder` holds `count` pairs, from those on that it holds already.
+
+    `title` stands before the progress bar. Returns how many pairs there are.
+    """
+    done, number = held(folder), len(shards(folder))
+    waiting: list[Pair] = []
+    for index in tqdm(range(done, count), title, count, initial=done, unit="pair", mininterval=10):
+        waiting.append(make(index))
+        if len(waiting) == of_a_shard or index == count - 1:
+            write(shard(folder, number), waiting, about)
+            number, waiting = number + 1, []
+    return max(done, count)
 
 
 @dataclasses.dataclass

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 import fastsr
 from fastsr import _core
@@ -64,16 +63,8 @@ def teach(
         raise DataError(f'clips are read by recipes with degradation.kind = "video", not "{settings.kind}"')
     else:
         make = _Photographs(teacher, photographs, settings, count, seed)
-    done = sum(len(pair_shards.read(path)[0]["sizes"]) for path in pair_shards.shards(folder))
     about = about | {"scale": scale, "degradation": dataclasses.asdict(settings), "seed": seed}
-    waiting: list[pair_shards.Pair] = []
-    number = len(pair_shards.shards(folder))
-    for index in tqdm(range(done, count), "teach", count, initial=done, unit="pair", mininterval=10):
-        waiting.append(make(index))
-        if len(waiting) == SHARD or index == count - 1:
-            pair_shards.write(pair_shards.shard(folder, number), waiting, about)
-            number, waiting = number + 1, []
-    return max(done, count)
+    return pair_shards.fill(folder, make, count, about, SHARD, "teach")
 
 
 class _Photographs:
