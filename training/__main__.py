@@ -43,6 +43,15 @@ def _parser() -> argparse.ArgumentParser:
     teach.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     teach.add_argument("-o", "--out", type=Path, required=True, help="folder of the pairs; what it holds stays")
 
+    draw = commands.add_parser(
+        "draw", help="pairs of licence plates that a script draws, clean and as a bad camera sees them"
+    )
+    draw.add_argument("--recipe", default="plates-x4", help="whose [degradation] damages them (default: plates-x4)")
+    draw.add_argument("--data", type=Path, help="packed photographs to put behind the plates (default: painted cars)")
+    draw.add_argument("--count", type=int, required=True, help="total number of pairs, those already made included")
+    draw.add_argument("--seed", type=int, default=0)
+    draw.add_argument("-o", "--out", type=Path, required=True, help="folder of the pairs; what it holds stays")
+
     due = commands.add_parser("due", help="go on with what is due of training/runs.toml")
     due.add_argument("photographs", nargs="+", type=Path, metavar="FOLDER")
     due.add_argument("--weights", type=Path, required=True, help="folder of VGG19, AlexNet and LPIPS weights")
@@ -99,6 +108,16 @@ def _parser() -> argparse.ArgumentParser:
     flicker.add_argument("--precision", default="auto")
     flicker.add_argument("--device", default="auto")
     flicker.add_argument("--json", type=Path, help="also write the numbers here")
+
+    plates = commands.add_parser("plates", help="share of the characters of small, drawn licence plates read wrong")
+    plates.add_argument("models", nargs="+", help="model names, .onnx files, or bicubic, lanczos, ...")
+    plates.add_argument("--widths", nargs="+", type=int, metavar="PIXELS", help="of the plates (default: 32 40 56)")
+    plates.add_argument("--count", type=int, help="plates of each width (default: 120)")
+    plates.add_argument("--seed", type=int, default=0)
+    plates.add_argument("--engine", default="auto")
+    plates.add_argument("--precision", default="auto")
+    plates.add_argument("--device", default="auto")
+    plates.add_argument("--json", type=Path, help="also write the numbers here")
 
     samples = commands.add_parser("samples", help="a page of low-resolution images as a recipe makes them")
     samples.add_argument("recipe")
@@ -169,6 +188,15 @@ def _teach(arguments: argparse.Namespace) -> None:
     count = teaching.teach(
         teacher, photographs, settings, arguments.out, wanted, arguments.seed, about, arguments.clips
     )
+    print(f"{arguments.out}: {count} pairs")
+
+
+def _draw(arguments: argparse.Namespace) -> None:
+    from training.data import plate_pairs
+
+    settings = recipe.read(arguments.recipe).degradation
+    photographs = packed_images.PackedImages(arguments.data) if arguments.data else None
+    count = plate_pairs.draw(photographs, settings, arguments.out, arguments.count, arguments.seed)
     print(f"{arguments.out}: {count} pairs")
 
 
@@ -280,6 +308,21 @@ def _flicker(arguments: argparse.Namespace) -> None:
     )
 
 
+def _plates(arguments: argparse.Namespace) -> None:
+    from training.measure import plate_reading
+
+    plate_reading.measure(
+        arguments.models,
+        arguments.widths or plate_reading.WIDTHS,
+        arguments.count or plate_reading.COUNT,
+        arguments.seed,
+        arguments.engine,
+        arguments.precision,
+        arguments.device,
+        arguments.json,
+    )
+
+
 def _quantize(arguments: argparse.Namespace) -> None:
     from training.release.int8_calibration import quantize
 
@@ -331,10 +374,12 @@ def _card(arguments: argparse.Namespace) -> None:
 _COMMANDS = {
     "card": _card,
     "curves": _curves,
+    "draw": _draw,
     "due": _due,
     "evaluate": _evaluate,
     "export": _export,
     "flicker": _flicker,
+    "plates": _plates,
     "prepare": _prepare,
     "quantize": _quantize,
     "samples": _samples,

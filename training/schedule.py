@@ -14,6 +14,7 @@ from training.learning import checkpoint, recipe
 LIST = Path(__file__).parent / "runs.toml"
 KEPT = Path(__file__).parent / "weights"  # of unfinished runs, which survive the loss of the machine
 VALIDATION_PAIRS = 24  # of frames, two of each photograph
+VALIDATION_DRAWN, VALIDATION_SEED = 24, 1
 WITHOUT, VALIDATION = (Path(__file__).parent / name for name in ("set-aside.txt", "validation.txt"))
 
 
@@ -23,6 +24,14 @@ class Teaching:
 
     teach: str
     recipe: str
+    pairs: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Drawing:
+    """How many pairs a script draws, with the degradation of the recipe `draw`."""
+
+    draw: str
     pairs: int
 
 
@@ -53,30 +62,35 @@ class Place:
     def validation(self) -> Path:
         return self.folder / "validation.safetensors"
 
-    def pairs(self, teacher: str) -> Path:
-        return self.folder / f"pairs-{teacher}"
+    def pairs(self, maker: str) -> Path:
+        return self.folder / f"pairs-{maker}"
 
-    def validation_pairs(self, teacher: str) -> Path:
-        return self.folder / f"validation-pairs-{teacher}"
+    def validation_pairs(self, maker: str) -> Path:
+        return self.folder / f"validation-pairs-{maker}"
 
     @property
     def runs(self) -> Path:
         return self.folder / "runs"
 
 
-def read(path: Path = LIST) -> list[Teaching | Training]:
-    """The list at `path`. Raises RecipeError for a line that is neither."""
-    made: list[Teaching | Training] = []
+Item = Teaching | Drawing | Training
+
+
+def read(path: Path = LIST) -> list[Item]:
+    """The list at `path`. Raises RecipeError for a line that is none of these."""
+    made: list[Item] = []
     for line in tomllib.loads(path.read_text()).get("due", []):
-        kind: Any = Teaching if "teach" in line else Training
+        kind: Any = Teaching if "teach" in line else Drawing if "draw" in line else Training
         try:
             made.append(kind(**line))
         except TypeError:
-            raise recipe.RecipeError(f"{path}: {line} must have teach, recipe and pairs, or train and flop") from None
+            raise recipe.RecipeError(
+                f"{path}: {line} must have teach, recipe and pairs, or draw and pairs, or train and flop"
+            ) from None
     return made
 
 
-def go_on(place: Place, due: list[Teaching | Training]) -> None:
+def go_on(place: Place, due: list[Item]) -> None:
     """Do what of `due` is not done yet, packing the photographs first. Raises the errors of what it calls."""
     import torch
 
@@ -89,16 +103,21 @@ def go_on(place: Place, due: list[Teaching | Training]) -> None:
     for item in due:
         if isinstance(item, Teaching):
             _teach(place, item)
+        elif isinstance(item, Drawing):
+            _draw(place, item)
         else:
-            _train(place, item, _teacher_of(item.train, due))
+            _train(place, item, _maker_of(item.train, due))
 
 
-def _teacher_of(name: str, due: list[Teaching | Training]) -> str:
-    """The teacher of the last teaching before the recipe `name` is trained."""
+def _maker_of(name: str, due: list[Item]) -> str:
+    """Whose pairs the recipe `name` learns from: the last teacher's before it, or its own drawn ones."""
     found = ""
     for item in due:
         if isinstance(item, Teaching):
             found = item.teach
+        elif isinstance(item, Drawing):
+            if item.draw == name:
+                return name
         elif item.train == name:
             break
     return found
@@ -111,7 +130,7 @@ def _teach(place: Place, item: Teaching) -> None:
     if of_frames:
         made.insert(0, (place.validation_pairs(item.teach), place.validation, VALIDATION_PAIRS, ()))
     for target, photographs, count, clips in made:
-        if sum(len(pair_shards.read(path)[0]["sizes"]) for path in pair_shards.shards(target)) >= count:
+        if pair_shards.held(target) >= count:
             continue
         from training.data import teaching
 
@@ -121,7 +140,21 @@ def _teach(place: Place, item: Teaching) -> None:
         teaching.teach(teacher, packed, settings, target, count, 0, about, clips)
 
 
-def _train(place: Place, item: Training, teacher: str) -> None:
+def _draw(place: Place, item: Drawing) -> None:
+    settings = recipe.read(item.draw).degradation
+    made = (
+        (place.validation_pairs(item.draw), place.validation, VALIDATION_DRAWN, VALIDATION_SEED),
+        (place.pairs(item.draw), place.packed, item.pairs, 0),
+    )
+    for target, photographs, count, seed in made:
+        if pair_shards.held(target) >= count:
+            continue
+        from training.data import plate_pairs
+
+        plate_pairs.draw(packed_images.PackedImages(photographs), settings, target, count, seed)
+
+
+def _train(place: Place, item: Training, maker: str) -> None:
     chosen = recipe.read(item.train)
     state = place.runs / chosen.name / checkpoint.FILE
     exported = KEPT / f"{chosen.name}.safetensors"
@@ -129,13 +162,13 @@ def _train(place: Place, item: Training, teacher: str) -> None:
         return
     from training.learning.trainer import Run, Trainer
 
-    source = place.pairs(teacher) if chosen.data.pairs else place.packed
-    of_frames = chosen.degradation.kind == degradation.VIDEO
+    source = place.pairs(maker) if chosen.data.pairs else place.packed
+    of_its_own = chosen.degradation.kind == degradation.VIDEO or maker == item.train  # frames, drawings
     run = Run(
         source,
         place.runs,
         weights=place.weights,
-        validation=place.validation_pairs(teacher) if of_frames else place.validation,
+        validation=place.validation_pairs(maker) if of_its_own else place.validation,
         exported=exported if exported.exists() else None,
         save_every=250,
         stop_at=item.flop,

@@ -160,8 +160,10 @@ class PackedPairs:
         """How many pairs there are."""
         return sum(len(s.sizes) for s in self._shards)
 
-    def crops(self, batch: int, side: int, generator: torch.Generator, detail: float = 0.0) -> Crops:
-        """`batch` random crops of `side` low-resolution pixels, flipped and transposed at random.
+    def crops(
+        self, batch: int, side: int, generator: torch.Generator, detail: float = 0.0, upright: bool = False
+    ) -> Crops:
+        """`batch` random crops of `side` low-resolution pixels, flipped and transposed at random unless `upright`.
 
         A share `detail` of them is the one of two draws that has more of it (mean difference of neighbours in the
         teacher's image), so that a batch is not half sky. `generator` is the host's.
@@ -169,7 +171,7 @@ class PackedPairs:
         least = int(self._sizes.min())
         if side > least:
             raise DataError(f"crops of {side} pixels do not fit low-resolution images of {least}: lower data.crop")
-        draws = [_parts(self._draw(batch, side, generator)) for _ in range(2 if detail else 1)]
+        draws = [_parts(self._draw(batch, side, generator, upright)) for _ in range(2 if detail else 1)]
         if not detail:
             return self._cut(draws[0], side)
         chosen = torch.rand(batch, generator=generator) < detail
@@ -177,13 +179,13 @@ class PackedPairs:
         take = (chosen & (_busyness(second.taught) > _busyness(first.taught)))[:, None, None, None]
         return Crops(*(torch.where(take, b, a) for a, b in zip(first, second, strict=True)))
 
-    def _draw(self, batch: int, side: int, generator: torch.Generator) -> Tensor:
+    def _draw(self, batch: int, side: int, generator: torch.Generator, upright: bool) -> Tensor:
         """Which image, top, left, symmetry: int64, 4 x batch. Images are drawn by their area."""
         draw = torch.rand(4, batch, generator=generator, dtype=torch.float64)
         image = torch.searchsorted(self._ends, (draw[0] * self._ends[-1]).long(), right=True)
         height, width = self._sizes[image].unbind(1)
         top, left = (draw[1] * (height - side + 1)).long(), (draw[2] * (width - side + 1)).long()
-        return torch.stack([image, top, left, (draw[3] * 8).long()])
+        return torch.stack([image, top, left, (draw[3] * (1 if upright else 8)).long()])
 
     def _cut(self, draws: Iterator[list[int]], side: int) -> Crops:
         made: dict[str, list[Tensor]] = {key: [] for key in KINDS}

@@ -2,8 +2,8 @@
 
 They resemble the countries' plates in what can be seen of one from a distance; none is exact.
 
-In a pattern, `@` is a letter, `#` a digit, `$` one of the layout's codes, `-` a drawn dash, `*` a pair of seals, a space
-a gap, `|` the end of the upper row. Everything else stands for itself.
+In a pattern, `@` is a letter, `#` a digit, `$` one of the layout's codes, `-` a drawn dash, `*` a pair of seals, a
+space a gap, `|` the end of the upper row. Everything else stands for itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pairs of drawn licence plates for training: pictures with several plates each, and what a bad camera makes of them."""
+"""Pairs of drawn licence plates for training: pictures with some plates each, and what a bad camera makes of them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,9 @@ def picture(photographs: PackedImages | None, fonts: Sequence[str], night: bool,
     return torch.from_numpy(made)
 
 
-def _behind(photographs: PackedImages | None, size: tuple[int, int], draws: random.Random) -> plate_scenes.Pixels | None:
+def _behind(
+    photographs: PackedImages | None, size: tuple[int, int], draws: random.Random
+) -> plate_scenes.Pixels | None:
     """A part of a photograph, where one is large enough."""
     if photographs is None:
         return None
@@ -128,4 +130,3 @@ def disc_kernel(radius: float) -> Tensor:
     ramp = torch.arange(-reach, reach + 1.0)
     kernel = (radius + 0.5 - (ramp[None, :] ** 2 + ramp[:, None] ** 2).sqrt()).clamp(0, 1)
     return (kernel / kernel.sum())[None]
-

@@ -168,9 +168,7 @@ def _characters(
     return rows
 
 
-def _step(
-    character: str, cell: float, gap: float, cap: float, font: str, stretch: float, proportional: bool
-) -> float:
+def _step(character: str, cell: float, gap: float, cap: float, font: str, stretch: float, proportional: bool) -> float:
     """How far the next character is, millimetres."""
     if character in " -":
         return gap
@@ -196,11 +194,15 @@ def _emboss(image: Image.Image, coverage: Image.Image, unit: float, draws: rando
     image.paste(Image.fromarray((np.asarray(image, np.float32) + relief).clip(0, 255).astype(np.uint8)))
 
 
-def _seals(image: Image.Image, places: list[tuple[float, float]], cap: float, unit: float, draws: random.Random) -> None:
+def _seals(
+    image: Image.Image, places: list[tuple[float, float]], cap: float, unit: float, draws: random.Random
+) -> None:
     draw = ImageDraw.Draw(image)
     for x, y in places:
-        for share, radius, color in ((0.24, 13, draws.choice(((200, 170, 60), (60, 120, 190), (200, 90, 60)))),
-                                     (0.72, 14, (190, 195, 200))):
+        for share, radius, color in (
+            (0.24, 13, draws.choice(((200, 170, 60), (60, 120, 190), (200, 90, 60)))),
+            (0.72, 14, (190, 195, 200)),
+        ):
             middle, r = ((x) * unit, (y + share * cap) * unit), radius * unit
             draw.ellipse((middle[0] - r, middle[1] - r, middle[0] + r, middle[1] + r), fill=color, outline=BLACK)
             r /= 2

@@ -59,8 +59,10 @@ class Data:
         False  # learn from a teacher's pairs (see training.teach), whose low-resolution images stay as they are
     )
     detail: float = 0.0  # of pairs: share of crops that are the more detailed one of two draws
+    upright: bool = False  # of pairs: crops are neither flipped nor transposed, for what never is, as text
 
     def check(self) -> None:
+        require(self.pairs or not self.upright, "data.upright", self.upright, "false without data.pairs")
         require(0 <= self.detail <= 1, "data.detail", self.detail, "a share, 0 to 1")
         require(self.batch > 0, "data.batch", self.batch, "positive")
         require(self.crop > 0, "data.crop", self.crop, "positive")

@@ -232,7 +232,9 @@ class Trainer:
         settings = self.recipe.data
         if self.pairs is not None:
             scale = self.recipe.generator.scale
-            crops = self.pairs.crops(settings.batch, settings.crop // scale, self.random, settings.detail)
+            crops = self.pairs.crops(
+                settings.batch, settings.crop // scale, self.random, settings.detail, settings.upright
+            )
             low, *large = (x.float().div(255) for x in crops)
             if self.pairs.scale != scale:
                 large = [degradation.bicubic(x, self.pairs.scale // scale) for x in large]
