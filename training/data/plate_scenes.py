@@ -71,7 +71,7 @@ def view(
     shadow = Image.fromarray((coverage * 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(width * 0.03))
     down = round(width * draws.uniform(0, 0.02))
     dark = np.roll(np.asarray(shadow, np.float32) / 255, down, 0)[..., None] * draws.uniform(0, 0.6)
-    behind = behind * (1 - dark)
+    behind = (behind * (1 - dark)).astype(np.float32)
     light = _night_light if night else _day_light
     plate_gain, car_gain = light(draws)
     made = seen * plate_gain + behind * car_gain * (1 - coverage[..., None])
@@ -129,7 +129,7 @@ def _turned(flat: Floats, corners: Sequence[Point], size: tuple[int, int]) -> tu
         canvas, Image.Transform.PERSPECTIVE, matrix.flatten()[:8].tolist(), Image.Resampling.BICUBIC
     )
     small = np.asarray(turned.reduce(SUPERSAMPLED).convert("RGBa"), np.float32)
-    return small[..., :3], small[..., 3] / 255
+    return small[..., :3], (small[..., 3] / 255).astype(np.float32)
 
 
 def _bounds(
