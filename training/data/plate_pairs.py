@@ -21,8 +21,8 @@ SCALE = 4
 SIZE = (384, 256)  # of an original, pixels
 WIDTHS = (88.0, 330.0)  # of plates in it: 22 to 82 pixels of the input
 NIGHT = 0.25  # share of pictures
-MOVING, MOTION = 0.3, (0.5, 2.0)  # share of pictures with motion blur, and its length in pixels of the input
-DEFOCUSED, DISC = 0.25, (0.3, 1.0)  # share out of focus, and the radius in pixels of the input
+MOVING, MOTION = 0.25, (0.5, 2.0)  # share of pictures with motion blur, and its length in pixels of the input
+DEFOCUSED, DISC = 0.2, (0.3, 1.0)  # share out of focus, and the radius in pixels of the input
 NIGHT_NOISE = (4.0, 30.0)  # sigma before the picture is made small, in 8-bit steps
 SHARD = 16  # pairs
 
