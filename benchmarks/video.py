@@ -34,6 +34,7 @@ from benchmarks.demo import CLIP
 from benchmarks.reuse import reusing
 from benchmarks.turns import Ended, Runner, interleaved
 from benchmarks.video_loops import CRF, OURS, PIPED, PYTORCH, WAYS, WITHOUT_REUSE, Job, target
+from fastsr.engines.protocol import Precision
 from fastsr.network import catalog
 from fastsr.video.benchmark import measure
 from fastsr.video.codecs.encoder_request import EncoderRequest
@@ -92,18 +93,22 @@ def synthetic(path: Path, frames: int, width: int, height: int) -> None:
         made.mux(stream.encode(None))
 
 
-def compare(case: Case, model: str, source: Path, frames: int, rounds: int, preset: str) -> dict[str, Any]:
+def compare(
+    case: Case, model: str, source: Path, frames: int, rounds: int, preset: str, precision: Precision
+) -> dict[str, Any]:
     """Frames per second of every way, and what follows from them."""
     with contextlib.closing(av.open(str(source))) as given:
         stream = given.streams.video[0]
         width, height, rate = stream.width, stream.height, stream.average_rate or Fraction(RATE)
         frames = min(frames, stream.frames or frames)
-    upscaler = fastsr.load(model, device="cpu", video=True)
+    upscaler = fastsr.load(model, device="cpu", precision=precision, video=True)
     request = EncoderRequest("h264", CRF, preset)
     stages: dict[str, list[float]] = {name: [] for name in (*STAGES, COMPUTED_AGAIN)}
     with tempfile.TemporaryDirectory() as folder:
         jobs = {
-            name: Job(str(source), target(name, Path(folder)), model, case.scale, _of(name, frames), rate, preset)
+            name: Job(
+                str(source), target(name, Path(folder)), model, case.scale, _of(name, frames), rate, preset, precision
+            )
             for name in case.ways
         }
         runners, absent = started(jobs)
@@ -123,6 +128,7 @@ def compare(case: Case, model: str, source: Path, frames: int, rounds: int, pres
     return {
         "model": model,
         "engine": repr(upscaler),
+        "precision": upscaler.precision,
         "size": [width, height, width * case.scale, height * case.scale],
         "encoder": f"x264 {preset} crf {CRF}",
         "frames": frames,
@@ -179,7 +185,8 @@ def started(jobs: dict[str, Job]) -> tuple[dict[str, Runner], list[str]]:
 def table(result: dict[str, Any]) -> str:
     """Markdown."""
     width, height, *large = result["size"]
-    made = f"{width}x{height} -> {large[0]}x{large[1]}, `{result['model']}`, {result['encoder']}"
+    named = f"`{result['model']}` in {result.get('precision', 'fp32')}"
+    made = f"{width}x{height} -> {large[0]}x{large[1]}, {named}, {result['encoder']}"
     lines = [
         f"{made}, {result['frames']} frames of `{result['clip']}`",
         "",
@@ -207,6 +214,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help=f"by default {FRAMES}, and all of the recording of a screen")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--preset", default="ultrafast", help="of x264, for all ways")
+    parser.add_argument(
+        "--precision", default="auto", choices=("auto", "fp32", "bf16", "int8"), help="of fastsr's ways"
+    )
     parser.add_argument("--dry", action="store_true", help="print, but write nothing")
     arguments = parser.parse_args()
     results = []
@@ -218,7 +228,7 @@ def main() -> None:
                 clip = Path(folder) / f"synthetic-{name}.mp4"
                 synthetic(clip, frames, *case.size)
             for model in arguments.models or [model for model in case.models if model in catalog.models()]:
-                result = compare(case, model, clip, frames, arguments.rounds, arguments.preset)
+                result = compare(case, model, clip, frames, arguments.rounds, arguments.preset, arguments.precision)
                 print(table(result), flush=True)
                 results.append(result)
     if not arguments.dry:

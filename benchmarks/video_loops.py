@@ -28,6 +28,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from benchmarks.turns import Frame, Way
+from fastsr.engines.protocol import Precision
 
 Count = npt.NDArray[np.int64]
 Run = Callable[[Frame], Count]
@@ -50,6 +51,7 @@ class Job:
         frames: how many of the source's.
         rate: the source's frames a second.
         preset: of x264.
+        precision: of fastsr's own ways.
 
     """
 
@@ -60,6 +62,7 @@ class Job:
     frames: int
     rate: Fraction
     preset: str
+    precision: Precision = "auto"
 
 
 def _counted(make: Callable[[], int]) -> Run:
@@ -102,7 +105,7 @@ def _options(job: Job) -> dict[str, Any]:
     """The model, loaded as it is for videos, and the part of the source."""
     import fastsr
 
-    upscaler = fastsr.load(job.model, device="cpu", video=True)
+    upscaler = fastsr.load(job.model, device="cpu", precision=job.precision, video=True)
     end = float((job.frames - Fraction(1, 2)) / job.rate)  # half a frame early, so that no rounding adds one
     return {"model": upscaler, "scale": job.scale, "end": end}
 
