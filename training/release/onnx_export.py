@@ -209,8 +209,9 @@ def keep(source: Path, target: Path) -> None:
 def export(state: Path, target: Path, realism: float = 1.0) -> onnx.ModelProto:
     """Write the averaged generator of the checkpoint `state` to `target` (whole or not at all); returns the model.
 
-    With `realism` below 1, that share of the way to it from the weights that its run began with (network interpolation:
-    Wang et al. 2018). Raises ExportError where there is no such beginning, or ONNX Runtime computes something else.
+    It is called what the file is. With `realism` below 1, that share of the way to it from the weights that its run
+    began with (network interpolation: Wang et al. 2018). Raises ExportError where there is no such beginning, or ONNX
+    Runtime computes something else.
     """
     network, about = trainer.averaged(state)
     recipe = about["recipe"]
@@ -218,7 +219,7 @@ def export(state: Path, target: Path, realism: float = 1.0) -> onnx.ModelProto:
         _part_of_the_way(network, state, recipe["start"], realism)
         about |= {"realism": realism}
     metadata = {
-        "name": recipe["name"],
+        "name": target.stem,
         "summary": recipe["summary"],
         "scale": str(recipe["generator"]["scale"]),
         "training": describe(about),
