@@ -134,7 +134,7 @@ def test_table():
         "share_of_slower_stage": 0.75,
     }
     first, *_, ours, loop, _, last = video.table(result).splitlines()
-    assert first == "480x270 -> 1920x1080, `m`, x264 ultrafast crf 18, 60 frames of `c.mp4`"
+    assert first == "480x270 -> 1920x1080, `m` in fp32, x264 ultrafast crf 18, 60 frames of `c.mp4`"
     assert ours == "| fastsr | 30.0 |  |"
     assert loop == "| a loop | 7.5 | 4.0x |"
     assert last == "fastsr reaches 75% of the speed of its slower stage (upscale or encode) alone."
