@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr.errors import ModelError
-from fastsr.network import catalog, file_kinds, onnx_messages
+from fastsr.network import catalog, file_kinds, half_weights, onnx_messages
 from fastsr.network.graph import MAX_FIXED_SIDE, MAX_SCALE, SCALE, STANDARD, Graph, Node
 from fastsr.network.onnx_messages import Message
 from fastsr.network.receptive_field import Walk
@@ -118,12 +118,14 @@ def _load(path: Path, content: bytes, as_stored: bool) -> tuple[Message, int]:
     opset = max((o.version for o in model.opset_import if o.domain in STANDARD), default=0)
     if opset < MIN_OPSET:
         raise ModelError(f"{path}: opset {opset} is too old; export it with opset {MIN_OPSET} or newer")
-    if catalog.card(path) is None:  # what ships was checked when it was made, and the checker takes long to import
+    shipped = catalog.card(path) is not None
+    if not shipped:  # what ships was checked when it was made, and the checker takes long to import
         _check(path, model)
-        if not as_stored:
-            from fastsr.network import exported_onnx_reader  # onnx takes a while to import
+    half_weights.widened(model)
+    if not shipped and not as_stored:
+        from fastsr.network import exported_onnx_reader  # onnx takes a while to import
 
-            model = exported_onnx_reader.restored(model) or model
+        model = exported_onnx_reader.restored(model) or model
     return model, opset
 
 

@@ -9,6 +9,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 
 import fastsr
+from fastsr.network import half_weights
 from training.learning import checkpoint, initial_weights, trainer
 from training.learning.trainer import Trainer
 from training.networks import generators
@@ -32,13 +33,14 @@ def test_the_file_says_what_it_is(packed, tiny, run_of, tmp_path):
     Trainer(tiny, run_of(packed, tmp_path)).train()
     model = onnx_export.export(tmp_path / "tiny" / "state.safetensors", tmp_path / "tiny.onnx")
     network, _ = trainer.averaged(tmp_path / "tiny" / "state.safetensors")
+    onnx_export.round_weights(network)
     assert onnx_export.check(model, network) < 2e-5
     metadata = {p.key: p.value for p in model.metadata_props}
     assert metadata["name"] == "tiny"
     assert metadata["scale"] == "2"
     assert "24 steps of 4 crops of 32x32 from 3 photographs, L1 loss, Muon, bicubic x2" in metadata["training"]
     assert model.opset_import[0].version >= 17
-    assert {n.op_type for n in model.graph.node} == {"Conv", "PRelu", "DepthToSpace", "Resize", "Add"}
+    assert {n.op_type for n in model.graph.node} == {"Cast", "Conv", "PRelu", "DepthToSpace", "Resize", "Add"}
     session = onnxruntime.InferenceSession(str(tmp_path / "tiny.onnx"))
     assert session.run(None, {"input": np.zeros((3, 3, 5, 7), np.float32)})[0].shape == (3, 3, 10, 14)
     assert fastsr.load(tmp_path / "tiny.onnx").upscale(np.zeros((5, 7, 3), np.uint8)).shape == (10, 14, 3)
@@ -50,6 +52,7 @@ def test_training_goes_on_from_an_exported_file(packed, tiny, run_of, tmp_path):
     second = dataclasses.replace(tiny, name="second", start=str(tmp_path / "shipped.onnx"))
     made = Trainer(second, run_of(packed, tmp_path))
     network, _ = trainer.averaged(tmp_path / "tiny" / "state.safetensors")
+    onnx_export.round_weights(network)
     x = torch.rand(1, 3, 8, 9)
     with torch.no_grad():
         assert (made.network(x) - network(x)).abs().max() < 1e-5
@@ -66,13 +69,14 @@ def test_weights_part_of_the_way(packed, tiny, run_of, tmp_path):
     second = tmp_path / "second" / "state.safetensors"
 
     def weights(model):
+        assert half_weights.widened(model)
         return [numpy_helper.to_array(t) for t in model.graph.initializer if t.data_type == TensorProto.FLOAT]
 
     ends = [weights(onnx_export.export(path, tmp_path / "m.onnx")) for path in (first, second)]
     made = onnx_export.export(second, tmp_path / "m.onnx", realism=0.25)
     for a, b, between in zip(*ends, weights(made), strict=True):
-        np.testing.assert_allclose(between, 0.75 * a + 0.25 * b, atol=1e-6)
-    assert max(np.abs(a - b).max() for a, b in zip(*ends, strict=True)) > 1e-4
+        np.testing.assert_allclose(between, 0.75 * a + 0.25 * b, atol=8e-4)  # three roundings to halves
+    assert max(np.abs(a - b).max() for a, b in zip(*ends, strict=True)) > 2e-3
     (line,) = (p.value for p in made.metadata_props if p.key == "training")
     assert line.endswith("; 0.25 of the way there")
     assert (

@@ -11,7 +11,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from fastsr.network import catalog, onnx_reader
+from fastsr.network import catalog, half_weights, onnx_reader
 from training.learning import checkpoint
 from training.learning.recipe import RecipeError
 from training.networks import generators
@@ -78,6 +78,7 @@ def initialise(network: generators.Network, path: Path) -> None:
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     model = onnx.load_model(str(path))
+    half_weights.widened(model)
     metadata = {p.key: p.value for p in model.metadata_props}
     if "about" not in metadata:
         raise RecipeError(f"{path}: was not written by `python -m training export`, so training cannot go on from it")

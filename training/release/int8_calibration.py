@@ -22,7 +22,7 @@ from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.engines.precision_probe import probe
 from fastsr.engines.protocol import Engine
 from fastsr.importing import lookup
-from fastsr.network import arithmetic, catalog, graph, onnx_reader, quantization
+from fastsr.network import arithmetic, catalog, graph, half_weights, onnx_reader, quantization
 from fastsr.network.graph import Graph
 from training.data import synthetic_images
 from training.data.image_folders import DataError, find_images
@@ -284,6 +284,8 @@ def quantize(
     made = onnx.load_model_from_string(network.serialized)
     kept = {p.key: p.value for p in made.metadata_props}
     onnx.helper.set_model_props(made, {**kept, graph.RANGES: json.dumps(ranges)})
+    if half_weights.widened(onnx.load_model(str(path))):
+        half_weights.halved(made)
     written = target or path
     written.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(written) as temporary:

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from fastsr import files
+from fastsr.network import half_weights
 from fastsr.network.graph import RANGES
 from training.learning import checkpoint, initial_weights, trainer
 from training.networks import generators
@@ -196,6 +197,14 @@ def _part_of_the_way(network: generators.Network, state: Path, name: str, realis
             mine.copy_(torch.lerp(its, mine, realism))
 
 
+def round_weights(network: generators.Network) -> None:
+    """Round the weights of the convolutions to what a file can store."""
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                module.weight.copy_(torch.from_numpy(half_weights.rounded(module.weight.cpu().numpy())))
+
+
 def keep(source: Path, target: Path) -> None:
     """Write the averaged generator of a checkpoint with its history, in half precision: a run can go on from it.
 
@@ -209,9 +218,10 @@ def keep(source: Path, target: Path) -> None:
 def export(state: Path, target: Path, realism: float = 1.0) -> onnx.ModelProto:
     """Write the averaged generator of the checkpoint `state` to `target` (whole or not at all); returns the model.
 
-    It is called what the file is. With `realism` below 1, that share of the way to it from the weights that its run
-    began with (network interpolation: Wang et al. 2018). Raises ExportError where there is no such beginning, or ONNX
-    Runtime computes something else.
+    It is called what the file is. The weights of its convolutions are rounded to half floats and stored as such.
+    With `realism` below 1, that share of the way to it from the weights that its run began with (network
+    interpolation: Wang et al. 2018). Raises ExportError where there is no such beginning, or ONNX Runtime computes
+    something else.
     """
     network, about = trainer.averaged(state)
     recipe = about["recipe"]
@@ -229,12 +239,14 @@ def export(state: Path, target: Path, realism: float = 1.0) -> onnx.ModelProto:
     stage = initial_weights.float_stage(about)
     if recipe["loss"].get("adversarial_weight") and stage["start"]:
         metadata["fidelity"] = stage["start"]["recipe"]["name"]  # the other end of `realism`
+    round_weights(network)
     model = to_onnx(network, metadata)
     check(model, network)
     if about.get("ranges"):
         read = {n.input[1].removesuffix(".weight"): n.input[0] for n in model.graph.node if n.op_type == "Conv"}
         ranges = {read[convolution]: limits for convolution, limits in about["ranges"].items()}
         helper.set_model_props(model, {**metadata, RANGES: json.dumps(ranges)})
+    half_weights.halved(model)
     target.parent.mkdir(parents=True, exist_ok=True)
     with files.replacing(target) as temporary:
         onnx.save_model(model, str(temporary))
