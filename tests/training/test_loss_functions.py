@@ -49,6 +49,45 @@ def test_phases_are_the_distance_of_means_at_each_place_of_a_block(scale):
     assert loss_functions.phases(made, made, scale).item() == 0
 
 
+def _texture():
+    return torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0)) * 0.3 + 0.3
+
+
+@pytest.mark.parametrize("scale", [4, 8])
+def test_a_grid_costs_even_where_its_sign_changes(scale):
+    texture = _texture()
+    places = torch.arange(96)
+    wave = torch.cos(2 * torch.pi * places / scale).outer(torch.ones(96))
+    clean = loss_functions.grid(texture, texture, scale).item()
+    uneven = 0.1 * wave * torch.sign(torch.sin(places / 11.0))
+    assert abs(uneven.mean()) < 0.01
+    assert loss_functions.grid(texture + uneven, texture, scale).item() > clean + 0.02
+    assert loss_functions.grid(texture + 0.1 * wave, texture + 0.1 * wave, scale).item() == pytest.approx(
+        clean, abs=1e-5
+    )
+
+
+def test_without_a_grid_nothing_is_asked_for():
+    texture = _texture().requires_grad_()
+    loss_functions.grid(texture, texture.detach(), 8).backward()
+    assert loss_functions.grid(texture.detach(), texture.detach(), 8).item() < 0.2
+    smooth = torch.full((1, 3, 96, 96), 0.5, requires_grad=True)
+    loss_functions.grid(smooth, smooth.detach(), 8).backward()
+    assert smooth.grad.isfinite().all()
+    assert smooth.grad.abs().max() < 1e-6
+
+
+def test_a_step_against_the_gradient_takes_a_grid_away():
+    texture = _texture()
+    wave = torch.cos(torch.pi * torch.arange(96) / 4).outer(torch.ones(96))
+    made = (texture + 0.1 * wave).requires_grad_()
+    before = loss_functions.grid(made, texture, 8)
+    before.backward()
+    with torch.no_grad():
+        after = loss_functions.grid(made - 0.02 * made.grad / made.grad.abs().max(), texture, 8)
+    assert after < before
+
+
 def test_phases_see_a_grid_and_hardly_noise_of_its_size():
     target = torch.full((1, 3, 64, 64), 0.5)
     signs = torch.tensor([1.0, -1.0]).repeat(32)

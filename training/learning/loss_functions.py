@@ -18,6 +18,7 @@ CHARBONNIER_EPSILON = 1e-3
 PHASE_WINDOW = 4  # blocks: a grid is the same over some, an edge is not
 ARTEFACT_WINDOW = 7  # pixels
 AMPLITUDE_WINDOW = 16  # pixels
+GRID_FLOOR = 0.25  # amplitude, in a window of 64: a grid an eighth of a level strong, which nobody sees
 AMPLITUDE_FLOOR = 0.02  # amplitudes below it, those of rounding to 8 bits, count as equal
 
 
@@ -49,6 +50,29 @@ def phases(made: Tensor, target: Tensor, scale: int) -> Tensor:
         return F.avg_pool2d(F.pixel_unshuffle(x, scale), PHASE_WINDOW, ceil_mode=True)
 
     return F.l1_loss(means(made), means(target))
+
+
+def grid(made: Tensor, target: Tensor, scale: int) -> Tensor:
+    """How far an upsampler's grid stands out of the spectrum of `made`, more than in that of `target`, in logarithms.
+
+    Blocks of `scale` x `scale` sub-pixels show at multiples of 1/`scale` cycle a pixel, across and down, even where
+    their sign changes with the detail and `phases` sees nothing. Each such frequency, but 0, is compared with the eight
+    half way to the next ones, in windows of 8 blocks a side (as many as fit). No gradient passes through those.
+    """
+
+    def peaks(x: Tensor) -> Tensor:
+        side = 8 * scale
+        windows = x.float().unfold(2, side, side).unfold(3, side, side)
+        hann = torch.hann_window(side, device=x.device)
+        flat = (windows - windows.mean((-2, -1), keepdim=True)) * hann.outer(hann)
+        spectrum = (torch.fft.fft2(flat).abs()[..., ::4, ::4] + GRID_FLOOR).log()
+        shifts = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across]
+        beside = torch.stack([spectrum.roll(shift, (-2, -1)) for shift in shifts]).mean(0)
+        return (spectrum - beside.detach())[..., ::2, ::2].flatten(-2)[..., 1:]
+
+    with torch.no_grad():
+        natural = peaks(target)
+    return F.relu(peaks(made) - natural.clamp(min=0)).mean()
 
 
 def amplitude(made: Tensor, target: Tensor, top: int = 0, left: int = 0) -> Tensor:

@@ -91,6 +91,7 @@ class Loss:
     adversarial: str = "relativistic"
     adversarial_weight: float = 0.0
     phase_weight: float = 0.0
+    grid_weight: float = 0.0
 
     def check(self) -> None:
         require(self.pixel in PIXEL_LOSSES, "loss.pixel", self.pixel, ", ".join(PIXEL_LOSSES))

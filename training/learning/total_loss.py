@@ -115,6 +115,10 @@ class TotalLoss:
                     made, target.original if loss.original_weight > loss.weight else target.wanted, self.block
                 ),
             ),
+            "grid": (
+                loss.grid_weight,
+                lambda made, target: loss_functions.grid(made, target.wanted, self.block),
+            ),
             "artefacts": (loss.artefact_weight, lambda made, target: loss_functions.artefacts(made, target.wanted)),
             "adversarial": (
                 0.0 if self.judging.kind == discriminators.FEATURES else loss.adversarial_weight,

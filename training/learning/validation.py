@@ -29,7 +29,7 @@ BLUR, NOISE, QUALITY = (
     3.0,
     60,
 )  # damage: sigma in pixels, sigma in 8-bit steps, JPEG quality; between mild and hard
-GRID_PERIOD = 4  # pixels of the output; an upsampler's blocks show at multiples of 1/4 cycle a pixel
+GRID_PERIOD = 8  # pixels of the output: the blocks of an upsampler of 4 behind a fold of 2, and of smaller ones
 
 
 class Validation:
@@ -122,7 +122,7 @@ def feature_distance(vgg: feature_networks.Features, made: Tensor, target: Tenso
 
 
 def grid(image: Tensor) -> float:
-    """Energy of the luma at frequencies, across or down, of multiples of 1/4 cycle a pixel, over that beside them.
+    """Energy of the luma at frequencies, across or down, of multiples of 1/8 cycle a pixel, over that beside them.
 
     About 1 for a photograph: a grid of an upsampler's blocks shows as a peak in the spectrum there.
     """
@@ -133,7 +133,7 @@ def grid(image: Tensor) -> float:
     energy = torch.fft.fft2((luma - luma.mean()) * window).abs().square()[0, 0]
     peaks = beside = 0.0
     for spectrum, length in ((energy.sum(0), width), (energy.sum(1), height)):
-        for multiple in (1, 2):
+        for multiple in range(1, GRID_PERIOD // 2 + 1):
             at = multiple * length // GRID_PERIOD
             peaks += float(spectrum[at - 1 : at + 2].mean())
             beside += float(torch.cat([spectrum[at - 7 : at - 3], spectrum[at + 4 : at + 8]]).mean())
