@@ -68,7 +68,8 @@ def grid(made: Tensor, target: Tensor, scale: int) -> Tensor:
         spectrum = (torch.fft.fft2(flat).abs()[..., ::4, ::4] + GRID_FLOOR).log()
         shifts = [(down, across) for down in (-1, 0, 1) for across in (-1, 0, 1) if down or across]
         beside = torch.stack([spectrum.roll(shift, (-2, -1)) for shift in shifts]).mean(0)
-        return (spectrum - beside.detach())[..., ::2, ::2].flatten(-2)[..., 1:]
+        height: Tensor = spectrum - beside.detach()
+        return height[..., ::2, ::2].flatten(-2)[..., 1:]  # all but frequency 0
 
     with torch.no_grad():
         natural = peaks(target)
