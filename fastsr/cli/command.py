@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import fastsr
-from fastsr.cli import bench, completion, export, info, model_list, upscale_options, videos
+from fastsr.cli import bench, completion, export, info, model_list, serve, upscale_options, videos
 from fastsr.cli.console import printable, say, settle_streams, write
 from fastsr.cli.folder_search import FolderSearch
 from fastsr.cli.image_run import ImageRun
@@ -66,6 +66,7 @@ def argument_parser() -> argparse.ArgumentParser:
     model_list.add_parsers(commands)
     bench.add_parser(commands, upscale_options.add_model_options)
     export.add_parser(commands)
+    serve.add_parser(commands)
     info.add_parser(commands)
     completion.add_parsers(commands)
     return parser
@@ -99,6 +100,8 @@ def _main(argv: Sequence[str] | None) -> int:
                 return 0 if say(model_list.import_models(arguments)) else 1
             if arguments.command == "export":
                 return 0 if say(export.export(arguments)) else 1
+            if arguments.command == "serve":
+                return serve.serve(arguments)
             if arguments.command == "bench":
                 arguments.size = None
                 return 0 if say(bench.bench(arguments, Models(arguments))) else 1

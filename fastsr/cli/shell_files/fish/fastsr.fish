@@ -67,8 +67,8 @@ function _shtab_fastsr_using
   test "$_shtab_fastsr_cmdpath" = "$argv"
 end
 
-set -g _shtab_fastsr_commands upscale models import bench export info completion man
-set -g _shtab_fastsr_opts_with_value --blend --codec --crf --device --end --engine --fit --format --fps --fps-limit --frames --max-batch --max-size --memory --model --name --output --overlap --pix-fmt --precision --preset --quality --raw-size --realism --remove --scale --size --start --suffix --target-sm --tile -o
+set -g _shtab_fastsr_commands upscale models import bench export serve info completion man
+set -g _shtab_fastsr_opts_with_value --blend --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --remove --scale --size --start --suffix --target-sm --tile -o
 
 complete -c fastsr -e
 complete -c fastsr -f
@@ -150,6 +150,17 @@ complete -c fastsr -n '_shtab_fastsr_using export' -l max-size -x -d 'largest im
 complete -c fastsr -n '_shtab_fastsr_using export' -l max-batch -x -d 'most images it takes at once (default 4)'
 complete -c fastsr -n '_shtab_fastsr_using export' -s o -l output -xka "(__fish_complete_path (commandline -ct))" -d 'file (default: MODEL-PRECISION.onnx or .engine here)'
 complete -c fastsr -n '_shtab_fastsr_using export; and test $_shtab_fastsr_npos -eq 0' -ka "(__fastsr_models)" -d 'model name or file'
+complete -c fastsr -n '_shtab_fastsr_using; and test $_shtab_fastsr_npos -eq 0' -a serve -d 'Serve a page on which photos and videos are dropped, compared and downloaded, and the same as an API. Nothing is sent elsewhere, and nobody else reaches it unless --host says so.'
+complete -c fastsr -n '_shtab_fastsr_using serve' -s h -l help -d 'show this help message and exit'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l port -x -d '0: any free one (default: 7860)'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l host -x -d 'listen at this address; 0.0.0.0 is for everyone who reaches this machine (default: 127.0.0.1, nobody)'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l password -x -d 'that visitors log in with; better in $FASTSR_PASSWORD, which no list of processes shows'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l open -d 'open the page in a browser'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l max-megapixels -x -d 'of an upload; results: 16 times it (default: 50)'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l max-megabytes -x -d 'of an uploaded file (default: 1000)'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l max-waiting -x -d 'requests that may wait (default: 20)'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l keep-hours -x -d 'delete uploads and results so long after their last use (default: 1)'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l folder -x -d 'where they lie (default: web in $FASTSR_CACHE, or in ~/.cache/fastsr)'
 complete -c fastsr -n '_shtab_fastsr_using; and test $_shtab_fastsr_npos -eq 0' -a info -d 'Print versions, machine, engines, models and folders in one block, to paste into a bug report. It names folders of yours and the FASTSR_ variables that are set.'
 complete -c fastsr -n '_shtab_fastsr_using info' -s h -l help -d 'show this help message and exit'
 complete -c fastsr -n '_shtab_fastsr_using info' -l json -d 'as JSON'

@@ -1,0 +1,43 @@
+"""The page: a tab for each thing that one comes for, and the session that they share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio
+
+from fastsr.errors import FastsrError
+from fastsr.web import api, photos_tab
+from fastsr.web.context import Context
+from fastsr.web.photos_tab import HIDDEN, PhotosTab
+from fastsr.web.settings import Settings
+from fastsr.web.store import Store
+
+TITLE = "fastsr"
+SUBTITLE = "Photos and videos, larger and sharp. Everything stays on this machine."
+
+
+def build(settings: Settings, store: Store) -> Any:
+    """The page as Gradio's Blocks, not yet served."""
+    context = Context(settings, store)
+    with gradio.Blocks(title=TITLE, analytics_enabled=False) as blocks:
+        gradio.HTML(f'<h1>{TITLE}</h1><p id="subtitle">{SUBTITLE}</p>', elem_id="title")
+        session = gradio.BrowserState(None, storage_key="fastsr-session", secret=store.page_secret)
+        with gradio.Tabs(), gradio.Tab("Photos", id="photos"):
+            photos = PhotosTab(context, session)
+
+        def opened(token: str | None) -> list[Any]:
+            try:
+                store.session(token)
+            except FastsrError:
+                token = store.new_token()
+            return [token, *photos.restore(str(token))]
+
+        def left(request: gradio.Request) -> None:
+            for what in (photos_tab.JOBS, photos_tab.PREVIEWS, api.JOBS):
+                context.jobs.stop(f"{request.session_hash} {what}")
+
+        blocks.load(opened, [session], [session, *photos.restored], show_progress="hidden", **HIDDEN)
+        blocks.unload(left)
+        api.add(context)
+    return blocks
