@@ -187,13 +187,12 @@ class ConvProgram:
         memory: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> npt.NDArray[Any]: ...
-    def run_band(
+    def run_part(
         self,
         pixels: npt.NDArray[Any],
-        height: int,
-        first_row: int,
-        top: int,
-        bottom: int,
+        size: Sequence[int],
+        first: Sequence[int],
+        part: Sequence[int],
         side: int = 0,
         memory: int = 0,
         progress: Callable[[int, int], None] | None = None,
@@ -211,5 +210,14 @@ class ConvProgram:
     ) -> None: ...
     def changed_parts(self, before: npt.NDArray[Any], after: npt.NDArray[Any]) -> list[list[int]] | None: ...
     def input_rows(self, height: int, top: int, bottom: int) -> tuple[int, int]: ...
-    def cut(self, height: int, width: int, side: int = 0, memory: int = 0, threads: int = 0) -> Cut: ...
+    def input_columns(self, width: int, left: int, right: int) -> tuple[int, int]: ...
+    def cut(
+        self,
+        height: int,
+        width: int,
+        side: int = 0,
+        memory: int = 0,
+        threads: int = 0,
+        part: Sequence[int] | None = None,
+    ) -> Cut: ...
     def unit_bytes(self, width: int) -> int: ...

@@ -18,7 +18,7 @@ from fastsr.engines.registry import current_name
 from fastsr.errors import FastsrError, ModelError
 from fastsr.importing import lookup
 from fastsr.network import catalog, file_kinds, heaviness, onnx_reader
-from fastsr.output_size import Size, default_model
+from fastsr.output_size import Region, Size, default_model
 from fastsr.pixel_upscalers import Generator, Interpolation
 from fastsr.tiling.bounds import Bounds
 from fastsr.tiling.bounds import checked as checked_bounds
@@ -199,6 +199,7 @@ def upscale(
     device: Device = "auto",
     precision: Precision = "auto",
     *,
+    region: Region | None = None,
     engine: EngineName = "auto",
     tile: int | None = None,
     overlap: int | None = None,
@@ -217,6 +218,7 @@ def upscale(
     device: Device = "auto",
     precision: Precision = "auto",
     *,
+    region: Region | None = None,
     engine: EngineName = "auto",
     tile: int | None = None,
     overlap: int | None = None,
@@ -235,6 +237,7 @@ def upscale(
     device: Device = "auto",
     precision: Precision = "auto",
     *,
+    region: Region | None = None,
     engine: EngineName = "auto",
     tile: int | None = None,
     overlap: int | None = None,
@@ -252,6 +255,7 @@ def upscale(
     device: Device = "auto",
     precision: Precision = "auto",
     *,
+    region: Region | None = None,
     engine: EngineName = "auto",
     tile: int | None = None,
     overlap: int | None = None,
@@ -272,6 +276,7 @@ def upscale(
         model: as for `load`; by default the shipped one that fits the scale.
         device: as for `load`.
         precision: as for `load`.
+        region: as for `Upscaler.upscale`: left, top, right and bottom of the only part of the result that is made.
         engine: as for `load`.
         tile: as for `load`.
         overlap: as for `load`.
@@ -285,12 +290,12 @@ def upscale(
         ImageError: the image cannot be used.
         ModelError: the model is not known or cannot be read.
         EngineError: this machine cannot run it so.
-        FastsrError: a scale, size, realism or blend that cannot be.
+        FastsrError: a scale, size, region, realism or blend that cannot be.
 
     """
-    read = opened(image, allow_huge)
+    read = opened(image, allow_huge, region)
     if model is None:
         model = default_model(*read.size, scale, size)
     bounds = checked_bounds(tile, overlap, memory)
     loaded = _load_request(model, device, precision, engine, bounds, realism, blend).upscaler()
-    return upscaled(loaded, read, scale, size, progress)
+    return upscaled(loaded, read, scale, size, progress, region)

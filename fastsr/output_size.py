@@ -10,10 +10,12 @@ import numpy as np
 
 from fastsr.errors import FastsrError
 from fastsr.network import catalog
+from fastsr.tiling.frame_part import FramePart
 
 MAX_SIDE = 1 << 28  # pixels of a result; Pillow takes hardly more
 
 Size = tuple[int, int]  # width and height
+Region = tuple[int, int, int, int]  # left, top, right and bottom of a part of a result, the last two behind it
 
 
 class Box(NamedTuple):
@@ -50,6 +52,21 @@ def _possible(width: float, height: float) -> tuple[int, int]:
     if max(width, height) > MAX_SIDE:
         raise FastsrError(f"{width:g}x{height:g} pixels are too many; a side may have up to {MAX_SIDE}")
     return round(width), round(height)
+
+
+def part_of(region: Sequence[int], size: Size) -> FramePart:
+    """A region (left, top, right, bottom) of a result of this size; FastsrError for what is none."""
+    sides = tuple(region) if isinstance(region, Sequence | np.ndarray) and not isinstance(region, str) else ()
+    if len(sides) != 4 or not all(isinstance(s, (int, float, np.number)) and s % 1 == 0 for s in sides):
+        raise FastsrError(f"region {region!r} is not left, top, right and bottom of a box, in whole pixels")
+    left, top, right, bottom = (int(side) for side in sides)
+    if left >= right or top >= bottom:
+        raise FastsrError(f"region {(left, top, right, bottom)} holds no pixels; right and bottom lie behind its last")
+    if min(left, top) < 0 or right > size[0] or bottom > size[1]:
+        raise FastsrError(
+            f"region {(left, top, right, bottom)} reaches beyond the result, which is {size[0]}x{size[1]} pixels"
+        )
+    return FramePart(top, bottom, left, right)
 
 
 def size_text(size: tuple[int, int]) -> str:

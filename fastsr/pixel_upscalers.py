@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fastsr import frame_parts
 from fastsr.engines.gpu.tensors import DeviceImage
 from fastsr.engines.protocol import (
     BandedEngine,
@@ -23,7 +24,9 @@ from fastsr.engines.protocol import (
     StreamReusingEngine,
 )
 from fastsr.images import DecodedImage, Frame, band_resampling, luma, resample
+from fastsr.images.samples import settled, settled_dtype, settled_floats
 from fastsr.network.graph import Graph
+from fastsr.tiling.frame_part import FramePart
 
 
 class PixelUpscaler(Protocol):
@@ -33,6 +36,12 @@ class PixelUpscaler(Protocol):
 
     def enlarge(self, pixels: Pixels, size: tuple[int, int], progress: Progress | None) -> Pixels:
         """H x W x 1|3 pixels to size[1] x size[0] x 1|3."""
+        ...
+
+    def part_bands(
+        self, pixels: Pixels, size: tuple[int, int], part: FramePart, progress: Progress | None
+    ) -> Iterator[Pixels]:
+        """A part of what `enlarge` makes, in bands of rows from above; of `images.view`'s pixels too."""
         ...
 
 
@@ -68,9 +77,25 @@ class Generator:
         plain = len(image.frames) == 1 and first.alpha is None and first.black is None
         return plain and first.color.shape[2] == self.network.channels
 
-    def estimate(self, height: int, width: int) -> Estimate | None:
-        """What a frame of this size costs; None where the engine finds out as it runs."""
-        return self.engine.estimate(height, width) if isinstance(self.engine, ForetellingEngine) else None
+    def estimate(
+        self, height: int, width: int, size: tuple[int, int] | None = None, part: FramePart | None = None
+    ) -> Estimate | None:
+        """What a frame of this size costs, or a part of its enlargement to `size`; None where the engine finds out as
+        it runs.
+        """
+        if not isinstance(self.engine, ForetellingEngine):
+            return None
+        scale = self.network.scale
+        if size is not None and part is not None:
+            part = self._made_from((width * scale, height * scale), size, part).divided(scale)
+        return self.engine.estimate(height, width, part)
+
+    @staticmethod
+    def _made_from(own: tuple[int, int], size: tuple[int, int], part: FramePart) -> FramePart:
+        """What of the network's own result a part of a result of `size` (width, height) is resampled from."""
+        rows = band_resampling.read(own[1], size[1], part.rows)
+        columns = band_resampling.read(own[0], size[0], part.columns)
+        return FramePart(rows.start, rows.stop, columns.start, columns.stop)
 
     @property
     def streams(self) -> bool:
@@ -110,6 +135,18 @@ class Generator:
             top += len(band)
         return out
 
+    def part_bands(
+        self, pixels: Pixels, size: tuple[int, int], part: FramePart, progress: Progress | None
+    ) -> Iterator[Pixels]:
+        dtype, network = settled_dtype(pixels), self.network
+        engine = self._engine_for(dtype)
+        own = pixels.shape[1] * network.scale, pixels.shape[0] * network.scale
+        if size == own:
+            return frame_parts.enlarged(engine, network, pixels, part, dtype, progress)
+        needed = self._made_from(own, size, part)
+        floats = frame_parts.enlarged(engine, network, pixels, needed, np.dtype(np.float32), progress)
+        return band_resampling.resampled(floats, own, size, dtype, part.rows, part.columns)
+
     def makes_bands(self, pixels: Pixels) -> bool:
         """Whether `bands` gives more than one of such pixels."""
         return isinstance(self._engine_for(pixels.dtype), BandedEngine) and pixels.shape[2] <= self.network.channels
@@ -133,14 +170,14 @@ class Generator:
         elif given == wanted:
             yield from engine.bands(pixels, dtype, progress)
         else:
-            yield from map(_gray, engine.bands(np.repeat(pixels, 3, axis=2), dtype, progress))
+            yield from map(luma.gray, engine.bands(np.repeat(pixels, 3, axis=2), dtype, progress))
 
     def _run(self, engine: Engine, pixels: Pixels, progress: Progress | None) -> Pixels:
         given, wanted = pixels.shape[2], self.network.channels
         if given == wanted:
             return engine.run(np.ascontiguousarray(pixels), progress)
         if given == 1:
-            return _gray(engine.run(np.repeat(pixels, 3, axis=2), progress))
+            return luma.gray(engine.run(np.repeat(pixels, 3, axis=2), progress))
         # Eyes see detail in luma: that is what a network of one channel is for, and trained on.
         y, chroma = luma.split(pixels)
         made = engine.run(y, progress)
@@ -149,15 +186,6 @@ class Generator:
 
 def _for_stream(engine: Engine) -> Engine:
     return engine.for_stream() if isinstance(engine, StreamReusingEngine) else engine
-
-
-def _gray(made: Pixels) -> Pixels:
-    """The mean of the three channels that a colour network makes of a gray image."""
-    gray = np.empty((*made.shape[:2], 1), made.dtype)
-    for top in range(0, len(made), resample.BAND):
-        rows = slice(top, top + resample.BAND)
-        gray[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
-    return gray
 
 
 class Interpolation:
@@ -174,6 +202,15 @@ class Interpolation:
             progress(1, 1)
         return made
 
+    def part_bands(
+        self, pixels: Pixels, size: tuple[int, int], part: FramePart, progress: Progress | None
+    ) -> Iterator[Pixels]:
+        to_floats = functools.partial(settled_floats, name="image")
+        floats = band_resampling.part(pixels, to_floats, size, part.rows, part.columns, self.method)
+        yield resample.to_dtype(floats, settled_dtype(pixels))
+        if progress is not None:
+            progress(1, 1)
+
 
 class QuickInterpolation(Interpolation):
     """The same, for pixels of 8 bits in integers: a third of the time, a level or two off where it overshoots."""
@@ -185,3 +222,8 @@ class QuickInterpolation(Interpolation):
         if progress is not None:
             progress(1, 1)
         return made
+
+    def part_bands(
+        self, pixels: Pixels, size: tuple[int, int], part: FramePart, progress: Progress | None
+    ) -> Iterator[Pixels]:
+        yield self.enlarge(settled(pixels, "image"), size, progress)[part.slices()]

@@ -13,14 +13,17 @@ import numpy.typing as npt
 
 from fastsr import images
 from fastsr.deadline_stream import Clock, DeadlineStream, Rung
+from fastsr.engines.excerpt import gathered
 from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
 from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import FastsrError
 from fastsr.former_names import names_of
 from fastsr.images import DecodedImage, Frame, Rows, resample
 from fastsr.images.alpha import bleed
-from fastsr.output_size import Size, output_size
+from fastsr.images.samples import settled
+from fastsr.output_size import Region, Size, output_size, part_of
 from fastsr.pixel_upscalers import Generator, PixelUpscaler, QuickInterpolation
+from fastsr.tiling.frame_part import FramePart
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -84,17 +87,34 @@ class Upscaler:
         windows = "" if self._generator is None or not self._generator.windows else f" {self._generator.windows}"
         return f"{self.name} {hashlib.sha256(weights).hexdigest()[:16]} {self.engine} {self.precision}{windows}"
 
-    def estimate(self, width: int, height: int) -> Estimate | None:
+    def estimate(
+        self,
+        width: int,
+        height: int,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        region: Region | None = None,
+    ) -> Estimate | None:
         """What an image of this size would cost: the parts it is cut into, work done twice, memory; None on a GPU.
 
         Args:
             width: of the image, pixels.
             height: pixels.
+            scale: as for `upscale`; says what `region` is a part of, for an image is always enlarged by the model's
+                own factor first.
+            size: likewise.
+            region: as for `upscale`: the cost of this part of the result alone.
 
-        Raises EngineError where its memory does not suffice, as `upscale` would before it begins.
+        Raises EngineError where its memory does not suffice, as `upscale` would before it begins; FastsrError for a
+        region that reaches beyond the result.
 
         """
-        return None if self._generator is None else self._generator.estimate(height, width)
+        if self._generator is None:
+            return None
+        if region is None:
+            return self._generator.estimate(height, width)
+        target = output_size(width, height, scale, size, self.scale)
+        return self._generator.estimate(height, width, target, part_of(region, target))
 
     def __repr__(self) -> str:
         return f"<Upscaler {self.name} x{self.scale} on {self.engine} at {self.precision}>"
@@ -111,6 +131,7 @@ class Upscaler:
         scale: float | None = None,
         size: Size | None = None,
         *,
+        region: Region | None = None,
         progress: Progress | None = None,
         allow_huge: bool = False,
     ) -> npt.NDArray[ScalarT]: ...
@@ -121,6 +142,7 @@ class Upscaler:
         scale: float | None = None,
         size: Size | None = None,
         *,
+        region: Region | None = None,
         progress: Progress | None = None,
         allow_huge: bool = False,
     ) -> Image.Image | Any: ...  # Any: a list of images for an animation
@@ -131,6 +153,7 @@ class Upscaler:
         scale: float | None = None,
         size: Size | None = None,
         *,
+        region: Region | None = None,
         progress: Progress | None = None,
         allow_huge: bool = False,
     ) -> TensorT: ...
@@ -140,6 +163,7 @@ class Upscaler:
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         *,
+        region: Region | None = None,
         progress: Progress | None = None,
         allow_huge: bool = False,
     ) -> Any:
@@ -154,6 +178,11 @@ class Upscaler:
                 the overshoots of a resampled image are; others are refused.
             scale: factor along each axis, any number above 0.
             size: width and height of the result in pixels, instead of `scale`.
+            region: left, top, right and bottom of a box in the result, in pixels, as for Pillow's `crop`. Of each frame
+                only this part is made and given back, to the bytes that it has in the whole, for the work and the
+                memory of what it depends on. A file with an EXIF orientation is upright, as results are. Nothing else
+                of an array or a tensor is looked at, not even for values that are no image; but where pixels are
+                transparent, all is, for colours are spread into those first.
             progress: called with how much is done, and of how much in all: tiles, or natively thousandths of the work.
                 What it raises ends the run: natively within a second, elsewhere behind the tile at hand.
             allow_huge: read files over Pillow's limit of pixels too.
@@ -165,10 +194,11 @@ class Upscaler:
         Raises:
             ImageError: the image cannot be used.
             EngineError: it takes more memory than there is; told before it begins, with the remedy.
-            FastsrError: a scale or a size that makes no image, or both at once.
+            FastsrError: a scale or a size that makes no image, or both at once; a region that reaches beyond the
+                result.
 
         """
-        return upscaled(self, opened(image, allow_huge), scale, size, progress)
+        return upscaled(self, opened(image, allow_huge, region), scale, size, progress, region)
 
     @overload
     def stream(
@@ -253,19 +283,27 @@ class Upscaler:
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         progress: Progress | None = None,
+        region: Region | None = None,
     ) -> list[Frame]:
         """Every frame of an image (of `fastsr.images.read`) enlarged; for `images.write` or `DecodedImage.restore`.
 
-        Raises FastsrError for a scale or a size that makes no image.
+        With `region`, that part of each, as for `upscale`; then of `fastsr.images.view` too. Raises FastsrError for a
+        scale or a size that makes no image, and a region that reaches beyond one.
         """
-        planes = sum(1 + _transparent(f) + (f.black is not None) for f in picture.frames)
-        report = counted(progress, planes)
-        out = []
+        targets = []
         for frame in picture.frames:
             height, width = frame.color.shape[:2]
             target = output_size(width, height, scale, size, self.scale)
-            out.append(self._frame(frame, target, report))
-        return out
+            targets.append((target, None if region is None else part_of(region, target)))
+        transparent = [_transparent(frame) for frame in picture.frames]
+        planes = sum(
+            1 + hidden + (frame.black is not None) for frame, hidden in zip(picture.frames, transparent, strict=True)
+        )
+        report = counted(progress, planes)
+        return [
+            self._frame(frame, hidden, *target, report)
+            for frame, hidden, target in zip(picture.frames, transparent, targets, strict=True)
+        ]
 
     def rows(
         self,
@@ -273,6 +311,7 @@ class Upscaler:
         scale: float | None = None,
         size: tuple[int, int] | None = None,
         progress: Progress | None = None,
+        region: Region | None = None,
     ) -> Rows | None:
         """What `enlarge` would make, as rows that are made while they are taken; for `images.write_rows`.
 
@@ -283,9 +322,10 @@ class Upscaler:
             scale: as for `upscale`.
             size: as for `upscale`.
             progress: as for `upscale`.
+            region: as for `upscale`.
 
         Raises:
-            FastsrError: a scale or a size that makes no image; taking the rows raises what `enlarge` would.
+            FastsrError: a scale, a size or a region that makes no image; taking the rows raises what `enlarge` would.
 
         """
         frame = image.frames[0]
@@ -294,29 +334,47 @@ class Upscaler:
             return None
         height, width, channels = frame.color.shape
         target = output_size(width, height, scale, size, self.scale)
-        return Rows(
-            (target[1], target[0], channels), frame.color.dtype, self._generator.bands(frame.color, target, progress)
-        )
+        if region is None:
+            bands, shape = self._generator.bands(frame.color, target, progress), (target[1], target[0], channels)
+        else:
+            part = part_of(region, target)
+            bands = self._generator.part_bands(frame.color, target, part, progress)
+            shape = part.height, part.width, channels
+        return Rows(shape, frame.color.dtype, bands)
 
-    def _frame(self, frame: Frame, size: tuple[int, int], report: Iterator[Progress | None]) -> Frame:
+    def _frame(
+        self,
+        frame: Frame,
+        transparent: bool,
+        size: tuple[int, int],
+        part: FramePart | None,
+        report: Iterator[Progress | None],
+    ) -> Frame:
         def enlarge(pixels: Pixels) -> Pixels:
-            return self._pixel_upscaler.enlarge(pixels, size, next(report))
+            if part is None:
+                return self._pixel_upscaler.enlarge(pixels, size, next(report))
+            return gathered(self._pixel_upscaler.part_bands(pixels, size, part, next(report)), part.height)
 
         black = None if frame.black is None else enlarge(frame.black)
         if frame.alpha is None:
             return Frame(enlarge(frame.color), None, black)
-        if not _transparent(frame):
+        alpha = settled(frame.alpha, "image")
+        if not transparent:
             color = enlarge(frame.color)
-            return Frame(color, np.full((*color.shape[:2], 1), frame.alpha.flat[0]), black)
-        filled = bleed(resample.to_float(frame.color), resample.to_float(frame.alpha))
-        return Frame(enlarge(resample.to_dtype(filled, frame.color.dtype)), enlarge(frame.alpha), black)
+            return Frame(color, np.full((*color.shape[:2], 1), alpha.flat[0]), black)
+        color = settled(frame.color, "image")
+        filled = bleed(resample.to_float(color), resample.to_float(alpha))
+        return Frame(enlarge(resample.to_dtype(filled, color.dtype)), enlarge(alpha), black)
 
 
-def opened(image: Any, allow_huge: bool = False) -> DecodedImage | DeviceImage:
-    """What a user hands in, read; a tensor on a GPU stays where it is. Raises ImageError as `images.read`."""
+def opened(image: Any, allow_huge: bool = False, region: Region | None = None) -> DecodedImage | DeviceImage:
+    """What a user hands in, read, or for a region of its enlargement viewed; a tensor on a GPU stays where it is.
+
+    Raises ImageError as `images.read`.
+    """
     if is_tensor_on_gpu(image) and image.ndim in (3, 4):
         return DeviceImage(image)
-    return images.read(image, allow_huge=allow_huge)
+    return (images.read if region is None else images.view)(image, allow_huge=allow_huge)
 
 
 def upscaled(
@@ -325,6 +383,7 @@ def upscaled(
     scale: float | None = None,
     size: Size | None = None,
     progress: Progress | None = None,
+    region: Region | None = None,
 ) -> Any:
     """What `opened` gave, enlarged, as the kind that the user handed in. A tensor on a GPU is copied to the host only
     where the engine is not on that GPU or another size than its own is wanted.
@@ -333,9 +392,15 @@ def upscaled(
         generator = upscaler._generator
         asked = upscaler.scale if scale is None else scale
         if generator is not None and size is None and asked == generator.network.scale and generator.takes(image):
-            return generator.on_device(image)
+            made = generator.on_device(image)
+            return made if region is None else _cropped(made, region)
         image = images.read(image.tensor)
-    return image.restore(upscaler.enlarge(image, scale, size, progress))
+    return image.restore(upscaler.enlarge(image, scale, size, progress, region))
+
+
+def _cropped(tensor: Any, region: Region) -> Any:
+    rows, columns = part_of(region, (tensor.shape[-1], tensor.shape[-2])).slices()
+    return tensor[..., rows, columns].contiguous()
 
 
 def ladder(upscaler: Upscaler) -> list[Upscaler]:
@@ -383,7 +448,10 @@ def _several(frames: Any) -> Iterable[Any]:
 
 
 def _transparent(frame: Frame) -> bool:
-    return frame.alpha is not None and not bool((resample.to_float(frame.alpha) == 1).all())
+    if frame.alpha is None:
+        return False
+    opaque = 1 if frame.alpha.dtype.kind == "f" else np.iinfo(frame.alpha.dtype).max
+    return not bool((frame.alpha >= opaque).all())
 
 
 __getattr__ = names_of(__name__)  # what moved to fastsr.loading and fastsr.output_size

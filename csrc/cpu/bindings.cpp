@@ -156,7 +156,9 @@ cpu::Sides middle(const py::array& kernel, const cpu::Sides& dilation) {
   return {half(0), half(1)};
 }
 
-using Parts = std::vector<std::array<int64_t, 4>>;  // top, bottom, left, right
+using Pair = std::array<int64_t, 2>;       // height and width, or row and column
+using Rectangle = std::array<int64_t, 4>;  // top, bottom, left, right
+using Parts = std::vector<Rectangle>;
 
 // A program that is built and then run.
 class Program {
@@ -224,22 +226,25 @@ class Program {
   }
 
   py::array run(const py::array& pixels, int64_t side, int64_t memory, const py::object& progress) const {
-    const int64_t height = pixels.ndim() > 0 ? pixels.shape(0) : 0;
-    return run_band(pixels, height, 0, 0, height, side, memory, progress);
+    const cpu::Place frame = cpu::all_of(view(pixels, "pixels"));
+    return run_part(pixels, {frame.height, frame.width}, {0, 0}, {0, frame.height, 0, frame.width}, side, memory,
+                    progress);
   }
 
-  // The enlargement of rows top..bottom-1 of a frame of `height` rows, of which `pixels` are those from first_row on.
-  py::array run_band(const py::array& pixels, int64_t height, int64_t first_row, int64_t top, int64_t bottom,
+  // The enlargement of a part (top, bottom, left, right) of a frame of `size` (height, width), of which `pixels` are
+  // some, from row and column `first` on.
+  py::array run_part(const py::array& pixels, const Pair& size, const Pair& first, const Rectangle& wanted,
                      int64_t side, int64_t memory, const py::object& progress) const {
     const Array given = view(pixels, "pixels");
-    const int64_t width = given.shape.size() > 1 ? given.shape[1] : 0;
-    const std::vector<cpu::FramePart> band{{top, bottom, 0, width}};
-    const FrameShape shape = cpu::check_parts(builder_.program(), given, height, first_row, band, side, memory);
+    const std::vector<cpu::FramePart> parts{part_of(wanted)};
+    const cpu::FramePart& part = parts[0];
+    const cpu::Place place{size[0], size[1], first[0], first[1]};
+    const FrameShape shape = cpu::check_parts(builder_.program(), given, place, parts, side, memory);
     const py::ssize_t scale = builder_.program().scale();
     py::array out(pixels.dtype(),
-                  std::vector<py::ssize_t>{(bottom - top) * scale, shape.width * scale, shape.channels});
-    execute({given.data, given.type, shape, first_row}, {out.mutable_data(), top, 0, width}, band,
-            cpu::CutBounds{side, memory}, progress);
+                  std::vector<py::ssize_t>{part.height() * scale, part.width() * scale, shape.channels});
+    execute({given.data, given.type, shape, given.shape[1], first[0], first[1]},
+            {out.mutable_data(), part.top, part.left, part.width()}, parts, cpu::CutBounds{side, memory}, progress);
     return out;
   }
 
@@ -249,12 +254,12 @@ class Program {
                  int64_t memory, const py::object& progress) const {
     const Array given = view(pixels, "pixels"), made = writable_view(out, "out");
     std::vector<cpu::FramePart> wanted;
-    for (const auto& p : parts) wanted.push_back({p[0], p[1], p[2], p[3]});
-    const int64_t height = given.shape.empty() ? 0 : given.shape[0];
-    const FrameShape shape = cpu::check_parts(builder_.program(), given, height, 0, wanted, side, memory);
+    for (const auto& p : parts) wanted.push_back(part_of(p));
+    const FrameShape shape = cpu::check_parts(builder_.program(), given, cpu::all_of(given), wanted, side, memory);
     cpu::check_destination(builder_.program(), given, made, top, left, wanted);
-    execute({given.data, given.type, shape}, {made.data, top, left, made.shape[1] / builder_.program().scale()}, wanted,
-            cpu::CutBounds{side, memory}, progress);
+    execute({given.data, given.type, shape, shape.width},
+            {made.data, top, left, made.shape[1] / builder_.program().scale()}, wanted, cpu::CutBounds{side, memory},
+            progress);
   }
 
   // What of a result has to be made again for a frame that follows another one; None for all of it.
@@ -271,17 +276,22 @@ class Program {
 
   // First and last of the rows that those are made from.
   std::pair<int64_t, int64_t> input_rows(int64_t height, int64_t top, int64_t bottom) const {
-    require(builder_.program().complete(), "the program has no end");
-    require(0 <= top && top < bottom && bottom <= height, "there are no such rows in the frame");
-    const cpu::Interval read = cpu::input_reads(builder_.program(), 0, height, top, bottom);
-    return {read.first, read.last};
+    return input_reads(0, height, top, bottom, "rows");
   }
 
-  cpu::Cut cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads) const {
+  // And of the columns.
+  std::pair<int64_t, int64_t> input_columns(int64_t width, int64_t left, int64_t right) const {
+    return input_reads(1, width, left, right, "columns");
+  }
+
+  cpu::Cut cut(int64_t height, int64_t width, int64_t side, int64_t memory, int threads,
+               const std::optional<Rectangle>& wanted) const {
     const cpu::ConvProgram& program = builder_.program();
     const FrameShape shape = cpu::check_size(program, height, width, side, memory);
     if (threads < 0) throw std::invalid_argument("threads must not be negative");
-    return cpu::cut(program, shape, cpu::CutBounds{side, memory, threads});
+    const cpu::FramePart part = wanted ? part_of(*wanted) : cpu::FramePart{0, height, 0, width};
+    cpu::check_part(program, shape, part);
+    return cpu::cut(program, shape, part, cpu::CutBounds{side, memory, threads});
   }
 
   // The whole frame's.
@@ -292,6 +302,16 @@ class Program {
   }
 
  private:
+  static cpu::FramePart part_of(const Rectangle& p) { return {p[0], p[1], p[2], p[3]}; }
+
+  std::pair<int64_t, int64_t> input_reads(int axis, int64_t length, int64_t begin, int64_t end,
+                                          const std::string& what) const {
+    require(builder_.program().complete(), "the program has no end");
+    require(0 <= begin && begin < end && end <= length, "there are no such " + what + " in the frame");
+    const cpu::Interval read = cpu::input_reads(builder_.program(), axis, length, begin, end);
+    return {read.first, read.last};
+  }
+
   void execute(const cpu::Source& from, const cpu::Destination& to, const std::vector<cpu::FramePart>& parts,
                cpu::CutBounds bounds, const py::object& progress) const {
     // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
@@ -402,16 +422,16 @@ PYBIND11_MODULE(_core, module) {
            py::arg("gain") = 1.f, py::arg("repeated") = 0.f)
       .def("run", &fastsr::Program::run, py::arg("pixels"), py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())
-      .def("run_band", &fastsr::Program::run_band, py::arg("pixels"), py::arg("height"), py::arg("first_row"),
-           py::arg("top"), py::arg("bottom"), py::arg("side") = 0, py::arg("memory") = 0,
-           py::arg("progress") = py::none())
+      .def("run_part", &fastsr::Program::run_part, py::arg("pixels"), py::arg("size"), py::arg("first"),
+           py::arg("part"), py::arg("side") = 0, py::arg("memory") = 0, py::arg("progress") = py::none())
       .def("run_parts", &fastsr::Program::run_parts, py::arg("pixels"), py::arg("parts"), py::arg("out"),
            py::arg("top") = 0, py::arg("left") = 0, py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())
       .def("changed_parts", &fastsr::Program::changed_parts, py::arg("before"), py::arg("after"))
       .def("input_rows", &fastsr::Program::input_rows, py::arg("height"), py::arg("top"), py::arg("bottom"))
+      .def("input_columns", &fastsr::Program::input_columns, py::arg("width"), py::arg("left"), py::arg("right"))
       .def("cut", &fastsr::Program::cut, py::arg("height"), py::arg("width"), py::arg("side") = 0,
-           py::arg("memory") = 0, py::arg("threads") = 0)
+           py::arg("memory") = 0, py::arg("threads") = 0, py::arg("part") = py::none())
       .def("unit_bytes", &fastsr::Program::unit_bytes, py::arg("width"));
   module.def("precisions", [] {
     std::vector<std::string> names{"fp32", "int8"};

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastsr.available_memory import available
-from fastsr.engines.protocol import Pixels
 from fastsr.errors import EngineError
 from fastsr.tiling.bounds import amount
 
@@ -13,9 +12,9 @@ SMALL = 256 << 20  # bytes that are taken without asking how many are free
 SHARE = 0.9  # of what is free, that a run may be estimated to take
 
 
-def out_of_memory(path: Path, pixels: Pixels, remedy: str) -> str:
-    """What to say when memory runs out on H x W x C pixels."""
-    return f"{path}: memory ran out on {pixels.shape[1]}x{pixels.shape[0]} pixels; {remedy}"
+def out_of_memory(path: Path, height: int, width: int, remedy: str) -> str:
+    """What to say when memory runs out on an image of this size."""
+    return f"{path}: memory ran out on {width}x{height} pixels; {remedy}"
 
 
 def bound(memory: int | None, needed: float) -> int | None:

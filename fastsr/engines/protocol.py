@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr.tiling.bounds import amount
+from fastsr.tiling.frame_part import FramePart
 
 Pixels = npt.NDArray[Any]
+PixelwiseMap = Callable[[Pixels], Pixels]  # makes of each pixel another one, whatever is beside it
 Progress = Callable[[int, int], None]  # (tiles or parts of the work done, in all); what it raises ends the run
 
 Precision = Literal["auto", "fp32", "bf16", "fp16", "int8"]
@@ -65,8 +67,23 @@ class Engine(Protocol):
 class ForetellingEngine(Engine, Protocol):
     """An engine that knows beforehand how it would cut a frame."""
 
-    def estimate(self, height: int, width: int) -> Estimate:
-        """What a frame of this size costs. Raises EngineError where the memory does not suffice."""
+    def estimate(self, height: int, width: int, part: FramePart | None = None) -> Estimate:
+        """What a frame of this size costs, or a part of it. Raises EngineError where the memory does not suffice."""
+        ...
+
+
+@runtime_checkable
+class PartialEngine(Engine, Protocol):
+    """An engine that enlarges a part of a frame, to what `run` makes of it in the whole frame."""
+
+    def part_bands(
+        self, frame: Pixels, part: FramePart, convert: PixelwiseMap, dtype: np.dtype[Any], progress: Progress | None
+    ) -> Iterator[Pixels]:
+        """The enlargement of a part, in bands of rows from above.
+
+        `convert` makes what `run` takes, of `dtype`, from H x W x any rows and columns of the frame; only those that
+        the part depends on are converted.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ import numpy.typing as npt
 
 from fastsr import ops
 from fastsr.engines import memory_shortage
+from fastsr.engines.excerpt import check_part, sources
 from fastsr.engines.memory_shortage import out_of_memory
-from fastsr.engines.protocol import Estimate, Pixels, Progress
+from fastsr.engines.protocol import Estimate, Pixels, PixelwiseMap, Progress
 from fastsr.errors import EngineError
 from fastsr.network.activation_memory import held_floats
 from fastsr.network.graph import Graph
+from fastsr.tiling.frame_part import FramePart, whole
 from fastsr.tiling.window_plan import Plan
 from fastsr.tiling.windows import USE_OVERLAP, Windows
 
@@ -47,10 +50,24 @@ class WindowedEngine(ABC):
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`. Raises EngineError, naming the model, when memory runs out or it makes another size."""
+        (made,) = self.part_bands(pixels, whole(*pixels.shape[:2]), np.ascontiguousarray, pixels.dtype, progress)
+        return made
+
+    def part_bands(
+        self,
+        frame: Pixels,
+        part: FramePart,
+        convert: PixelwiseMap,
+        dtype: np.dtype[Any],
+        progress: Progress | None = None,
+    ) -> Iterator[Pixels]:
+        """See `PartialEngine.part_bands`; all of it in one band."""
+        check_part(part, *frame.shape[:2])
         try:
-            return self._run(pixels, progress)
+            yield self._windowed(frame, part, convert, dtype, progress)
         except MemoryError:
-            raise EngineError(out_of_memory(self.graph.path, pixels, self._remedy(*pixels.shape[:2]))) from None
+            height, width = frame.shape[:2]
+            raise EngineError(out_of_memory(self.graph.path, height, width, self._remedy(height, width))) from None
 
     def _remedy(self, height: int, width: int) -> str:
         return self._smaller_windows(height, width) or "free some, or take a smaller image"
@@ -86,22 +103,29 @@ class WindowedEngine(ABC):
     def _needed(self, plan: Plan) -> int:
         return int(math.prod(plan.window) * self._pixel_bytes)
 
-    def estimate(self, height: int, width: int) -> Estimate:
+    def estimate(self, height: int, width: int, part: FramePart | None = None) -> Estimate:
         """See `ForetellingEngine.estimate`."""
         plan, needed = self._plan(height, width)
+        plan = plan.covering(part or whole(height, width))
         return Estimate(plan.part[::-1], len(plan), needed, plan.work - 1)
 
-    def _run(self, pixels: Pixels, progress: Progress | None) -> Pixels:
-        height, width, channels = pixels.shape
-        scale = self.graph.scale
-        plan, _ = self._plan(height, width)
+    def _windowed(
+        self, frame: Pixels, part: FramePart, convert: PixelwiseMap, dtype: np.dtype[Any], progress: Progress | None
+    ) -> Pixels:
+        """The windows that a part lies in, of those that the whole frame is run in."""
+        scale, channels = self.graph.scale, self.graph.channels
+        plan = self._plan(*frame.shape[:2])[0].covering(part)
+        read = sources(plan.read, *frame.shape[:2])
+        pixels = np.ascontiguousarray(convert(frame[read.slices()]))
         windows = plan.windows()
-        windows[:, 4] = np.minimum(windows[:, 4], height)  # rows and columns that only alignment added are dropped
-        windows[:, 5] = np.minimum(windows[:, 5], width)
-        windows[:, 2:4] = np.minimum(windows[:, 2:4], windows[:, 4:6])
-        out = np.empty((height * scale, width * scale, channels), dtype=pixels.dtype)
-        for done, window in enumerate(windows):
-            batch = ops.tile_gather(pixels, window[None, :2], plan.window)
+        # what is wanted of each; rows and columns that only alignment added are none of it
+        windows[:, 2:4] = np.clip(windows[:, 2:4], (part.top, part.left), (part.bottom, part.right))
+        windows[:, 4:6] = np.clip(windows[:, 4:6], (part.top, part.left), (part.bottom, part.right))
+        places = windows[:, :2] - (read.top, read.left)
+        windows -= np.array([part.top, part.left] * 3)
+        out = np.empty((part.height * scale, part.width * scale, channels), dtype)
+        for done, (place, window) in enumerate(zip(places, windows, strict=True)):
+            batch = ops.tile_gather(pixels, place[None], plan.window)
             made = self.forward(batch)
             expected = (1, channels, plan.window[0] * scale, plan.window[1] * scale)
             if made.shape != expected:

@@ -6,7 +6,7 @@
 
 from fastsr.images.decoded_image import DecodedImage, Frame, Rows
 from fastsr.images.formats import SUFFIXES, WRITTEN_SUFFIXES, output_format
-from fastsr.images.reading import read
+from fastsr.images.reading import read, view
 from fastsr.images.writing import takes_rows, write, write_rows
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "output_format",
     "read",
     "takes_rows",
+    "view",
     "write",
     "write_rows",
 ]

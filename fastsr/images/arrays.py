@@ -11,7 +11,7 @@ import numpy as np
 
 from fastsr.errors import ImageError
 from fastsr.images.decoded_image import Array, DecodedImage, Frame, Metadata
-from fastsr.images.samples import check_sides, checked_floats, joined, split
+from fastsr.images.samples import check_sides, joined, settled, split, views
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,20 @@ class ArrayLayout:
 
 def read_array(array: Array) -> DecodedImage:
     """Decode an array H x W, H x W x 1, 3 or 4."""
+    return _image(array, split(settled(_samples(array), "image")))
+
+
+def view_array(array: Array) -> DecodedImage:
+    """The same for one who reads some of the pixels at once: they stay the caller's, and are not `settled` yet."""
+    return _image(array, views(_samples(array)))
+
+
+def _image(array: Array, frame: Frame) -> DecodedImage:
+    return DecodedImage([frame], "image", ArrayLayout(array.ndim, array.dtype), (Metadata(),))
+
+
+def _samples(array: Array) -> Array:
+    """H x W x C. Raises ImageError."""
     what = f"image: array of shape {array.shape} and dtype {array.dtype}"
     accepted = "accepted are H x W, H x W x 1, H x W x 3 (RGB) and H x W x 4 (RGBA)"
     if array.ndim not in (2, 3):
@@ -43,11 +57,7 @@ def read_array(array: Array) -> DecodedImage:
     if array.dtype.str[1:] not in ("u1", "u2", "f2", "f4", "f8"):
         raise ImageError(f"{what}: accepted dtypes are uint8, uint16, float16, float32 and float64; use array.astype")
     check_sides(array.shape[1], array.shape[0], "image")
-    samples = array[..., np.newaxis] if array.ndim == 2 else array
-    if array.dtype.kind == "f":
-        samples = checked_floats(samples, "image")
-    frame = split(samples.astype(samples.dtype.newbyteorder("="), copy=False))
-    return DecodedImage([frame], "image", ArrayLayout(array.ndim, array.dtype), (Metadata(),))
+    return array[..., np.newaxis] if array.ndim == 2 else array
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,21 @@ def is_tensor(image: Any) -> bool:
 
 def read_tensor(tensor: Any) -> DecodedImage:
     """Decode a tensor C x H x W or N x C x H x W, C = 1, 3 or 4."""
+    return _batch(tensor, [split(samples) for samples in settled(_tensor_samples(tensor), "image")])
+
+
+def view_tensor(tensor: Any) -> DecodedImage:
+    """As `view_array`, for a tensor in the host's memory."""
+    return _batch(tensor, [views(samples) for samples in _tensor_samples(tensor)])
+
+
+def _batch(tensor: Any, frames: list[Frame]) -> DecodedImage:
+    layout = TensorLayout(tensor.ndim, tensor.dtype, tensor.device)
+    return DecodedImage(frames, "image", layout, (Metadata(),) * len(frames))
+
+
+def _tensor_samples(tensor: Any) -> Array:
+    """N x H x W x C. Raises ImageError."""
     torch: Any = sys.modules["torch"]
     shape = tuple(tensor.shape)
     what = f"image: tensor of shape {shape} and dtype {tensor.dtype}"
@@ -91,13 +116,8 @@ def read_tensor(tensor: Any) -> DecodedImage:
     if 0 in shape:
         raise ImageError(f"{what}: has no pixels; hand in an image of at least 1 x 1")
     plain = tensor.detach().cpu()
-    if tensor.dtype.is_floating_point:
+    if tensor.dtype.is_floating_point and tensor.dtype != torch.float64:
         # float64 is checked before it is cut: float32 would hide an overflow
-        plain = plain if tensor.dtype == torch.float64 else plain.to(torch.float32)
-        values = checked_floats(plain.numpy(), "image")
-    else:
-        values = plain.numpy()
-    batch = values.reshape(-1, *shape[-3:])
-    frames = [split(planes.transpose(1, 2, 0)) for planes in batch]
-    layout = TensorLayout(tensor.ndim, tensor.dtype, tensor.device)
-    return DecodedImage(frames, "image", layout, (Metadata(),) * len(frames))
+        plain = plain.to(torch.float32)
+    values: Array = plain.numpy()
+    return values.reshape(-1, *shape[-3:]).transpose(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""Luma and chroma: BT.601 in full range, as JPEG has them, which networks of one channel are trained on."""
+"""Images for networks of another number of channels: gray, and luma and chroma as JPEG has them (BT.601)."""
 
 from __future__ import annotations
 
@@ -27,6 +27,15 @@ def split(pixels: npt.NDArray[Any]) -> tuple[Floats, Floats]:
         chroma[rows, :, 0] = (blue - luma[rows, :, 0]) / _CB
         chroma[rows, :, 1] = (red - luma[rows, :, 0]) / _CR
     return luma, chroma
+
+
+def gray(made: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The mean of the three channels that a colour network makes of a gray image."""
+    mean = np.empty((*made.shape[:2], 1), made.dtype)
+    for top in range(0, len(made), resample.BAND):
+        rows = slice(top, top + resample.BAND)
+        mean[rows] = resample.to_dtype(resample.to_float(made[rows]).mean(axis=2, keepdims=True), made.dtype)
+    return mean
 
 
 def joined(luma: Floats, chroma: Floats, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

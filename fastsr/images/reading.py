@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastsr.errors import ImageError
-from fastsr.images.arrays import is_tensor, read_array, read_tensor
+from fastsr.images.arrays import is_tensor, read_array, read_tensor, view_array, view_tensor
 from fastsr.images.decoded_image import NO_MEMORY, DecodedImage
 
 _ACCEPTED = "accepted are a path, an open binary file, a Pillow image, a NumPy array or a PyTorch tensor"
@@ -33,6 +33,17 @@ def read(image: Any, *, allow_huge: bool = False) -> DecodedImage:
     except MemoryError as error:
         name = os.fsdecode(image) if isinstance(image, (str, os.PathLike)) else "image"
         raise ImageError(f"{name}: {NO_MEMORY}") from error
+
+
+def view(image: Any, *, allow_huge: bool = False) -> DecodedImage:
+    """As `read`, for one who takes a part of the image at once: pixels of arrays and tensors are not copied.
+
+    They are of any layout, and of the dtype that they came in: `samples.settled` makes of them what `read` gives, and
+    raises ImageError for floats that are no image.
+    """
+    if isinstance(image, np.ndarray):
+        return view_array(image)
+    return view_tensor(image) if is_tensor(image) else read(image, allow_huge=allow_huge)
 
 
 def _read(image: Any, allow_huge: bool) -> DecodedImage:

@@ -12,13 +12,18 @@ METHODS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
 def resize(pixels: npt.NDArray[np.float32], size: tuple[int, int], method: str = "bicubic") -> npt.NDArray[np.float32]:
-    """H x W x C float32 to `size` (width, height) with Pillow's filters: antialiased when shrinking, not clamped."""
+    """H x W x C float32 to `size` (width, height) with Pillow's filters: antialiased when shrinking, not clamped.
+
+    First across, then down: in one call, some versions of Pillow take the order that is less work, to other last bits.
+    """
     from PIL import Image  # takes a while to import
 
     chosen = Image.Resampling[method.upper()]
     out = np.empty((size[1], size[0], pixels.shape[-1]), np.float32)
     for c in range(pixels.shape[-1]):
-        out[..., c] = np.asarray(Image.fromarray(np.ascontiguousarray(pixels[..., c])).resize(size, chosen))
+        plane = Image.fromarray(np.ascontiguousarray(pixels[..., c]))
+        across = plane.resize((size[0], plane.height), chosen)
+        out[..., c] = np.asarray(across.resize(size, chosen))
     return out
 
 

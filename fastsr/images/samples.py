@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastsr.errors import ImageError
+from fastsr.images import resample
 from fastsr.images.decoded_image import Array, Frame, Rows
 
 _BAND = 256  # rows joined at a time, which bounds the memory
@@ -84,9 +85,15 @@ def _cuts(length: int, first: int, step: int) -> Iterator[slice]:
 
 def split(samples: Array) -> Frame:
     """Colour and alpha of H x W x (1, 2, 3 or 4) samples; copies, so that the caller's pixels stay free."""
+    shared = views(samples)
+    alpha = None if shared.alpha is None else np.array(shared.alpha, order="C")
+    return Frame(np.array(shared.color, order="C"), alpha)
+
+
+def views(samples: Array) -> Frame:
+    """As `split`, without a copy."""
     colors = 3 if samples.shape[2] >= 3 else 1
-    color = np.array(samples[..., :colors], order="C")
-    return Frame(color, np.array(samples[..., colors:], order="C") if samples.shape[2] > colors else None)
+    return Frame(samples[..., :colors], samples[..., colors:] if samples.shape[2] > colors else None)
 
 
 def on_white(frame: Frame, dtype: type[np.generic]) -> Frame:
@@ -103,6 +110,23 @@ def keyed_alpha(color: Array, key: Any) -> Array:
     """Alpha of an image one of whose colours counts as transparent."""
     hidden = (color == np.asarray(key).reshape(-1)).all(axis=2, keepdims=True)
     return np.where(hidden, 0, np.iinfo(color.dtype).max).astype(color.dtype)
+
+
+def settled(values: Array, name: str) -> Array:
+    """Values of an array as frames have them: integers in the machine's order, floats as `checked_floats`."""
+    return (
+        checked_floats(values, name) if values.dtype.kind == "f" else values.astype(settled_dtype(values), copy=False)
+    )
+
+
+def settled_floats(values: Array, name: str) -> Array:
+    """The same as float32 in 0..1."""
+    return resample.to_float(settled(values, name))
+
+
+def settled_dtype(values: Array) -> np.dtype[Any]:
+    """The dtype that `settled` makes of such values."""
+    return np.dtype(np.float32) if values.dtype.kind == "f" else values.dtype.newbyteorder("=")
 
 
 def checked_floats(values: Array, name: str) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr.errors import EngineError
+from fastsr.tiling.frame_part import FramePart
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Span:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Windows of one size whose cores cover a frame exactly once."""
+    """Windows of one size whose cores cover a frame, or a part of one, exactly once."""
 
     height: int
     width: int
@@ -46,8 +47,35 @@ class Plan:
 
     @property
     def work(self) -> float:
-        """Pixels of all windows, as a multiple of the frame's."""
+        """Pixels of all windows, as a multiple of those that they are for."""
         return len(self) * math.prod(self.window) / (self.height * self.width)
+
+    @property
+    def read(self) -> FramePart:
+        """The part of the frame that all windows together read."""
+        return FramePart(
+            self.rows[0].start,
+            self.rows[-1].start + self.rows[-1].length,
+            self.columns[0].start,
+            self.columns[-1].start + self.columns[-1].length,
+        )
+
+    def covering(self, part: FramePart) -> Plan:
+        """Those windows that are trusted for some of a part of the frame, as a plan for that part."""
+        rows = tuple(s for s in self.rows if s.core_start < part.bottom and part.top < s.core_end)
+        columns = tuple(s for s in self.columns if s.core_start < part.right and part.left < s.core_end)
+        return Plan(part.height, part.width, rows, columns)
+
+    def parts(self) -> list[tuple[FramePart, FramePart]]:
+        """What each window reads, and what it is trusted for; row by row."""
+        return [
+            (
+                FramePart(r.start, r.start + r.length, c.start, c.start + c.length),
+                FramePart(r.core_start, r.core_end, c.core_start, c.core_end),
+            )
+            for r in self.rows
+            for c in self.columns
+        ]
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)

@@ -10,7 +10,7 @@ from support import reference_kernels as reference
 
 from fastsr import _core
 from fastsr.images import resample
-from fastsr.images.band_resampling import resampled
+from fastsr.images.band_resampling import part, read, resampled
 
 
 @pytest.fixture(params=_core.available_isas())
@@ -28,9 +28,7 @@ def in_bands(pixels, cuts):
 
 
 def by_pillow(pixels, size, dtype):
-    """First across, then down; in one call it would take the cheaper order."""
-    across = resample.resize(pixels, (size[0], len(pixels)))
-    return resample.resize_to(across, size, np.dtype(dtype))
+    return resample.resize_to(pixels, size, np.dtype(dtype))
 
 
 side = st.integers(1, 90)
@@ -52,6 +50,56 @@ def test_many_rows_equal_pillow_on_every_instruction_set(size):
     pixels = floats(300, 701, 3)
     made = np.concatenate(list(resampled(in_bands(pixels, [130, 131, 290]), (701, 300), size, np.uint8)))
     np.testing.assert_array_equal(made, by_pillow(pixels, size, np.uint8))
+
+
+def span(length):
+    return st.tuples(st.integers(0, length - 1), st.integers(1, length)).map(
+        lambda s: range(min(s), max(min(s) + 1, s[1]))
+    )
+
+
+def cut(pixels, rows, columns):
+    return pixels[rows.start : rows.stop, columns.start : columns.stop]
+
+
+@given(st.data())
+@settings(max_examples=150, deadline=None)
+def test_parts_are_those_of_the_whole_in_any_bands(data):
+    source, size = data.draw(st.tuples(side, side)), data.draw(st.tuples(side, side))
+    rows, columns = data.draw(span(size[1])), data.draw(span(size[0]))
+    dtype = data.draw(st.sampled_from([np.uint8, np.uint16, np.float32]))
+    pixels = floats(source[1], source[0], 3)
+    needed = cut(pixels, read(source[1], size[1], rows), read(source[0], size[0], columns))
+    bands = in_bands(needed.copy(), data.draw(st.lists(side)))
+    made = np.concatenate(list(resampled(bands, source, size, dtype, rows, columns)))
+    np.testing.assert_array_equal(made, cut(by_pillow(pixels, size, dtype), rows, columns))
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_parts_by_every_filter_are_those_of_the_whole(data):
+    source, size = data.draw(st.tuples(side, side)), data.draw(st.tuples(side, side))
+    rows, columns = data.draw(span(size[1])), data.draw(span(size[0]))
+    method = data.draw(st.sampled_from(resample.METHODS))
+    pixels = floats(source[1], source[0], 2)
+    made = part(pixels, lambda samples: samples, size, rows, columns, method)
+    np.testing.assert_array_equal(made, cut(resample.resize(pixels, size, method), rows, columns))
+
+
+@pytest.mark.parametrize("method", resample.METHODS)
+def test_a_part_reads_no_more_than_its_sums_span(method):
+    asked = []
+
+    def seen(samples):
+        asked.append(samples.shape)
+        return samples
+
+    pixels = floats(1000, 2000, 1)
+    part(pixels, seen, (8000, 4000), range(400, 440), range(700, 780), method)
+    ((height, width, _),) = asked
+    assert height <= (40 if method == "nearest" else 10 + 2 * 3 + 1)
+    assert width <= (80 if method == "nearest" else 20 + 2 * 3 + 1)
+    assert len(read(2000, 8000, range(700, 780))) <= 20 + 2 * 2 + 1
 
 
 def test_rows_come_as_soon_as_they_can():

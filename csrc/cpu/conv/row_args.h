@@ -173,12 +173,12 @@ struct BilinearRow {
 
 // A row of the input frame enlarged by cubic convolution, whose taps are clamped to the frame.
 struct BicubicRow {
-  const void* rows[kCubicTaps];  // of the input: the first pixel of each row under the kernel
+  const void* rows[kCubicTaps];  // of the input: pixel `begin` of each row under the kernel
   const float* row_weights;      // of those rows
   const float* column_weights;   // kCubicTaps for each of `scale` sub-pixels
   const int* first_taps;         // of each sub-pixel, from its input pixel on
   Type type;
-  int64_t width;                   // of the input, pixels
+  int64_t width, begin;            // of the input, pixels
   int64_t first, count, channels;  // input pixels that are enlarged
   int64_t scale;
   float* column;  // scratch for (count + 2 * kCubicTaps) * channels

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fastsr import _core
 from fastsr.engines import memory_shortage
+from fastsr.engines.excerpt import check_part, gathered, mirrored
 from fastsr.engines.memory_shortage import out_of_memory
 from fastsr.engines.native.draft import Unsupported
 from fastsr.engines.native.lowering import lower, unsupported
@@ -27,12 +28,13 @@ from fastsr.engines.native.program import (
     pointwise,
 )
 from fastsr.engines.native.reuse import Part, ReusingEngine
-from fastsr.engines.protocol import Engine, Estimate, Pixels, Progress, counted
+from fastsr.engines.protocol import Engine, Estimate, Pixels, PixelwiseMap, Progress, counted
 from fastsr.errors import EngineError
 from fastsr.images import resample
 from fastsr.network import catalog, quantization
 from fastsr.network.graph import Graph
 from fastsr.tiling.bounds import Bounds
+from fastsr.tiling.frame_part import FramePart, whole
 from fastsr.tiling.windows import USE_OVERLAP, Windows
 
 __all__ = ["NativeEngine", "build", "precisions", "unsupported", "video_precision"]
@@ -118,67 +120,68 @@ class NativeEngine:
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`; `progress` counts thousandths of the work of each part that the frame is cut into."""
         try:
-            return self._whole(pixels, progress) if self._windows is None else self._windowed(pixels, progress)
+            if self._windows is None:
+                return self._whole(pixels, progress)
+            return self._windowed(pixels, whole(*pixels.shape[:2]), np.ascontiguousarray, pixels.dtype, progress)
         except MemoryError:
-            raise self.out_of_memory(pixels) from None
+            raise self.out_of_memory(*pixels.shape[:2]) from None
 
-    def run_region(self, pixels: Pixels, part: Part, progress: Progress | None = None) -> Pixels:
-        """The enlargement of a part of the frame (top, bottom, left, right): that cut out of what `run` makes, for the
-        work that the part takes.
+    def run_region(self, pixels: Pixels, part: FramePart, progress: Progress | None = None) -> Pixels:
+        """The enlargement of a part of a frame: that cut out of what `run` makes, for the work that the part takes."""
+        bands = self.part_bands(pixels, part, np.ascontiguousarray, pixels.dtype, progress)
+        return gathered(bands, part.height * self.scale)
+
+    def part_bands(
+        self,
+        frame: Pixels,
+        part: FramePart,
+        convert: PixelwiseMap,
+        dtype: np.dtype[Any],
+        progress: Progress | None = None,
+    ) -> Iterator[Pixels]:
+        """See `PartialEngine.part_bands`. Bands begin and end where they depend on less than a sixteenth of rows beyond
+        them, but for those that would be larger than `BAND_BYTES`.
         """
-        top, bottom, left, right = part
-        height, width, channels = pixels.shape
-        if not (0 <= top < bottom <= height and 0 <= left < right <= width):
-            raise EngineError(
-                f"rows {top} to {bottom}, columns {left} to {right} are no part of {width}x{height} pixels"
-            )
-        scale, block = self.scale, self.block
-        if self._windows is not None:
-            made, begin = self.run(pixels, progress), (0, 0)
-        else:
-            begin = top // block * block, left // block * block
-            end = bottom + -bottom % block, right + -right % block
-            shape = *((last - first) * scale for first, last in zip(begin, end, strict=True)), channels
-            made = np.empty(shape, pixels.dtype)
-            self.make_parts(self.filled(pixels), [(begin[0], end[0], begin[1], end[1])], made, begin, progress)
-        rows, columns = (
-            slice((first - begun) * scale, (last - begun) * scale)
-            for first, last, begun in ((top, bottom, begin[0]), (left, right, begin[1]))
-        )
-        return np.ascontiguousarray(made[rows, columns])
+        height, width = frame.shape[:2]
+        check_part(part, height, width)
+        self._check_sides(height, width)
+        try:
+            if self._windows is not None:
+                yield self._windowed(frame, part, convert, dtype, progress)
+                return
+            filled = height + -height % self.block, width + -width % self.block
+            blocks = part.around(self.block)
+            most = self._most(height, width, blocks)
+            tops = range(blocks.top, blocks.bottom, self._band_rows(blocks.width * self.channels * dtype.itemsize))
+            for report, top in zip(counted(progress, len(tops)), tops, strict=True):
+                band = blocks._replace(top=top, bottom=min(top + tops.step, blocks.bottom))
+                given, first = mirrored(frame, self._read(height, width, band), convert)
+                shown = part.within(band).slices(band.top, band.left, self.scale)
+                # without a name, which would keep it while the next one is made
+                yield np.ascontiguousarray(
+                    self._program.run_part(given, filled, first, band, self.side, most, report)[shown]
+                )
+        except MemoryError:
+            raise self.out_of_memory(height, width) from None
+
+    def _read(self, height: int, width: int, part: FramePart) -> FramePart:
+        """What a part of whole blocks depends on, of the frame filled up to whole blocks."""
+        top, last_row = self._program.input_rows(height + -height % self.block, part.top, part.bottom)
+        left, last_column = self._program.input_columns(width + -width % self.block, part.left, part.right)
+        return FramePart(top, last_row + 1, left, last_column + 1)
 
     def for_stream(self) -> Engine:
         """See `StreamReusingEngine.for_stream`."""
         return ReusingEngine(self) if self.reuses and self._windows is None else self
 
-    def out_of_memory(self, pixels: Pixels) -> EngineError:
+    def out_of_memory(self, height: int, width: int) -> EngineError:
         """What to raise where there was not enough for a frame."""
-        return EngineError(out_of_memory(self._path, pixels, "free some, or take a smaller image"))
+        return EngineError(out_of_memory(self._path, height, width, "free some, or take a smaller image"))
 
     def bands(self, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None = None) -> Iterator[Pixels]:
-        """See `BandedEngine.bands`. Bands begin and end where they depend on less than a sixteenth of rows beyond them,
-        but for those that would be larger than `BAND_BYTES`.
-        """
+        """See `BandedEngine.bands`."""
         convert = resample.to_float if dtype != pixels.dtype else np.ascontiguousarray
-        if self._windows is not None:
-            yield self.run(convert(pixels), progress)
-            return
-        height, width = pixels.shape[:2]
-        filled = self.filled(pixels)
-        most = self._most(height, width)
-        tops = range(0, len(filled), self._band_rows(width * self.channels * dtype.itemsize))
-        for report, top in zip(counted(progress, len(tops)), tops, strict=True):
-            bottom = min(top + tops.step, len(filled))
-            first, last = self._program.input_rows(len(filled), top, bottom)
-            part = np.ascontiguousarray(convert(filled[first : last + 1]))
-            shown = slice((height - top) * self.scale), slice(width * self.scale)
-            try:
-                # without a name, which would keep it while the next one is made
-                yield np.ascontiguousarray(
-                    self._program.run_band(part, len(filled), first, top, bottom, self.side, most, report)[shown]
-                )
-            except MemoryError:
-                raise self.out_of_memory(pixels) from None
+        return self.part_bands(pixels, whole(*pixels.shape[:2]), convert, dtype, progress)
 
     def _band_rows(self, row_bytes: int) -> int:
         """Rows of the input of a band, of so many bytes a row."""
@@ -186,23 +189,24 @@ class NativeEngine:
         rows = min(max(16 * self._reach, BAND_BYTES // 4 // made), max(4 * self._reach, BAND_BYTES // made))
         return max(rows // self.block, 1) * self.block
 
-    def estimate(self, height: int, width: int) -> Estimate:
+    def estimate(self, height: int, width: int, part: FramePart | None = None) -> Estimate:
         """See `ForetellingEngine.estimate`."""
-        windows = self._windows
-        if windows is None:
-            return self._cut(height, width)[1]
-        plan = windows.plan(height, width)
+        part = part or whole(height, width)
+        if self._windows is None:
+            return self._cut(height, width, part)[1]
+        plan = self._windows.plan(height, width).covering(part)
         inner = self._cut(*plan.window)[1]
         return Estimate(plan.part[::-1], len(plan), inner.memory, plan.work * (1 + inner.twice) - 1)
 
-    def _cut(self, height: int, width: int) -> tuple[int, Estimate]:
-        """The bound of memory to run a frame with (0: none), and what it then costs. Raises EngineError."""
+    def _cut(self, height: int, width: int, part: FramePart | None = None) -> tuple[int, Estimate]:
+        """The bound of memory to run a part of a frame with (0: none), and what it then costs. Raises EngineError."""
+        part = part or whole(height, width)
         rows, columns = height + -height % self.block, width + -width % self.block
 
         def estimated(most: int) -> Estimate:
-            cut = self._program.cut(rows, columns, self.side, most)
-            part = -(-width // cut.across), -(-height // cut.down)
-            return Estimate(part, cut.across * cut.down, cut.memory, cut.work - 1)
+            cut = self._program.cut(rows, columns, self.side, most, part=part.around(self.block))
+            sides = -(-part.width // cut.across), -(-part.height // cut.down)
+            return Estimate(sides, cut.across * cut.down, cut.memory, cut.work - 1)
 
         made = estimated(self._memory or 0)
         most = memory_shortage.bound(self._memory, made.memory)
@@ -213,25 +217,20 @@ class NativeEngine:
         if made.memory > most:
             remedy = f"{USE_OVERLAP}; or " if self._windows is None else ""
             remedy += "free some, or take a smaller image" if self._memory is None else "give more memory"
-            raise memory_shortage.too_much(self._path, height, width, made.memory, self._memory, remedy)
+            raise memory_shortage.too_much(self._path, part.height, part.width, made.memory, self._memory, remedy)
         return most, made
 
-    def _windowed(self, pixels: Pixels, progress: Progress | None) -> Pixels:
-        """Window by window, each as if it were a frame; of each its core is kept."""
+    def _windowed(
+        self, frame: Pixels, part: FramePart, convert: PixelwiseMap, dtype: np.dtype[Any], progress: Progress | None
+    ) -> Pixels:
+        """Window by window, each as if it were a frame; of each is kept what its core has of the part."""
         assert self._windows is not None
-        height, width, channels = pixels.shape
-        plan = self._windows.plan(height, width)
-        out = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
-        windows = [(row, column) for row in plan.rows for column in plan.columns]
-        for report, (row, column) in zip(counted(progress, len(windows)), windows, strict=True):
-            part = pixels[row.start : row.start + row.length, column.start : column.start + column.length]
-            made = self._whole(part, report)
-            rows, columns = (
-                slice(s.core_start * self.scale, min(s.core_end, side) * self.scale)
-                for s, side in ((row, height), (column, width))
-            )
-            top, left = row.start * self.scale, column.start * self.scale
-            out[rows, columns] = made[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+        windows = self._windows.plan(*frame.shape[:2]).covering(part).parts()
+        out = np.empty((part.height * self.scale, part.width * self.scale, self.channels), dtype)
+        for report, (window, core) in zip(counted(progress, len(windows)), windows, strict=True):
+            made = self._whole(convert(frame[window.slices()]), report)
+            kept = core.within(part)
+            out[kept.slices(part.top, part.left, self.scale)] = made[kept.slices(window.top, window.left, self.scale)]
         return out
 
     def _whole(self, pixels: Pixels, progress: Progress | None) -> Pixels:
@@ -245,7 +244,7 @@ class NativeEngine:
         try:
             return self._program.run(filled, self.side, self._most(*filled.shape[:2]), progress)
         except MemoryError:
-            raise self.out_of_memory(filled) from None
+            raise self.out_of_memory(*filled.shape[:2]) from None
 
     def make_parts(
         self,
@@ -259,7 +258,7 @@ class NativeEngine:
         try:
             self._program.run_parts(filled, parts, out, *begin, self.side, self._most(*filled.shape[:2]), progress)
         except MemoryError:
-            raise self.out_of_memory(filled) from None
+            raise self.out_of_memory(*filled.shape[:2]) from None
 
     def changed_parts(self, before: Pixels, after: Pixels) -> Sequence[Part] | None:
         """See `PartsEngine.changed_parts`; both frames are of one shape and dtype."""
@@ -283,12 +282,13 @@ class NativeEngine:
             return np.ascontiguousarray(pixels)
         return np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="reflect")
 
-    def _most(self, height: int, width: int) -> int:
-        """The bound of memory to run a frame with; 0 for none, where the whole frame's rings are small."""
-        rings = self._program.unit_bytes(-(-width // self.block))
+    def _most(self, height: int, width: int, part: FramePart | None = None) -> int:
+        """The bound of memory to run a part of a frame with; 0 for none, where the rings of all of it are small."""
+        read = width if part is None else self._read(height, width, part).width
+        rings = self._program.unit_bytes(-(-read // self.block))
         if self._memory is None and rings * _core.thread_count() <= memory_shortage.SMALL:
             return 0
-        return self._cut(height, width)[0]
+        return self._cut(height, width, part)[0]
 
 
 def packed(program: Program, precision: str) -> _core.ConvProgram:

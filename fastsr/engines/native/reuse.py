@@ -44,7 +44,7 @@ class PartsEngine(BandedEngine, Protocol):
         """Parts whose enlargement may differ from that of the frame before; None where it is nearly all."""
         ...
 
-    def out_of_memory(self, pixels: Pixels) -> EngineError:
+    def out_of_memory(self, height: int, width: int) -> EngineError:
         """What to raise where there was not enough for a frame."""
         ...
 
@@ -72,7 +72,7 @@ class ReusingEngine:
             shown = made[: pixels.shape[0] * scale, : pixels.shape[1] * scale]
             return shown.copy() if made is self._kept else np.ascontiguousarray(shown)
         except MemoryError:
-            raise self._engine.out_of_memory(pixels) from None
+            raise self._engine.out_of_memory(*pixels.shape[:2]) from None
 
     def bands(self, pixels: Pixels, dtype: np.dtype[Any], progress: Progress | None = None) -> Iterator[Pixels]:
         """See `BandedEngine.bands`. A result that is small enough to be kept comes as one band, to be read until the
@@ -87,7 +87,7 @@ class ReusingEngine:
             made = self._made(resample.to_float(pixels) if dtype != pixels.dtype else pixels, progress)
             band = np.ascontiguousarray(made[: height * scale, : width * scale])
         except MemoryError:
-            raise self._engine.out_of_memory(pixels) from None
+            raise self._engine.out_of_memory(*pixels.shape[:2]) from None
         yield band
 
     def _made(self, pixels: Pixels, progress: Progress | None) -> Pixels:

@@ -22,7 +22,7 @@ def test_any_rows_have_the_bytes_of_the_whole_frame(networks, engines, name, pre
         top, bottom = top * block, bottom * block
         first, last = program.input_rows(len(frame), top, bottom)
         part = frame[first : last + 1].copy()  # what is read beyond it would not be these bytes
-        made = program.run_band(part, len(frame), first, top, bottom)
+        made = program.run_part(part, frame.shape[:2], (first, 0), (top, bottom, 0, frame.shape[1]))
         np.testing.assert_array_equal(made, whole[top * scale : bottom * scale])
 
 
@@ -46,13 +46,13 @@ def test_a_band_is_refused_where_rows_are_missing(networks, engines):
     frame = frame_of(0, 40, 20, 3)
     first, last = program.input_rows(40, 10, 20)
     assert (first, last) == (10 - networks["compact-x2"].radius, 19 + networks["compact-x2"].radius)
-    program.run_band(frame[first : last + 1].copy(), 40, first, 10, 20)
+    program.run_part(frame[first : last + 1].copy(), (40, 20), (first, 0), (10, 20, 0, 20))
     for part, at in ((frame[first + 1 : last + 1], first + 1), (frame[first:last], first), (frame, 1), (frame, -1)):
         with pytest.raises(ValueError, match="pixels must hold all rows"):
-            program.run_band(part.copy(), 40, at, 10, 20)
+            program.run_part(part.copy(), (40, 20), (at, 0), (10, 20, 0, 20))
     for top, bottom in ((20, 10), (-1, 10), (10, 41), (10, 10)):
         with pytest.raises(ValueError, match="no such rows"):
-            program.run_band(frame, 40, 0, top, bottom)
+            program.run_part(frame, (40, 20), (0, 0), (top, bottom, 0, 20))
         with pytest.raises(ValueError, match="no such rows"):
             program.input_rows(40, top, bottom)
 
@@ -80,7 +80,7 @@ def test_an_error_names_the_model(networks, engines, monkeypatch):
         def __getattr__(self, name):
             return getattr(engines["compact-x2", "fp32"]._program, name)
 
-        def run_band(self, *_):
+        def run_part(self, *_):
             raise MemoryError
 
     engine = NativeEngine(networks["compact-x2"], "fp32", None)

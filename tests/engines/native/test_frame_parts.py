@@ -9,7 +9,9 @@ from support.native_networks import NATIVE, frame_of
 from fastsr import _core
 from fastsr.engines.native.engine import NativeEngine
 from fastsr.errors import EngineError
+from fastsr.tiling.frame_part import FramePart
 
+TILE = 8  # columns that begin a Winograd tile, at most
 DTYPES = (np.uint8, np.uint16, np.float32)
 
 
@@ -30,7 +32,7 @@ def test_any_part_has_the_bytes_of_the_whole_frame(networks, engines, data):
     height, width = (data.draw(st.integers(engine.least, 90)) for _ in range(2))
     frame = frame_of(data.draw(st.integers(0, 1000)), height, width, engine.channels, dtype)
     part = *data.draw(spans(height)), *data.draw(spans(width))
-    made = engine.run_region(frame, part)
+    made = engine.run_region(frame, FramePart(*part))
     np.testing.assert_array_equal(made, cut_out(engine.run(frame), part, engine.scale))
 
 
@@ -43,7 +45,7 @@ def test_bounds_change_no_part(networks, precision, options):
     frame = frame_of(3, 120, 131)
     whole = engine.run(frame)
     for part in ((0, 120, 0, 131), (0, 1, 130, 131), (17, 101, 5, 120), (60, 64, 0, 131)):
-        np.testing.assert_array_equal(engine.run_region(frame, part), cut_out(whole, part, engine.scale))
+        np.testing.assert_array_equal(engine.run_region(frame, FramePart(*part)), cut_out(whole, part, engine.scale))
 
 
 @pytest.mark.parametrize(
@@ -59,8 +61,52 @@ def test_parts_are_the_same_on_every_instruction_set_and_in_every_precision(netw
             whole = engine.run(frame)
             for part in parts:
                 np.testing.assert_array_equal(
-                    engine.run_region(frame, part), cut_out(whole, part, engine.scale), err_msg=f"{isa} {precision}"
+                    engine.run_region(frame, FramePart(*part)),
+                    cut_out(whole, part, engine.scale),
+                    err_msg=f"{isa} {precision}",
                 )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_parts_are_made_from_no_more_than_they_depend_on(networks, engines, data):
+    """Converted is what is read; what lies elsewhere is poison."""
+    name, precision = data.draw(st.sampled_from(sorted(NATIVE))), data.draw(st.sampled_from(["fp32", "int8"]))
+    engine = engines[name, precision]
+    height, width = (data.draw(st.integers(engine.least, 300)) for _ in range(2))
+    frame = frame_of(1, height, width, engine.channels)
+    part = FramePart(*data.draw(spans(height)), *data.draw(spans(width)))
+    read = []
+
+    def convert(pixels):
+        read.append(pixels.shape)
+        return pixels.astype(np.float32) / np.float32(255)
+
+    (made,) = engine.part_bands(frame, part, convert, np.dtype(np.float32))
+    whole = engine.run(frame.astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(made, cut_out(whole, part, engine.scale))
+    ((rows, columns, _),) = read
+    if networks[name].radius is not None:
+        # beyond the receptive radius: whole blocks, and whole Winograd tiles of every layer
+        layers = sum(node.op == "Conv" for node in networks[name].nodes)
+        beyond = 2 * (networks[name].radius + TILE * layers * engine.block)
+        assert rows <= min(height, part.height + beyond)
+        assert columns <= min(width, part.width + beyond)
+
+
+@pytest.mark.parametrize("name", ["compact-x4", "folded-x4", "unet-x2", "wide-x2"])
+def test_work_and_memory_of_a_part_are_that_of_a_frame_of_its_size(networks, engines, name):
+    """Counted in multiplications and bytes of rings, on any number of threads."""
+    engine = engines[name, "fp32"]
+    part = FramePart(1000, 1064, 2000, 2064)
+    around = 2 * networks[name].radius + 64
+    alone, in_frame = engine.estimate(64 + around, 64 + around), engine.estimate(3000, 4000, part)
+    assert in_frame.memory <= alone.memory
+    assert in_frame.part[0] <= 64
+    program, blocks = engine._program, part.around(engine.block)
+    cut = program.cut(3000, 4000, part=blocks, threads=1)
+    assert (cut.across, cut.down) == (1, 1)
+    assert program.cut(3000, 4000, threads=1).memory > 3 * cut.memory
 
 
 def test_parts_side_by_side_are_made_at_once(engines):
@@ -95,9 +141,30 @@ def test_progress_counts_over_all_parts(engines):
 def test_parts_that_are_none_are_refused(engines, part):
     engine, frame = engines["compact-x2", "fp32"], frame_of(0, 40, 30)
     with pytest.raises(EngineError, match="are no part of 30x40 pixels"):
-        engine.run_region(frame, part)
+        engine.run_region(frame, FramePart(*part))
     with pytest.raises(ValueError, match=r"there are no such (rows|columns) in the frame"):
         engine._program.run_parts(frame, [part], np.zeros((80, 60, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"there are no such (rows|columns) in the frame"):
+        engine._program.run_part(frame, (40, 30), (0, 0), part)
+    with pytest.raises(ValueError, match=r"there are no such (rows|columns) in the frame"):
+        engine._program.cut(40, 30, part=part)
+
+
+def test_a_part_is_refused_where_pixels_are_missing(networks, engines):
+    program, frame = engines["compact-x2", "fp32"]._program, frame_of(0, 40, 30)
+    part, radius = (10, 20, 12, 14), networks["compact-x2"].radius
+    first, last = program.input_columns(30, 12, 14)
+    assert 0 < first <= 12 - radius
+    assert 13 + radius <= last < 29
+    expected = program.run(frame)[20:40, 24:28]
+    made = program.run_part(frame[:, first : last + 1].copy(), (40, 30), (0, first), part)
+    np.testing.assert_array_equal(made, expected)
+    for columns, at in ((frame[:, first + 1 : last + 1], first + 1), (frame[:, first:last], first), (frame, 1)):
+        with pytest.raises(ValueError, match="pixels must hold all columns"):
+            program.run_part(columns.copy(), (40, 30), (0, at), part)
+    for left, right in ((20, 10), (-1, 10), (10, 31), (10, 10)):
+        with pytest.raises(ValueError, match="no such columns"):
+            program.input_columns(30, left, right)
 
 
 def test_results_that_hold_no_part_are_refused(engines):

@@ -11,7 +11,7 @@ template <typename T>
 void bicubic_pixels(const BicubicRow& row) {
   const int64_t from = row.first - kCubicTaps, wide = row.count + 2 * kCubicTaps;
   for (int64_t i = 0; i < wide; ++i) {
-    const int64_t x = clamp_index(from + i, row.width);
+    const int64_t x = clamp_index(from + i, row.width) - row.begin;
     for (int64_t c = 0; c < row.channels; ++c) {
       float sum = 0.f;
       for (int k = 0; k < kCubicTaps; ++k) {

@@ -317,7 +317,22 @@ FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width,
   return FrameShape{height, width, program.image_channels()};
 }
 
-FrameShape check_parts(const ConvProgram& program, const Array& pixels, int64_t height, int64_t first_row,
+void check_part(const ConvProgram& program, const FrameShape& frame, const FramePart& part) {
+  const int64_t block = program.block();
+  require(part.top >= 0 && part.top < part.bottom && part.bottom <= frame.height,
+          "there are no such rows in the frame");
+  require(part.left >= 0 && part.left < part.right && part.right <= frame.width,
+          "there are no such columns in the frame");
+  require(part.top % block == 0 && part.bottom % block == 0, "rows must be multiples of " + std::to_string(block));
+  require(part.left % block == 0 && part.right % block == 0, "columns must be multiples of " + std::to_string(block));
+}
+
+Place all_of(const Array& pixels) {
+  const auto side = [&](size_t axis) { return axis < pixels.shape.size() ? pixels.shape[axis] : 0; };
+  return Place{side(0), side(1)};
+}
+
+FrameShape check_parts(const ConvProgram& program, const Array& pixels, const Place& place,
                        const std::vector<FramePart>& parts, int64_t side, int64_t memory) {
   require(program.complete(), "the program has no end");
   require(pixels.shape.size() == 3, "pixels must be height x width x channels");
@@ -327,18 +342,18 @@ FrameShape check_parts(const ConvProgram& program, const Array& pixels, int64_t 
   const int64_t channels = program.image_channels();
   require(shape.height > 0 && shape.width > 0 && shape.channels == channels,
           "pixels must be height x width x " + std::to_string(channels));
-  const FrameShape frame = check_size(program, height, shape.width, side, memory);
-  const int64_t block = program.block();
+  const FrameShape frame = check_size(program, place.height, place.width, side, memory);
   for (const FramePart& part : parts) {
-    require(part.top >= 0 && part.top < part.bottom && part.bottom <= height, "there are no such rows in the frame");
-    require(part.left >= 0 && part.left < part.right && part.right <= frame.width,
-            "there are no such columns in the frame");
-    require(part.top % block == 0 && part.bottom % block == 0, "rows must be multiples of " + std::to_string(block));
-    require(part.left % block == 0 && part.right % block == 0, "columns must be multiples of " + std::to_string(block));
-    const Interval read = input_reads(program, 0, height, part.top, part.bottom);
-    require(first_row >= 0 && first_row <= read.first && first_row + shape.height > read.last &&
-                first_row + shape.height <= height,
+    check_part(program, frame, part);
+    const Interval rows = input_reads(program, 0, frame.height, part.top, part.bottom);
+    const Interval columns = input_reads(program, 1, frame.width, part.left, part.right);
+    const auto held = [](const Interval& read, int64_t first, int64_t count, int64_t length) {
+      return first >= 0 && first <= read.first && count > read.last - first && count <= length - first;
+    };
+    require(held(rows, place.first_row, shape.height, frame.height),
             "pixels must hold all rows that the wanted ones depend on, and none below the frame");
+    require(held(columns, place.first_column, shape.width, frame.width),
+            "pixels must hold all columns that the wanted ones depend on, and none beside the frame");
   }
   return frame;
 }
@@ -357,8 +372,7 @@ void check_destination(const ConvProgram& program, const Array& pixels, const Ar
 }
 
 FrameShape check_successor(const ConvProgram& program, const Array& before, const Array& after) {
-  const int64_t height = after.shape.empty() ? 0 : after.shape[0];
-  const FrameShape shape = check_parts(program, after, height, 0, {}, 0, 0);
+  const FrameShape shape = check_parts(program, after, all_of(after), {}, 0, 0);
   require(before.type == after.type && before.shape == after.shape, "both frames must be of one shape and type");
   return shape;
 }

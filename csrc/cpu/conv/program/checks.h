@@ -80,10 +80,17 @@ Function function_named(const std::string& name);
 Base base_named(const std::string& name);
 Border border_named(const std::string& name);
 
-// That parts of a frame of `height` rows can be run through a program from the pixels at hand, which begin with row
-// `first_row`; returns the frame's shape.
-FrameShape check_parts(const ConvProgram& program, const Array& pixels, int64_t height, int64_t first_row,
+// Where pixels lie in a frame of `height` rows and `width` columns.
+struct Place {
+  int64_t height, width, first_row = 0, first_column = 0;
+};
+
+// That parts of a frame can be run through a program from the pixels at hand; returns the frame's shape.
+FrameShape check_parts(const ConvProgram& program, const Array& pixels, const Place& place,
                        const std::vector<FramePart>& parts, int64_t side, int64_t memory);
+
+// Where pixels lie that are all of a frame.
+Place all_of(const Array& pixels);
 
 // That `out`, which begins with the enlargement of input pixel (top, left), holds those of all parts of `pixels`.
 void check_destination(const ConvProgram& program, const Array& pixels, const Array& out, int64_t top, int64_t left,
@@ -91,6 +98,9 @@ void check_destination(const ConvProgram& program, const Array& pixels, const Ar
 
 // That a frame can be compared with the one before it; returns the shape of both.
 FrameShape check_successor(const ConvProgram& program, const Array& before, const Array& after);
+
+// That there is such a part of a frame, of whole blocks.
+void check_part(const ConvProgram& program, const FrameShape& frame, const FramePart& part);
 
 // That it can be foretold how frames of a size would be cut.
 FrameShape check_size(const ConvProgram& program, int64_t height, int64_t width, int64_t side, int64_t memory);

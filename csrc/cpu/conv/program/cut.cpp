@@ -48,11 +48,11 @@ double critical_path(const ConvProgram& program, const Frame& frame, const Parti
 
 }  // namespace
 
-Cut cut(const ConvProgram& program, FrameShape shape, CutBounds bounds) {
-  shape.height /= program.block();
-  shape.width /= program.block();
+Cut cut(const ConvProgram& program, const FrameShape& shape, const FramePart& part, CutBounds bounds) {
+  const int64_t block = program.block();
   const int threads = bounds.threads > 0 ? bounds.threads : thread_count();
-  const Frame frame = whole(shape);
+  const Frame frame{{shape.height / block, shape.width / block, shape.channels},
+                    {part.top / block, part.bottom / block, part.left / block, part.right / block}};
   const Partition parts = partition(program, frame, bounds);
   const int64_t at_once = units_at_once(parts, threads);
   const double undivided = work_of(program, frame, Partition{1, 1, 1, 1});

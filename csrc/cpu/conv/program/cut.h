@@ -13,7 +13,7 @@ struct Cut {
   double efficiency;  // share of the threads' time that is not waiting for one another or done twice, by counting
 };
 
-// How `Executor::run` would cut a frame; the shape is in pixels.
-Cut cut(const ConvProgram& program, FrameShape shape, CutBounds bounds);
+// How `Executor::run` would cut a part of a frame; the shape and the part are in pixels.
+Cut cut(const ConvProgram& program, const FrameShape& shape, const FramePart& part, CutBounds bounds);
 
 }  // namespace fastsr::cpu

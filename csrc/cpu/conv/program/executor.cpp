@@ -48,7 +48,10 @@ Frame Executor::frame_of(const Source& from, const Destination& to, const FrameP
               {part.top / block, part.bottom / block, part.left / block, part.right / block},
               from.pixels,
               from.type,
-              from.first_row};
+              from.first_row,
+              from.first_column,
+              from.columns * pixel,
+              pixel};
   frame.out_row = to.width * scale * pixel;
   frame.out = static_cast<uint8_t*>(to.pixels) + (part.top - to.top) * scale * frame.out_row +
               (part.left - to.left) * scale * pixel;

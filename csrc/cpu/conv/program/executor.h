@@ -13,12 +13,14 @@
 
 namespace fastsr::cpu {
 
-// A frame of shape.height x shape.width input pixels, multiples of the block; `pixels` begins with row first_row.
+// A frame of shape.height x shape.width input pixels, multiples of the block; `pixels` are `columns` of each of some
+// rows, from (first_row, first_column) on.
 struct Source {
   const void* pixels;
   Type type;
   FrameShape shape;
-  int64_t first_row = 0;
+  int64_t columns;
+  int64_t first_row = 0, first_column = 0;
 };
 
 // Where the enlargement of some of a frame is stored: `pixels` begins with that of input pixel (top, left), and a row

@@ -16,13 +16,14 @@ struct Frame {
   FramePart part;
   const void* pixels = nullptr;
   Type type = Type::u8;
-  int64_t first_row = 0;   // of input pixels, that `pixels` begins with
-  uint8_t* out = nullptr;  // the enlargement of the part's first block,
-  int64_t out_row = 0;     // and bytes from one of its rows to the next
+  int64_t first_row = 0, first_column = 0;  // of input pixels, that `pixels` begins with
+  int64_t row = 0, pixel = 0;               // bytes from one row of `pixels` to the next, and of a pixel
+  uint8_t* out = nullptr;                   // the enlargement of the part's first block,
+  int64_t out_row = 0;                      // and bytes from one of its rows to the next
 
-  // Row `y` of the input pixels.
-  const uint8_t* row(int64_t y, int64_t bytes) const {
-    return static_cast<const uint8_t*>(pixels) + (y - first_row) * bytes;
+  // The input pixel in row `y` and column `x`.
+  const uint8_t* at(int64_t y, int64_t x) const {
+    return static_cast<const uint8_t*>(pixels) + (y - first_row) * row + (x - first_column) * pixel;
   }
 };
 
@@ -51,9 +52,6 @@ struct Unit {
   std::vector<int64_t> next{};      // row of every tensor to be made next
   Rings rings{};
 };
-
-// All of a frame, to plan with.
-inline Frame whole(const FrameShape& shape) { return Frame{shape, FramePart{0, shape.height, 0, shape.width}}; }
 
 // Blocks that a unit for `part` of a frame computes, weighed by the work of the layers: with the rows and columns that
 // they look at beyond it.

@@ -90,14 +90,13 @@ void Part::make() const {
 // Columns of a row of the frame in blocks, as the first tensor holds them: each block's pixels one after the other.
 const void* Part::folded() const {
   const Frame& frame = unit_.frame;
-  const int64_t fold = program_.fold, pixel = program_.image_channels() * item_bytes(frame.type);
-  const int64_t width = length(target(), 1);
-  if (fold == 1) return frame.row(y_, width * pixel) + columns_.first * pixel;
+  const int64_t fold = program_.fold;
+  if (fold == 1) return frame.at(y_, columns_.first);
   thread_local Scratch scratch;
-  const int64_t run = fold * pixel, count = columns_.length();
+  const int64_t run = fold * frame.pixel, count = columns_.length();
   auto* made = reinterpret_cast<uint8_t*>(scratch.floats((count * fold * run + 3) / 4));
   for (int64_t dy = 0; dy < fold; ++dy) {
-    const uint8_t* from = frame.row(y_ * fold + dy, width * run) + columns_.first * run;
+    const uint8_t* from = frame.at(y_ * fold + dy, columns_.first * fold);
     for (int64_t x = 0; x < count; ++x) std::memcpy(made + (x * fold + dy) * run, from + x * run, run);
   }
   return made;
@@ -392,13 +391,14 @@ const float* Part::bicubic(int64_t y, int64_t first, int64_t count) const {
   BicubicRow made{};
   for (int k = 0; k < kCubicTaps; ++k) {
     const int64_t from = clamp_index(y / scale + program_.cubic.first[phase] + k, height);
-    made.rows[k] = frame.row(from, width * channels * item_bytes(frame.type));
+    made.rows[k] = frame.at(from, frame.first_column);
   }
   made.row_weights = program_.cubic.row_weights.data() + phase * kCubicTaps;
   made.column_weights = program_.cubic.weights.data();
   made.first_taps = program_.cubic.first.data();
   made.type = frame.type;
   made.width = width;
+  made.begin = frame.first_column;
   made.first = first;
   made.count = count;
   made.channels = channels;
@@ -411,11 +411,10 @@ const float* Part::bicubic(int64_t y, int64_t first, int64_t count) const {
 
 void Part::store() const {
   const Frame& frame = unit_.frame;
-  const int64_t channels = program_.image_channels(), pixel = channels * item_bytes(frame.type),
-                scale = program_.scale();
+  const int64_t channels = program_.image_channels(), scale = program_.scale();
   const int64_t first = columns_.first, count = columns_.length();
   const float* samples = floats(step_.source, y_, first);
-  const void* low = step_.repeated != 0 ? frame.row(y_, length(source(), 1) * pixel) + first * pixel : nullptr;
+  const void* low = step_.repeated != 0 ? frame.at(y_, first) : nullptr;
   // What the columns to be stored lie within, in input pixels; a body may end inside of one.
   const int64_t from = first * step_.factor / scale, to = ((first + count) * step_.factor - 1) / scale;
   StoreRow row{};
@@ -428,7 +427,7 @@ void Part::store() const {
   row.low_gain = step_.repeated;
   row.pixels_stride = frame.out_row;
   row.pixels = frame.out + (y_ * step_.factor - frame.part.top * program_.enlarged()) * frame.out_row +
-               (first * step_.factor - frame.part.left * program_.enlarged()) * pixel;
+               (first * step_.factor - frame.part.left * program_.enlarged()) * frame.pixel;
   row.type = frame.type;
   if (step_.base != Base::bicubic && step_.base != Base::bilinear) return kernels_.store(row);
   for (; row.dy < step_.factor; ++row.dy) {
