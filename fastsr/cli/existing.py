@@ -11,6 +11,7 @@ from typing import Any
 import fastsr
 from fastsr.cli.inputs import Task, is_file
 from fastsr.cli.models import Models
+from fastsr.cli.sizes import region_size, region_text
 from fastsr.errors import FastsrError, ImageError
 from fastsr.images import provenance
 from fastsr.images.formats import output_format
@@ -80,9 +81,11 @@ class ExistingResults:
         a = self._arguments
         size = size_of(task.source, allow_huge=a.allow_huge)
         try:
-            return size_of(task.target, allow_huge=True) == self._wanted_size(*size)
+            there = size_of(task.target, allow_huge=True)
         except ImageError:  # a damaged result
             return False
+        wanted = self._wanted_size(*size)
+        return there == (wanted if a.region is None else region_size(a.region, wanted))
 
     def _video_has_size(self, source: str, target: str) -> bool:
         from fastsr.video.video_size import size_of as video_size
@@ -112,6 +115,7 @@ def _request(arguments: argparse.Namespace) -> dict[str, Any]:
         "blend": None if a.blend == 1 else a.blend,
         "scale": a.scale,
         "size": None if a.size is None else _size_asked(a.size),
+        "region": None if a.region is None else region_text(a.region),
         "precision": precision,
         "overlap": a.overlap,
         "quality": a.quality,

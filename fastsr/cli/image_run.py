@@ -30,6 +30,7 @@ from fastsr.cli.pipes import (
     write_standard_output,
 )
 from fastsr.cli.report import Report
+from fastsr.cli.sizes import region_size
 from fastsr.errors import FastsrError, ImageError
 from fastsr.images import DecodedImage, provenance
 from fastsr.images.detection import HEAD_BYTES, format_of
@@ -174,6 +175,8 @@ class ImageRun:
     def _facts(self, size: tuple[int, int], upscaler: Upscaler) -> dict[str, Any]:
         a = self._arguments
         made = output_size(*size, a.scale, a.size, upscaler.scale)
+        if a.region is not None:
+            made = region_size(a.region, made)
         used = {"model": upscaler.name, "engine": upscaler.engine, "precision": upscaler.precision}
         return {"source_size": size, "size": made, **used}
 
@@ -185,13 +188,13 @@ class ImageRun:
         image = provenance.marked(image, self._existing.mark(upscaler), kind)
         with progress_bar(name, "tile", self._report.shows_progress) as progress:
             if not task.to_pipe and images.takes_rows(image, image.frames[0].color.dtype, task.target):
-                rows = upscaler.rows(image, a.scale, a.size, progress)
+                rows = upscaler.rows(image, a.scale, a.size, progress, a.region)
                 if rows is not None:
                     self._writer.settle()  # the order is kept, and folders are made by one thread at a time
                     with made_folder(task.target.parent):
                         images.write_rows(image, rows, task.target, compress=a.compress)
                     return lambda: None
-            frames = upscaler.enlarge(image, a.scale, a.size, progress)
+            frames = upscaler.enlarge(image, a.scale, a.size, progress, a.region)
 
         def write() -> None:
             if task.to_pipe:
@@ -207,7 +210,7 @@ class ImageRun:
         a = self._arguments
         if a.overlap is None and a.memory is None:
             return
-        estimate = upscaler.estimate(width, height)
+        estimate = upscaler.estimate(width, height, a.scale, a.size, a.region)
         if estimate is not None and estimate.twice >= 0.005:
             self._report.say(f"{_source(task)}: {estimate}")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fastsr import images
+from fastsr.cli.sizes import region_text
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.images.detection import HEAD_BYTES, format_of
 from fastsr.output_size import size_text
@@ -38,10 +39,11 @@ def mark_of(arguments: argparse.Namespace, scale_of_model: Callable[[], float]) 
         if "/" in arguments.suffix or "\0" in arguments.suffix:
             raise WrongCallError(f"--suffix {arguments.suffix!r} holds a slash; name a folder with -o")
         return str(arguments.suffix)
+    part = "" if arguments.region is None else f"-{region_text(arguments.region)}"
     if arguments.size is not None:
-        return f"-{size_text(arguments.size)}"
+        return f"-{size_text(arguments.size)}{part}"
     scale = scale_of_model() if arguments.scale is None else arguments.scale
-    return f"-x{scale:g}"
+    return f"-x{scale:g}{part}"
 
 
 def beside(path: Path, mark: str, suffix: str) -> Path:

@@ -1,4 +1,4 @@
-"""Sizes on the command line: WIDTHxHEIGHT in pixels, or one of the two."""
+"""Sizes on the command line, WIDTHxHEIGHT in pixels or one of the two, and regions, WIDTHxHEIGHT+LEFT+TOP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import FastsrError
-from fastsr.output_size import MAX_SIDE, Box
+from fastsr.output_size import MAX_SIDE, Box, Region, size_text
 
 
 def size_argument(text: str) -> tuple[int, int]:
@@ -38,3 +38,39 @@ def wanted_size(option: str, text: str, fit: bool) -> tuple[int, int]:
     if max(sides) > MAX_SIDE:
         raise WrongCallError(f"{option} {text!r} is too large; a side may have up to {MAX_SIDE} pixels")
     return Box(*sides) if fit or not (found[1] and found[2]) else (sides[0], sides[1])
+
+
+def wanted_region(text: str) -> Region:
+    """Left, top, right and bottom of a part of a result, written as its size and what is left of it and above.
+
+    Raises WrongCallError.
+    """
+    found = re.fullmatch(r"(\d{1,9})x(\d{1,9})\+(\d{1,9})\+(\d{1,9})", text.lower())
+    if found is None:
+        raise WrongCallError(
+            f"--region {text!r} is not a part of a result; write it as 800x600+1200+400: width x height, then how many "
+            "pixels are left of it and above"
+        )
+    width, height, left, top = map(int, found.groups())
+    if min(width, height) < 1:
+        raise WrongCallError(f"--region {text!r} holds no pixels; give a width and a height of at least 1")
+    return left, top, left + width, top + height
+
+
+def region_text(region: Region) -> str:
+    """A region as the option has it."""
+    left, top, right, bottom = region
+    return f"{right - left}x{bottom - top}+{left}+{top}"
+
+
+def region_size(region: Region, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height of a region of a result of this size. Raises FastsrError where it reaches beyond it."""
+    left, top, right, bottom = region
+    made = right - left, bottom - top
+    for begin, side, most in zip((left, top), made, size, strict=True):
+        if begin + side > most:
+            raise FastsrError(
+                f"--region {region_text(region)} reaches beyond the result, which is {size_text(size)} pixels: "
+                f"{side} + {begin} is more than {most}; make it smaller, or move it"
+            )
+    return made

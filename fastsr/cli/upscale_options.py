@@ -11,7 +11,7 @@ from fastsr.cli import videos
 from fastsr.cli.inputs import Naming
 from fastsr.cli.models import Models
 from fastsr.cli.naming import mark_of, names_file
-from fastsr.cli.sizes import wanted_size
+from fastsr.cli.sizes import wanted_region, wanted_size
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.engines.protocol import DEVICES, PRECISIONS
 from fastsr.engines.registry import REGISTRY, current_name
@@ -24,6 +24,7 @@ from fastsr.video_formats import CONTAINERS, PIPE
 _EXAMPLES = """examples:
   fastsr upscale photo.jpg                         photo-x4.jpg beside it
   fastsr upscale photo.jpg -o large.png --scale 2
+  fastsr upscale photo.jpg -o part.png --region 800x600+1200+400
   fastsr upscale photos/ -o large/ --fit 3840x2160 --format webp
   fastsr upscale video.mp4 -o large.mp4
   curl -s URL | fastsr upscale - > large.png
@@ -73,6 +74,9 @@ def add_parser(commands: Any) -> None:
     sizes = add_model_options(up)
     sizes.add_argument("--size", metavar="WxH", help="exact size of the result in pixels; one side alone: 1920x, x1080")
     sizes.add_argument("--fit", metavar="WxH", help="the largest size within a box, in the source's shape")
+    sizes.add_argument(
+        "--region", metavar="WxH+X+Y", help="make only this part of the result: its size, and what is left and above"
+    )
     sizes.add_argument(
         "--allow-huge", action="store_true", help="read images of over 89 megapixels, too large to be trusted blindly"
     )
@@ -125,7 +129,10 @@ def with_suffix_joined(argv: Sequence[str]) -> list[str]:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    """Raise WrongCallError for values that no image can be made with; makes one size of `size` and `fit`."""
+    """Raise WrongCallError for values that no image can be made with.
+
+    Makes one size of `size` and `fit`, and a box of `region`.
+    """
     a = arguments
     try:
         if a.output is not None and not a.output:
@@ -147,6 +154,7 @@ def check(arguments: argparse.Namespace) -> None:
         found = [wanted_size(option, text, fit) for option, text, fit in asked if text is not None]
         a.size = found[0] if found else None
         output_size(1, 1, a.scale, a.size, 1)
+        a.region = None if a.region is None else wanted_region(a.region)
         checked_realism(a.realism)
         checked_blend(a.blend)
     except WrongCallError:

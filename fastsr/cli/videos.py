@@ -101,6 +101,8 @@ def split(arguments: argparse.Namespace, naming: Naming, folders: FolderSearch) 
         given = [name for name in _OPTIONS if getattr(arguments, name) not in (None, False)]
         if given:
             raise WrongCallError(f"--{given[0].replace('_', '-')} is for videos, but no input is one")
+    elif arguments.region is not None:
+        raise WrongCallError(f"--region is for images, but {tasks[0].source} is a video; leave it out, or the video")
     if tasks and not single and output is not None and names_file(output):
         raise WrongCallError(
             f"{output}: a video cannot be written as {Path(output).suffix}; use one of {' '.join(CONTAINERS)}, or for "
