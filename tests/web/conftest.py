@@ -1,6 +1,7 @@
-"""A server and a client."""
+"""A server, a client and a browser."""
 
 import pytest
+from support.browser import chromium
 from support.web_server import serving
 
 
@@ -25,3 +26,10 @@ def client(address):
     from gradio_client import Client
 
     return Client(address, verbose=False)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium, which tests open pages in."""
+    with chromium() as started:
+        yield started

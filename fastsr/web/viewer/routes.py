@@ -15,7 +15,7 @@ from starlette.routing import Route
 from fastsr.errors import ImageError
 from fastsr.web.viewer import markup
 from fastsr.web.viewer.pyramid import TILE
-from fastsr.web.viewer.tiles import SIDES, View, view_of
+from fastsr.web.viewer.tiles import OVERLAP, SIDES, View, view_of
 
 _FOLDER = Path(__file__).parent
 _SCRIPT, _STYLE = "text/javascript", "text/css"
@@ -30,7 +30,11 @@ _FILES = {
 }
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _NUMBER = re.compile(r"[0-9]{1,6}")
-_POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'"
+# OpenSeadragon adds a style of its own to the page.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
 
 
 class Store(Protocol):
@@ -104,6 +108,7 @@ def _size(request: Request, original: Path, result: Path) -> Response:
         "width": view.size[0],
         "height": view.size[1],
         "tile": TILE,
+        "overlap": OVERLAP,
         "levels": view.levels,
         "original": view.original.size,
         "transparent": view.result.channels in (2, 4),

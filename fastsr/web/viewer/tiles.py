@@ -20,6 +20,8 @@ from fastsr.images.png import encode_rows
 from fastsr.web.viewer.pyramid import TILE, Pixels, Pyramid, pyramid_of
 
 SIDES = ("original", "result")
+OVERLAP = 1
+"""Pixels that a tile shows of each neighbour; without them the browser's library stretches tiles to close gaps."""
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 _SUPPORT = 2  # pixels of the source that bicubic reaches to either side, times the factor where it shrinks
@@ -49,7 +51,7 @@ class View:
         return len(self.result.sizes)
 
     def tile(self, side: str, level: int, column: int, row: int) -> bytes:
-        """One tile as a PNG file, `TILE` pixels wide and high, less at the right and lower edges.
+        """One tile as a PNG file: `TILE` pixels wide and high, less at the right and lower edges, and the `OVERLAP`.
 
         Args:
             side: of `SIDES`.
@@ -68,7 +70,8 @@ class View:
         left, top = column * TILE, row * TILE
         if not (0 <= left < width and 0 <= top < height):
             raise IndexError(f"tile {column}, {row} of a level of {width} x {height} pixels")
-        box = (left, top, min(left + TILE, width), min(top + TILE, height))
+        right, bottom = min(left + TILE + OVERLAP, width), min(top + TILE + OVERLAP, height)
+        box = (max(left - OVERLAP, 0), max(top - OVERLAP, 0), right, bottom)
         if side == "result":
             return _png(self.result.window(level, *box), self.result)
         return _png(self._original(level, *box), self.original)

@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from fastsr.web import viewer
 from fastsr.web.viewer.pyramid import TILE, pyramid_path
+from fastsr.web.viewer.tiles import OVERLAP
 
 KEY = secrets.token_urlsafe()
 
@@ -42,6 +43,7 @@ def test_a_view_tells_its_size(client):
         "width": 1200,
         "height": 800,
         "tile": TILE,
+        "overlap": OVERLAP,
         "levels": 3,
         "original": [300, 200],
         "transparent": False,
@@ -53,7 +55,7 @@ def test_tiles_are_png_files_of_exact_pixels(client, pair):
     assert answer.headers["content-type"] == "image/png"
     assert "private" in answer.headers["cache-control"]
     whole = np.asarray(Image.open(pair[1]))
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), whole[512:800, 1024:1200])
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(answer.content))), whole[511:800, 1023:1200])
 
 
 @pytest.mark.parametrize(

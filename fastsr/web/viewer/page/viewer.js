@@ -40,8 +40,10 @@ function tiles(view, side, size) {
     width: size.width,
     height: size.height,
     tileSize: size.tile,
+    tileOverlap: size.overlap,
     minLevel: 0,
     maxLevel: size.levels - 1,
+    hasTransparency: () => size.transparent,
     // the library counts levels from the smallest, the server from the largest
     getTileUrl: (level, column, row) =>
       new URL(`${view}/${side}/${size.levels - 1 - level}/${column}/${row}.png`, base).href,
@@ -100,13 +102,16 @@ class Viewer extends HTMLElement {
   #build() {
     const root = this.attachShadow({ mode: "open" });
     root.innerHTML = `
-      <link rel="stylesheet" href="${new URL("files/viewer.css", base)}">
+      <link rel="stylesheet">
       <div class="frame" role="group">
         <div class="picture"></div>
         <span class="label before"></span>
         <span class="label after"></span>
         <p class="status" role="status"></p>
       </div>`;
+    const style = root.querySelector("link");
+    this.styled = new Promise((done) => (style.onload = style.onerror = done)); // without it the frame has no size
+    style.href = new URL("files/viewer.css", base);
     this.frame = root.querySelector(".frame");
     this.slider = new Slider(this.frame, () => this.#clip());
     this.toolbar = new Toolbar({
@@ -138,7 +143,7 @@ class Viewer extends HTMLElement {
     const opening = (this.opening = Symbol(view)); // whatever is opened later outdates this
     this.#say("Preparing the view …");
     try {
-      const [OpenSeadragon, size] = await Promise.all([openSeadragon(), described(view)]);
+      const [OpenSeadragon, size] = await Promise.all([openSeadragon(), described(view), this.styled]);
       if (this.opening === opening) this.#show(OpenSeadragon, view, size);
     } catch (error) {
       if (this.opening === opening) this.#say(error.message);
@@ -173,6 +178,8 @@ class Viewer extends HTMLElement {
       visibilityRatio: 1,
       constrainDuringPan: true,
       smoothTileEdgesMinZoom: Infinity,
+      // what shows through must not show the edges of tiles
+      subPixelRoundingForTransparency: { "*": OpenSeadragon.SUBPIXEL_ROUNDING_OCCURRENCES.ALWAYS },
       maxImageCacheCount: 80, // tiles of 1 MB
       tileRetryMax: 2,
       tileRetryDelay: 500,
@@ -194,7 +201,8 @@ class Viewer extends HTMLElement {
       this.#follow();
     });
     osd.addHandler("open-failed", () => this.#say("The image could not be shown; reload the page."));
-    for (const event of ["animation", "resize", "zoom", "pan"]) osd.addHandler(event, () => this.#follow());
+    osd.addHandler("viewport-change", () => this.#follow()); // before it is drawn
+    osd.addHandler("animation-finish", () => this.#snap());
   }
 
   /** After whatever moves the image: divider, sharpness and what the page says of the zoom. */
@@ -211,6 +219,17 @@ class Viewer extends HTMLElement {
     // where all of the image is seen, a finger that moves up or down scrolls the page
     const all = this.osd.viewport.getZoom(true) <= this.osd.viewport.getHomeZoom() * 1.01;
     this.osd.canvas.style.touchAction = all && !this.matches(":fullscreen, [filling]") ? "pan-y" : "none";
+  }
+
+  /** At one to one, pixels of the result lie on those of the screen. */
+  #snap() {
+    if (!this.image || Math.abs(this.zoom - 1) > 1e-3) return;
+    const { viewport } = this.osd;
+    const corner = viewport.getBounds(true).getTopLeft();
+    const pixel = this.image.viewportToImageCoordinates(corner, true);
+    const whole = this.image.imageToViewportCoordinates(Math.round(pixel.x), Math.round(pixel.y), true);
+    const by = whole.minus(corner);
+    if (Math.max(Math.abs(by.x), Math.abs(by.y)) > 1e-9) viewport.panBy(by, true);
   }
 
   #clip() {
