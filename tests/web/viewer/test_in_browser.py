@@ -318,7 +318,11 @@ def test_another_view_in_the_same_element(page):
     settle(page)
     assert page.locator("fastsr-viewer canvas").count() == 1
     page.evaluate(
-        "() => { const viewer = document.querySelector('fastsr-viewer'); viewer.remove(); document.body.append(viewer); }"
+        """() => {
+            const viewer = document.querySelector("fastsr-viewer");
+            viewer.remove();
+            document.body.append(viewer);
+        }"""
     )
     settle(page)
     assert page.locator("fastsr-viewer canvas").count() == 1
