@@ -56,7 +56,7 @@ def add(context: Context) -> None:
             def work(job: Job[MadePhoto]) -> MadePhoto:
                 original = context.store.link(source, folder, safe_name(source.name))
                 with context.jobs.computing(job):
-                    return photos.make(original, folder, wish, context.settings, job)
+                    return photos.make(original, folder, wish, context.settings, job, seen=False)
 
             with context.store.in_use(folder):
                 return _file(context.jobs.run(f"{request.session_hash} {JOBS}", Job(work)).path)

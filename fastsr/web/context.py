@@ -15,6 +15,7 @@ from fastsr.web.jobs import Jobs, StoppedError
 from fastsr.web.settings import Settings
 from fastsr.web.store import Store
 from fastsr.web.texts import without_paths
+from fastsr.web.views import Views
 
 COMPUTING = "computing"  # the queue of what takes all cores: one at a time
 GLANCE = "glance"  # that of previews, which take a second and need not wait for it
@@ -28,6 +29,7 @@ class Context:
 
     settings: Settings
     store: Store
+    views: Views
     jobs: Jobs = dataclasses.field(default_factory=Jobs)
 
     def fault_text(self, error: Exception) -> str:

@@ -12,14 +12,15 @@ from fastsr.web.context import Context
 from fastsr.web.photos_tab import HIDDEN, PhotosTab
 from fastsr.web.settings import Settings
 from fastsr.web.store import Store
+from fastsr.web.views import Views
 
 TITLE = "fastsr"
 SUBTITLE = "Photos and videos, larger and sharp. Everything stays on this machine."
 
 
-def build(settings: Settings, store: Store) -> Any:
+def build(settings: Settings, store: Store, views: Views) -> Any:
     """The page as Gradio's Blocks, not yet served."""
-    context = Context(settings, store)
+    context = Context(settings, store, views)
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         gradio.HTML(f'<h1>{TITLE}</h1><p id="subtitle">{SUBTITLE}</p>', elem_id="title")
         session = gradio.BrowserState(None, storage_key="fastsr-session", secret=store.page_secret)

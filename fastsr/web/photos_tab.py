@@ -9,19 +9,17 @@ from typing import Any
 import gradio
 
 from fastsr.errors import FastsrError
-from fastsr.web import choices, limits, photos, texts
+from fastsr.web import choices, photos, texts, viewer
 from fastsr.web.context import COMPUTING, GLANCE, Context
-from fastsr.web.jobs import Job
+from fastsr.web.jobs import Job, StoppedError
 from fastsr.web.photos import MadePhoto, PhotoRequest
 from fastsr.web.sessions import Session
 from fastsr.web.store import safe_name
 
 HIDDEN = {"api_visibility": "private"}  # what only the page calls; others call what `api` offers
 JOBS, PREVIEWS = "photos", "preview"
-SHOWN_IN_BROWSERS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif", ".gif")
-SHOWN_BYTES = 64 << 20  # of a file that a browser is given to show whole
 _DOWNLOAD = "() => setTimeout(() => document.querySelector('#photo-zip').click(), 100)"
-HINT = "Drop a photo. Its middle is then shown enlarged, before and after."
+HINT = "Drop a photo. A part of it is then shown enlarged, before and after."
 
 
 class PhotosTab:
@@ -57,13 +55,12 @@ class PhotosTab:
                     self._run = gradio.Button("Enlarge", variant="primary", min_width=120, elem_id="photo-run")
                     self._stop = gradio.Button("Stop", interactive=False, min_width=120, elem_id="photo-stop")
             with gradio.Column(scale=3, min_width=300):
-                self._compare = gradio.ImageSlider(
-                    label="before | after", interactive=False, height=480, elem_id="photo-compare", buttons=[]
-                )
                 self._status = gradio.HTML(texts.progress(HINT), elem_id="photo-status")
+                self._compare = gradio.HTML(visible=False, elem_id="photo-compare")
                 self._results = gradio.File(
                     label="Results", file_count="multiple", interactive=False, visible=False, elem_id="photo-results"
                 )
+                self._chosen = gradio.Dropdown(label="Shown", visible=False, elem_id="photo-chosen")
                 with gradio.Row(visible=False) as self._all:
                     self._pack = gradio.Button("All as a zip", size="md", min_width=120, elem_id="photo-pack")
                     self._clear = gradio.Button("Forget these", size="md", min_width=120, elem_id="photo-clear")
@@ -73,7 +70,7 @@ class PhotosTab:
     def _connect(self) -> None:
         asked = [self.model, self._size, self._realism, self._blend, self._format, self._quality]
         shown = [self._compare, self._status]
-        listed = [self._results, self._all]
+        listed = self.restored
         glance = {"queue": True, "concurrency_id": GLANCE, "concurrency_limit": 1, "show_progress": "hidden", **HIDDEN}
         preview = {
             "fn": self._preview,
@@ -100,19 +97,20 @@ class PhotosTab:
             show_progress_on=[self._status],
             **HIDDEN,
         )
-        made.then(_idle, None, [self._run, self._stop], queue=False, **HIDDEN)
+        for ended in (made.success, made.failure):  # `then` does not follow a failure
+            ended(_idle, None, [self._run, self._stop], queue=False, **HIDDEN)
         self._stop.click(
             self._stopped, None, [self._status, self._run, self._stop], queue=False, cancels=[made], **HIDDEN
         )
         packed = self._pack.click(self._archive, [self._session], [self._zip], show_progress="hidden", **HIDDEN)
         packed.success(None, js=_DOWNLOAD, **HIDDEN)
         self._clear.click(self._forget, [self._session], listed, queue=False, **HIDDEN)
-        self._results.select(self._select, [self._session], shown, queue=False, **HIDDEN)
+        self._chosen.input(self._choose, [self._session, self._chosen], shown, queue=False, **HIDDEN)
 
     @property
     def restored(self) -> list[Any]:
         """The components that `restore` fills."""
-        return [self._results, self._all]
+        return [self._results, self._chosen, self._all]
 
     def restore(self, token: str) -> list[Any]:
         """What a session has, for a page that was just opened."""
@@ -120,7 +118,7 @@ class PhotosTab:
 
     def _preview(self, request: gradio.Request, token: str, files: list[str] | None, *asked: Any) -> Any:
         if not files:
-            return None, texts.progress(HINT)
+            return gradio.update(value="", visible=False), texts.progress(HINT)
         source = Path(files[0])
         with self._context.told():
             source = self._context.store.uploaded(source)
@@ -130,11 +128,11 @@ class PhotosTab:
                 lambda job: photos.preview(source, Session(folder).place(), wish, self._context.settings, job),
                 source.name,
             )
-            before, after = self._context.jobs.run(_owner(request, PREVIEWS), job)
-            size = limits.check_photo(source, self._context.settings)
+            part = self._context.jobs.run(_owner(request, PREVIEWS), job)
         count = f", the first of {len(files)}" if len(files) > 1 else ""
-        text = f"{source.name}: {size[0]} x {size[1]} pixels{count}. This is a part of it; Enlarge makes all of it."
-        return (str(before), str(after)), texts.progress(text)
+        sizes = " to ".join(f"{width} x {height}" for width, height in (part.source_size, part.size))
+        text = f"{source.name}{count}: {sizes} pixels. This is a part of it; Enlarge makes all of it."
+        return self._view_of(part), texts.progress(text)
 
     def _make(self, request: gradio.Request, token: str, files: list[str] | None, *asked: Any) -> Iterator[Any]:
         keep = gradio.skip()
@@ -144,6 +142,7 @@ class PhotosTab:
             wish = _request(*asked)
             session = Session(self._context.store.session(token))
         faults: list[str] = []
+        done = 0
         shown: Any = keep
         with self._context.store.in_use(session.folder):
             for number, name in enumerate(files, 1):
@@ -153,20 +152,20 @@ class PhotosTab:
                     job = self._job(session, source, wish)
                     with self._context.jobs.listed(_owner(request), job):
                         for _ in job.follow():
-                            yield keep, texts.progress(_how_far(what, job), job.share), *[keep] * 2
+                            yield keep, texts.progress(_how_far(what, job), job.share), *[keep] * 3
                     made = job.result()
+                except StoppedError:
+                    faults.append("stopped")
+                    break
                 except Exception as error:
                     faults.append(self._context.fault_text(error))
                     continue
                 session.add(made)
-                if _is_shown(made):
-                    shown = (str(made.original), str(made.path))
+                done += 1
+                shown = self._view_of(made)
                 yield shown, texts.progress(f"{what}: done", 1.0), *_listed(session)
-        done = len(files) - len(faults)
-        text = (
-            texts.progress(f"{done} of {len(files)} made") if faults else texts.progress(_said(session.results()[-1]))
-        )
-        yield shown, text + texts.faults(faults), *_listed(session)
+        said = f"{done} of {len(files)} made" if faults else _said(session.results()[-1])
+        yield shown, texts.progress(said) + texts.faults(faults), *_listed(session)
 
     def _job(self, session: Session, source: Path, wish: PhotoRequest) -> Job[MadePhoto]:
         context = self._context
@@ -176,7 +175,7 @@ class PhotosTab:
             place = session.place()
             original = context.store.link(upload, place, safe_name(upload.name))
             with context.jobs.computing(job):
-                return photos.make(original, place, wish, context.settings, job)
+                return photos.make(original, place, wish, context.settings, job, seen=True)
 
         return Job(work, source.name)
 
@@ -194,13 +193,16 @@ class PhotosTab:
         session.clear()
         return _listed(session)
 
-    def _select(self, token: str, event: gradio.SelectData) -> Any:
+    def _choose(self, token: str, number: int) -> Any:
         with self._context.told():
             results = Session(self._context.store.session(token)).results()
-        if not isinstance(event.index, int) or event.index >= len(results):
+        if not 0 <= number < len(results):
             return gradio.skip(), gradio.skip()
-        made = results[event.index]
-        return (str(made.original), str(made.path)) if _is_shown(made) else gradio.skip(), texts.progress(_said(made))
+        return self._view_of(results[number]), texts.progress(_said(results[number]))
+
+    def _view_of(self, made: MadePhoto) -> Any:
+        key = self._context.views.add(made.original, made.path)
+        return gradio.update(value=viewer.html(key, after=made.model, name=made.path.name), visible=True)
 
 
 def _owner(request: gradio.Request, what: str = JOBS) -> str:
@@ -229,19 +231,14 @@ def _said(made: MadePhoto) -> str:
     )
 
 
-def _is_shown(made: MadePhoto) -> bool:
-    return all(
-        path.suffix.lower() in SHOWN_IN_BROWSERS and path.stat().st_size <= SHOWN_BYTES
-        for path in (made.original, made.path)
-    )
-
-
 def _listed(session: Session) -> list[Any]:
-    """The files of the results, and whether there is anything to be downloaded at once."""
+    """The files of the results, which of them is shown, and what concerns them all."""
     results = session.results()
     paths = [str(made.path) for made in results]
+    names = [(made.path.name, number) for number, made in enumerate(results)]
     return [
         gradio.update(value=paths or None, visible=bool(results)),
+        gradio.update(choices=names, value=len(names) - 1 if names else None, visible=len(names) > 1),
         gradio.update(visible=bool(results)),
     ]
 

@@ -14,6 +14,7 @@ from fastsr.errors import FastsrError
 from fastsr.web import limits
 from fastsr.web.settings import Settings
 from fastsr.web.store import Store
+from fastsr.web.views import Views
 
 MISSING = 'the page needs Gradio: pip install "fastsr[web]"'
 LOGIN_PAUSE = 1.0  # seconds that a wrong password costs
@@ -31,14 +32,15 @@ class Server:
         try:
             from starlette.middleware import Middleware
 
-            from fastsr.web import page, theme
+            from fastsr.web import page, theme, viewer
         except ImportError as error:
             raise FastsrError(f"{MISSING} ({error})") from None
         from fastsr.web.guard import Guard
 
         limits.prepare(settings)
         self.store.sweep_regularly()
-        self._blocks = page.build(settings, self.store)
+        views = Views(self.store)
+        self._blocks = page.build(settings, self.store, views)
         guard = Middleware(
             Guard,
             files=self.store.files,
@@ -52,7 +54,7 @@ class Server:
             auth=_login(settings.password) if settings.password else None,
             auth_message="Any user name will do.",
             max_file_size=round(settings.max_megabytes * 1e6),
-            app_kwargs={"middleware": [guard]},
+            app_kwargs={"middleware": [guard], "routes": viewer.routes(views)},
             footer_links=["api", "settings"],
             prevent_thread_lock=True,
             quiet=True,

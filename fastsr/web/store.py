@@ -62,10 +62,11 @@ class Store:
     @property
     def page_secret(self) -> str:
         """What the browser keeps its session's token with, the same after a restart."""
-        return self._keyed(b"page")[:32]
+        return self.keyed("page")[:32]
 
-    def _keyed(self, data: bytes) -> str:
-        return hmac.new(self._secret, data, hashlib.sha256).hexdigest()
+    def keyed(self, text: str) -> str:
+        """A name for something that nobody guesses, the same each time."""
+        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
 
     def uploaded(self, path: str | os.PathLike[str]) -> Path:
         """The file that a request names, which must be an upload or a result. Raises FastsrError for any other."""
@@ -76,8 +77,13 @@ class Store:
             raise FastsrError("the file is not here any more; upload it again") from None
         if len(inside) < 2 or not found.is_file():
             raise FastsrError("the file is not here any more; upload it again")
-        os.utime(self.files / inside[0])
+        self.use(found)
         return found
+
+    def use(self, path: Path) -> None:
+        """Note that a file in one of the folders was just used."""
+        with contextlib.suppress(OSError):  # deleted in the meantime
+            os.utime(self.files / path.relative_to(self.files).parts[0])
 
     def new_token(self) -> str:
         """The token of a new session."""
@@ -95,8 +101,8 @@ class Store:
     def video(self, source: Path, settings: str) -> Path:
         """The folder of a video by its content and what is asked for, so that the same request finds it again."""
         with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").digest()
-        folder = self.files / f"{VIDEO}{self._keyed(digest + settings.encode())}"
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        folder = self.files / f"{VIDEO}{self.keyed(f'video {digest} {settings}')}"
         folder.mkdir(exist_ok=True, mode=0o700)
         os.utime(folder)
         return folder

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fastsr.web import viewer
+
 HERE = Path(__file__).parent
 FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONOSPACE = ["ui-monospace", "Consolas", "monospace"]
@@ -22,7 +24,7 @@ def look() -> dict[str, Any]:
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_600",
     )
-    return {"theme": theme, "css_paths": [HERE / "page.css"], "head": f"<script>{_script()}</script>"}
+    return {"theme": theme, "css_paths": [HERE / "page.css"], "head": f"<script>{_script()}</script>{viewer.head()}"}
 
 
 def _script() -> str:
