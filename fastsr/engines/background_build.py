@@ -8,7 +8,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from fastsr.engines.protocol import GpuEngine, Pixels, Progress
+import numpy as np
+
+from fastsr.engines.protocol import GpuEngine, Pixels, PixelwiseMap, Progress
+from fastsr.tiling.frame_part import FramePart
 
 
 class UpgradingEngine:
@@ -57,6 +60,12 @@ class UpgradingEngine:
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
         return self.current().run(pixels, progress)
+
+    def part_bands(
+        self, frame: Pixels, part: FramePart, convert: PixelwiseMap, dtype: np.dtype[Any], progress: Progress | None
+    ) -> Iterator[Pixels]:
+        """See `PartialEngine.part_bands`."""
+        return self.current().part_bands(frame, part, convert, dtype, progress)
 
     def stream(self, frames: Iterable[Pixels]) -> Iterator[Pixels]:
         """Frames in order; the change to the better engine happens between two of them."""

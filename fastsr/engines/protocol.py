@@ -131,7 +131,7 @@ class DeviceEngine(Engine, Protocol):
         ...
 
 
-class GpuEngine(StreamingEngine, DeviceEngine, Protocol):
+class GpuEngine(StreamingEngine, DeviceEngine, PartialEngine, Protocol):
     """What all engines on a GPU offer."""
 
 

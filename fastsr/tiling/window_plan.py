@@ -66,6 +66,14 @@ class Plan:
         columns = tuple(s for s in self.columns if s.core_start < part.right and part.left < s.core_end)
         return Plan(part.height, part.width, rows, columns)
 
+    def moved(self, up: int, left: int) -> Plan:
+        """The same windows of a frame that begins so many pixels later."""
+        rows, columns = (
+            tuple(Span(s.start - by, s.length, s.core_start - by, s.core_end - by) for s in spans)
+            for spans, by in ((self.rows, up), (self.columns, left))
+        )
+        return Plan(self.height, self.width, rows, columns)
+
     def parts(self) -> list[tuple[FramePart, FramePart]]:
         """What each window reads, and what it is trusted for; row by row."""
         return [

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fastsr.engines.background_build import UpgradingEngine
+from fastsr.engines.protocol import PartialEngine
+from fastsr.tiling.frame_part import FramePart
 
 
 class Marking:
@@ -18,6 +20,9 @@ class Marking:
     def stream(self, frames):
         for frame in frames:
             yield self.run(frame)
+
+    def part_bands(self, frame, part, convert, dtype, progress):
+        yield self.run(convert(frame[part.slices()]))
 
     def run_on_device(self, frame, shape, out, stream):
         out[...] = self.value
@@ -55,6 +60,9 @@ def test_it_serves_at_once_and_then_better(pair):
     out = FRAME.copy()
     engine.run_on_device(FRAME, FRAME.shape, out, None)
     assert out[0, 0, 0] == 2
+    assert isinstance(engine, PartialEngine)
+    (made,) = engine.part_bands(FRAME, FramePart(0, 1, 0, 2), np.copy, FRAME.dtype, None)
+    assert made.tolist() == [[[2, 2, 2]] * 2]
 
 
 def test_a_stream_changes_between_frames_and_loses_none(pair):

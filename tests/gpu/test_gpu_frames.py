@@ -66,6 +66,21 @@ def test_tensors_stay_on_the_gpu(up, exact, dtype, shape):
         assert (made.cpu().float() * scale - expected).abs().max() <= 2
 
 
+@pytest.mark.parametrize("tile", [None, 64])
+def test_regions(tile):
+    up = fastsr.load("fast-x4", device="cuda", engine="torch", precision="fp32", tile=tile)
+    frame = frame_of(4, 150, 200)
+    whole = up.upscale(frame)
+    for left, top, right, bottom in ((0, 0, 9, 9), (300, 200, 500, 333), (799, 599, 800, 600)):
+        region = (left, top, right, bottom)
+        made = up.upscale(frame, region=region)
+        assert distance(made, whole[top:bottom, left:right]) <= 1
+        tensor = torch.from_numpy(frame).permute(2, 0, 1).cuda()
+        on_gpu = up.upscale(tensor, region=region)
+        assert on_gpu.is_cuda
+        assert distance(on_gpu.permute(1, 2, 0).cpu().numpy(), made) <= 1
+
+
 def test_callers_streams_are_respected(up, exact):
     frame = frame_of(3)
     tensor = torch.from_numpy(frame).permute(2, 0, 1)

@@ -12,21 +12,28 @@ from fastsr.tiling.window_plan import Plan
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Band:
-    """One row of windows; everything in input pixels, windows relative to the band's first row."""
+    """One row of windows; everything in input pixels, windows relative to the band's first row.
+
+    Of a part of a frame, the row may have fewer windows than the whole frame has `beside` one another.
+    """
 
     start: int
     rows: int
     core_start: int
     core_end: int
     windows: npt.NDArray[np.int64]
+    beside: int
 
     def core(self, scale: int) -> slice:
         """The rows that the band is trusted for, of its enlarged buffer."""
         return slice((self.core_start - self.start) * scale, (self.core_end - self.start) * scale)
 
 
-def bands_of(plan: Plan, height: int, width: int) -> list[Band]:
-    """The bands of a frame, from the top to the bottom; rows and columns that only alignment added are dropped."""
+def bands_of(plan: Plan, height: int, width: int, beside: int = 0) -> list[Band]:
+    """The bands of a frame, from the top to the bottom; rows and columns that only alignment added are dropped.
+
+    `beside`: see `Band`; 0 for as many as there are.
+    """
     made = []
     for row in plan.rows:
         core_end = min(row.core_end, height)
@@ -41,5 +48,5 @@ def bands_of(plan: Plan, height: int, width: int) -> list[Band]:
             np.int64,
         )
         rows = min(row.length, height - row.start)
-        made.append(Band(row.start, rows, row.core_start, core_end, windows))
+        made.append(Band(row.start, rows, row.core_start, core_end, windows, beside or len(windows)))
     return made

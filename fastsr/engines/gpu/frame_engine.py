@@ -18,12 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import ops
+from fastsr.engines.excerpt import check_part, sources
 from fastsr.engines.gpu.bands import Band, bands_of
 from fastsr.engines.gpu.device import Array, Device, Network, Prepared
 from fastsr.engines.gpu.window_budget import WindowBudget
-from fastsr.engines.protocol import Pixels, Progress
+from fastsr.engines.protocol import Pixels, PixelwiseMap, Progress
 from fastsr.network.graph import Graph
 from fastsr.network.output_head import HeadlessGraph
+from fastsr.tiling.frame_part import FramePart
 
 SLOTS = 2
 PINNED_LIMIT = 256 << 20  # results up to here are page-locked themselves; larger ones are copied out of a slot
@@ -110,6 +112,46 @@ class FrameEngine:
                 self._band_between(frame, out, band, self.budget.plan(height, width).window)
             self.device.wait(stream, self.device.record(self._compute))
 
+    def part_bands(
+        self, frame: Pixels, part: FramePart, convert: PixelwiseMap, dtype: np.dtype[Any], progress: Progress | None
+    ) -> Iterator[Pixels]:
+        """See `PartialEngine.part_bands`; all of it in one band, by those windows of the whole that it lies in."""
+        check_part(part, *frame.shape[:2])
+        made = None
+        while made is None:
+            try:
+                made = self._part(frame, part, convert, dtype, progress)
+            except Exception as error:
+                if not self.device.is_out_of_memory(error):
+                    raise
+                self._shrink(error)
+        yield made
+
+    def _part(
+        self, frame: Pixels, part: FramePart, convert: PixelwiseMap, dtype: np.dtype[Any], progress: Progress | None
+    ) -> Pixels:
+        plan = self.budget.plan(*frame.shape[:2])
+        covering = plan.covering(part)
+        read = sources(covering.read, *frame.shape[:2])
+        pixels = convert(frame[read.slices()])
+        height, width, channels = pixels.shape
+        scale = self.graph.scale
+        bands = bands_of(covering.moved(read.top, read.left), height, width, beside=len(plan.columns))
+        # not page-locked: of what lies around the windows' cores nothing is ever written
+        result = _Result(np.empty((height * scale, width * scale, channels), dtype), False)
+        waiting: collections.deque[_Pending] = collections.deque()
+        try:
+            for done, band in enumerate(bands, 1):
+                if len(waiting) == SLOTS:
+                    self._settle(waiting.popleft())
+                waiting.append(self._start(pixels, band, plan.window, result, last=False))
+                if progress is not None:
+                    progress(done, len(bands))
+        finally:
+            for pending in waiting:
+                self._settle(pending)
+        return result.pixels[part.slices(read.top, read.left, scale)]
+
     def _through(self, frames: Iterable[Pixels], progress: Progress | None) -> Iterator[Pixels]:
         waiting: collections.deque[_Pending] = collections.deque()
         try:
@@ -118,13 +160,13 @@ class FrameEngine:
                 result = self._result(height, width, channels, frame.dtype)
                 done = 0
                 while done < height:
-                    bands = self._bands(height, width, below=done)
+                    bands, window = self._bands(height, width, below=done)
                     try:
                         total, made = sum(len(b.windows) for b in bands), 0
                         for band in bands:
                             if len(waiting) == SLOTS:
                                 yield from self._finish(waiting.popleft())
-                            waiting.append(self._start(frame, band, result, last=band is bands[-1]))
+                            waiting.append(self._start(frame, band, window, result, last=band is bands[-1]))
                             done, made = band.core_end, made + len(band.windows)
                             if progress is not None:
                                 progress(made, total)
@@ -147,14 +189,14 @@ class FrameEngine:
             return _Result(self.device.pinned(shape, dtype), True)
         return _Result(np.empty(shape, dtype), False)
 
-    def _start(self, frame: Pixels, band: Band, result: _Result, last: bool) -> _Pending:
+    def _start(self, frame: Pixels, band: Band, window: tuple[int, int], result: _Result, last: bool) -> _Pending:
         device, scale = self.device, self.graph.scale
-        slot = self._slot(frame, band)
+        slot = self._slot(frame, window)
         np.copyto(slot.host_low[: band.rows], frame[band.start : band.start + band.rows])
         with self._lock:
             device.copy(slot.low[: band.rows], slot.host_low[: band.rows], self._upload)
             device.wait(self._compute, device.record(self._upload))
-            self._band_in(slot, band, self.budget.plan(*frame.shape[:2]).window)
+            self._band_in(slot, band, window)
             device.wait(self._download, device.record(self._compute))
             device.copy(self._target(slot, band, result), slot.high[band.core(scale)], self._download)
             done = device.record(self._download)
@@ -170,6 +212,12 @@ class FrameEngine:
 
     def _finish(self, pending: _Pending) -> Iterator[Pixels]:
         """Wait for a band; the frame, if that was its last."""
+        self._settle(pending)
+        if pending.last:
+            yield pending.result.pixels
+
+    def _settle(self, pending: _Pending) -> None:
+        """Wait for a band, whose slot is then free."""
         self.device.sync(pending.done)
         band, slot, scale = pending.band, pending.slot, self.graph.scale
         if not pending.result.pinned:
@@ -178,12 +226,10 @@ class FrameEngine:
             np.copyto(pending.result.pixels[rows], slot.host_high[band.core(scale)])
         with self._lock:
             self._idle[slot.kind].append(slot)
-        if pending.last:
-            yield pending.result.pixels
 
-    def _slot(self, frame: Pixels, band: Band) -> _Slot:
+    def _slot(self, frame: Pixels, window: tuple[int, int]) -> _Slot:
         height, width, channels = frame.shape
-        kind = (min(height, self.budget.plan(height, width).window[0]), width, channels), frame.dtype
+        kind = (min(height, window[0]), width, channels), frame.dtype
         with self._lock:
             if self._idle[kind]:
                 return self._idle[kind].pop(0)  # the one that has rested longest: slots take turns
@@ -192,17 +238,19 @@ class FrameEngine:
                 self._idle.clear()
             return _Slot(self.device, kind, self.graph.scale)
 
-    def _bands(self, height: int, width: int, below: int) -> list[Band]:
-        """The bands of a frame whose rows down to `below` are made."""
-        return [b for b in bands_of(self.budget.plan(height, width), height, width) if b.core_end > below]
+    def _bands(self, height: int, width: int, below: int) -> tuple[list[Band], tuple[int, int]]:
+        """The bands of a frame whose rows down to `below` are made, and the size of windows."""
+        plan = self.budget.plan(height, width)
+        return [b for b in bands_of(plan, height, width) if b.core_end > below], plan.window
 
     def _bands_in_turn(self, height: int, width: int) -> Iterator[Band]:
         """All bands of a frame; when memory runs out for one, smaller windows from there on."""
         done = 0
         while done < height:
-            for band in self._bands(height, width, below=done):
+            bands, window = self._bands(height, width, below=done)
+            for band in bands:
                 try:
-                    self._prepare(band, self.budget.plan(height, width).window)
+                    self._prepare(band, window)
                 except Exception as error:
                     if not self.device.is_out_of_memory(error):
                         raise
@@ -221,7 +269,7 @@ class FrameEngine:
             self.budget.shrink(error)
 
     def _prepare(self, band: Band, window: tuple[int, int]) -> Prepared:
-        batch = self.graph.fixed_batch or min(self.budget.at_once(window), len(band.windows))
+        batch = self.graph.fixed_batch or min(self.budget.at_once(window), band.beside)
         key = (batch, *window)
         if self._prepared is None or self._prepared[0] != key:
             self._forget()

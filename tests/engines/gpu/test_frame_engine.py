@@ -15,6 +15,7 @@ from fastsr.engines.onnxruntime import OnnxRuntimeEngine
 from fastsr.errors import EngineError
 from fastsr.network import onnx_reader
 from fastsr.network.output_head import without_output_head
+from fastsr.tiling.frame_part import FramePart
 
 NAMES = ("compact-x2", "srresnet-x4", "downsampling-x2")
 
@@ -79,6 +80,48 @@ def test_a_stream_of_frames_is_each_frame(
     assert len(made) == len(given_frames)
     for frame, result in zip(given_frames, made, strict=True):
         np.testing.assert_array_equal(result, exact[name].run(frame))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_parts_are_made_by_the_windows_that_they_lie_in(networks, exact, data):
+    name = data.draw(st.sampled_from(NAMES))
+    engine = engine_of(networks[name], FakeDevice(data.draw(st.integers(0, 99))), limits=(2, 4096, 4096))
+    least = engine.budget._windows.smallest
+    engine.budget.limit(least + data.draw(st.integers(0, 20)), least + data.draw(st.integers(0, 20)))
+    height, width = (data.draw(st.integers(1, 120)) for _ in range(2))
+    frame = frame_of(1, height, width)
+    top, left = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
+    bottom, right = data.draw(st.integers(top + 1, height)), data.draw(st.integers(left + 1, width))
+    part = FramePart(top, bottom, left, right)
+    windows = engine.budget.plan(height, width).covering(part)
+    read, told = [], []
+
+    def convert(pixels):
+        read.append(pixels.shape)
+        return pixels
+
+    (made,) = engine.part_bands(frame, part, convert, frame.dtype, lambda *now: told.append(now))
+    np.testing.assert_array_equal(made, exact[name].run(frame)[part.slices(scale=networks[name].scale)])
+    assert told[-1] == (len(windows.rows),) * 2
+    ((rows, columns, _),) = read
+    most = max(windows.window) + networks[name].alignment
+    assert rows <= len(windows.rows) * most
+    assert columns <= len(windows.columns) * most
+    shapes = set(engine.network.shapes)
+    np.testing.assert_array_equal(engine.run(frame), exact[name].run(frame))
+    assert shapes <= set(engine.network.shapes)
+    assert len(set(engine.network.shapes)) == 1  # a part goes through the network in batches as large as the whole's
+
+
+def test_parts_when_memory_runs_out(networks, exact):
+    engine = engine_of(networks["compact-x2"], FakeDevice(memory=220_000), tile=128)
+    frame, part = frame_of(5, 150, 140), FramePart(20, 131, 70, 140)
+    (made,) = engine.part_bands(frame, part, np.ascontiguousarray, frame.dtype, None)
+    assert min(engine.budget.window) < 128 or engine.budget.most == 1
+    np.testing.assert_array_equal(made, exact["compact-x2"].run(frame)[part.slices(scale=2)])
+    with pytest.raises(EngineError, match="are no part of 140x150 pixels"):
+        list(engine.part_bands(frame, FramePart(0, 151, 0, 1), np.ascontiguousarray, frame.dtype, None))
 
 
 def test_repeated_work_is_captured_once(networks):

@@ -99,6 +99,15 @@ def test_streams_of_other_sizes_are_resampled(pair):
         np.testing.assert_array_equal(made, exact.upscale(frame, **options))
 
 
+@pytest.mark.parametrize("options", [{}, {"scale": 1.5}, {"size": (30, 41)}])
+def test_regions(pair, options):
+    up, exact = pair
+    frame = np.random.default_rng(2).integers(0, 256, (40, 50, 4), np.uint8)
+    for given in (frame[..., :3], frame, frame[..., 0]):
+        made = up.upscale(given, region=(3, 7, 29, 40), **options)
+        np.testing.assert_array_equal(made, exact.upscale(given, **options)[7:40, 3:29])
+
+
 def test_interpolation_streams_too():
     frame = np.random.default_rng(1).integers(0, 256, (9, 8, 3), np.uint8)
     up = fastsr.load("bicubic")
@@ -129,3 +138,5 @@ def test_upscale_leaves_a_tensor_on_its_gpu(monkeypatch):
     made = fastsr.upscale(tensor, 2)
     assert asked == ["fast-x2"]
     assert torch.equal(made, tensor.repeat_interleave(2, -1).repeat_interleave(2, -2))
+    with pytest.raises(AssertionError, match="copied to the host"):
+        fastsr.upscale(tensor, 2, region=(0, 0, 1, 1))  # of which little is computed there
