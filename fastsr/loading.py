@@ -273,7 +273,8 @@ def upscale(
         image: a path, a binary file, a Pillow image, a NumPy array or a PyTorch tensor.
         scale: factor along each axis; four where neither it nor `size` is given.
         size: width and height of the result in pixels, instead of `scale`.
-        model: as for `load`; by default the shipped one that fits the scale.
+        model: as for `load`; by default the shipped one that fits the scale: up to 2 "fast-x2", above it "photo-x4",
+            which removes noise and JPEG artifacts ("fast-x4" is faster and keeps them).
         device: as for `load`.
         precision: as for `load`.
         region: as for `Upscaler.upscale`: left, top, right and bottom of the only part of the result that is made.

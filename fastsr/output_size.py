@@ -74,7 +74,12 @@ def size_text(size: tuple[int, int]) -> str:
     return "x".join("" if isinstance(size, Box) and side == MAX_SIDE else str(side) for side in size)
 
 
-def default_model(width: int, height: int, scale: float | None, size: tuple[int, int] | None) -> str:
-    """The shipped model for an image of this size when none is named: the one that fits, four times by default."""
+def default_model(
+    width: int, height: int, scale: float | None, size: tuple[int, int] | None, video: bool = False
+) -> str:
+    """The shipped model for an image of this size when none is named: the one that fits, four times by default.
+
+    `video` says that it is one of many frames.
+    """
     wanted = output_size(width, height, scale, size, 4)
-    return catalog.default(max(wanted[0] / width, wanted[1] / height))
+    return catalog.default(max(wanted[0] / width, wanted[1] / height), video)

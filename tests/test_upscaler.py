@@ -488,7 +488,7 @@ def test_unknown_model_suggests_near_names(photo):
 
 
 @pytest.mark.parametrize(
-    ("scale", "name"), [(1.5, "fast-x2"), (2, "fast-x2"), (2.1, "fast-x4"), (4, "fast-x4"), (9, "fast-x4")]
+    ("scale", "name"), [(1.5, "fast-x2"), (2, "fast-x2"), (2.1, "photo-x4"), (4, "photo-x4"), (9, "photo-x4")]
 )
 def test_the_default_model_fits_the_scale(photo, scale, name):
     assert catalog.default(scale) == name

@@ -158,6 +158,8 @@ class ImageRun:
             def made() -> None:
                 facts["seconds"] = round(seconds + writing().seconds, 3)
                 self._report.made(_source(task), _target(task), **facts)
+                if (advice := self._models.advice(upscaler)) is not None:
+                    self._report.note(advice)
 
             self._try(task, made)
 

@@ -9,6 +9,7 @@ import warnings
 import fastsr
 from fastsr.cli.console import say
 from fastsr.errors import FastsrError
+from fastsr.importing import packages
 from fastsr.network import catalog
 from fastsr.output_size import default_model
 from fastsr.upscaler import Upscaler
@@ -31,10 +32,21 @@ class Models:
         if a.model is not None:
             return self.load(a.model, video)
         try:
-            name = default_model(width, height, a.scale, a.size)
+            name = default_model(width, height, a.scale, a.size, video)
         except FastsrError as error:
             raise StopError(str(error)) from None
         return self.load(name, video)
+
+    def advice(self, upscaler: Upscaler) -> str | None:
+        """Which model enlarged an image, and how to choose otherwise; None where the user chose, or has no choice."""
+        usual = upscaler.name in catalog.DEFAULTS and upscaler.name not in catalog.VIDEO_DEFAULTS
+        if self._arguments.model is not None or not usual:
+            return None
+        faithful = catalog.default(upscaler.scale, video=True)
+        text = f"made by {upscaler.name}; --model {faithful} is faster and keeps noise and artifacts as they are"
+        if packages.installed("realesrgan"):
+            text += "; --model realesrgan-x4plus repairs damaged photos better, and takes far longer"
+        return text
 
     def own_scale(self, width: int = 1, height: int = 1) -> float:
         """The scale where none is asked for: that of the model for an image of this size, loaded only if unknown."""

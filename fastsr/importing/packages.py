@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -50,6 +51,11 @@ def package_of(extra: str) -> str:
 
 
 EXTRAS = ("realesrgan", "realcugan", "waifu2x")
+
+
+def installed(extra: str) -> bool:
+    """Whether the package of an extra is there, by its module alone: quick, and nothing is imported."""
+    return importlib.util.find_spec(package_of(extra).replace("-", "_")) is not None
 
 
 @functools.cache

@@ -74,7 +74,8 @@ class Model:
         return cheap and self.flat_error.get(precision, MAX_FLAT_ERROR + 1) <= MAX_FLAT_ERROR
 
 
-DEFAULTS = ("fast-x2", "fast-x4")  # when no model is named: those for any image
+DEFAULTS = ("fast-x2", "photo-x4")  # when no model is named: those for any image
+VIDEO_DEFAULTS = ("fast-x2", "fast-x4")  # for any video, of which there are many frames
 
 
 @functools.cache
@@ -113,13 +114,14 @@ def _has_numbers(value: Any, depth: int) -> bool:
     return isinstance(value, dict) and all(_has_numbers(inner, depth - 1) for inner in value.values())
 
 
-def default(scale: float) -> str:
+def default(scale: float, video: bool = False) -> str:
     """The model for enlarging `scale` times: the one with the smallest sufficient factor, else the largest factor.
 
-    One of DEFAULTS, which are for any image; where none of them is shipped, any model.
+    One of DEFAULTS, for `video` of VIDEO_DEFAULTS; where none of them is shipped, any model.
     """
+    usual = VIDEO_DEFAULTS if video else DEFAULTS
     shipped = models().values()
-    known = sorted([m for m in shipped if m.name in DEFAULTS] or shipped, key=lambda m: m.scale)
+    known = sorted([m for m in shipped if m.name in usual] or shipped, key=lambda m: m.scale)
     if not known:
         raise ModelError("this installation has no trained models; name an .onnx file or an interpolation")
     return next((m.name for m in known if m.scale >= scale), known[-1].name)

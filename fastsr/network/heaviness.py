@@ -32,7 +32,7 @@ def lighter(path: Path, scale: int) -> list[str]:
 def by_heaviness(scale: int) -> list[Model]:
     """The shipped models of a factor, the heaviest first; of equally heavy ones those for any image first."""
     models = [model for model in catalog.models().values() if model.scale == scale]
-    return sorted(models, key=lambda model: (-mflop_per_pixel(model.path), model.name not in catalog.DEFAULTS))
+    return sorted(models, key=lambda model: (-mflop_per_pixel(model.path), model.name not in catalog.VIDEO_DEFAULTS))
 
 
 def best(scale: int) -> Model | None:

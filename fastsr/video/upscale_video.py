@@ -69,7 +69,7 @@ def upscale_video(
         dst: a file, whose suffix (.mp4 .m4v .mov .mkv .webm) names the container; numbered images; or "-", standard
             output.
         model: a name, an ONNX file, a loaded `Upscaler`, or what gives one for a width and height; by default the
-            shipped one that fits `scale` or `size`.
+            shipped one that fits `scale` or `size`: up to 2 "fast-x2", above it "fast-x4".
         scale: factor along each axis; four where neither it nor `size` is given.
         size: width and height of the result in pixels, instead of `scale`.
         device: as for `load`, of a model that is named or chosen here, like the next six.
@@ -150,7 +150,7 @@ def chosen_model(
     if isinstance(model, Upscaler):
         return model
     if model is None:
-        model = default_model(info.width, info.height, scale, size)
+        model = default_model(info.width, info.height, scale, size, video=True)
     if callable(model):
         return model(info.width, info.height)
     return load(model, **options, video=True)

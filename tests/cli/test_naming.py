@@ -198,7 +198,7 @@ def test_a_dry_run_makes_nothing(cli):
 def test_the_default_model_fits_a_box(monkeypatch, model, option, expected, capsys):
     write_image("in.png", 10, 10)
     asked = []
-    monkeypatch.setattr(catalog, "default", lambda scale: asked.append(scale) or model)
+    monkeypatch.setattr(catalog, "default", lambda scale, video: asked.append(scale) or model)
     assert main(["upscale", "in.png", "-o", "out.png", *option]) == 0
     assert asked == [expected]
     assert np.prod(size("out.png")) == (10 * expected) ** 2

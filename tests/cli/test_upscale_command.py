@@ -13,6 +13,7 @@ from support.small_models import SAMPLE
 
 import fastsr
 from fastsr.cli.command import main
+from fastsr.importing import packages
 from fastsr.network import catalog
 
 ROOT = Path(__file__).parent.parent.parent
@@ -228,7 +229,7 @@ def test_default_model_fits_the_size(monkeypatch, model, capsys):
     write_image("in.png", 10, 10)
     asked = []
 
-    def default(scale):
+    def default(scale, video):
         asked.append(scale)
         return model
 
@@ -286,3 +287,24 @@ def test_usage_errors(arguments, says, capsys):
     assert err.startswith("usage: fastsr")
     assert err.endswith(f"\nfastsr: {says}\n")
     assert err.count("\n") <= 3
+
+
+@pytest.mark.parametrize(("installed", "more"), [(False, ""), (True, "; --model realesrgan-x4plus repairs ")])
+def test_which_model_was_chosen_is_told_once(monkeypatch, capsys, installed, more):
+    monkeypatch.setattr(packages, "installed", lambda extra: installed and extra == "realesrgan")
+    for name in ("a.png", "b.png"):
+        write_image(name, 8, 8)
+    assert main(["upscale", "a.png", "b.png", "-o", "out"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "2 made\n"
+    assert err.startswith(
+        "fastsr: made by photo-x4; --model fast-x4 is faster and keeps noise and artifacts as they are"
+    )
+    assert (more in err, "realesrgan" in err, err.count("\n")) == (True, installed, 1)
+
+
+@pytest.mark.parametrize("options", [["--model", "photo-x4"], ["--scale", "2"], ["--quiet"]])
+def test_nothing_is_told_where_nothing_is_to_choose(capsys, options):
+    write_image("a.png", 8, 8)
+    assert main(["upscale", "a.png", "-o", "out.png", *options]) == 0
+    assert capsys.readouterr().err == ""

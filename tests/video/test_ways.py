@@ -92,7 +92,7 @@ def test_the_commands_run(capsys):
     lines = capsys.readouterr().out.splitlines()[-4:]
     calls = [re.search(r"fastsr upscale .*", line)[0] for line in lines[:3]]
     models = {re.search(r"--model (\S+)", call)[1] for call in calls[1:]}
-    assert models == {ladder(fastsr.load(catalog.default(4)))[-1].name, heaviness.best(4).name}
+    assert models == {ladder(fastsr.load(catalog.default(4, video=True)))[-1].name, heaviness.best(4).name}
     assert calls[0] == "fastsr upscale in.mp4 -o - --realtime --scale 4 | mpv -"
     assert "--preset ultrafast" in calls[1]
     for call in calls[1:]:
