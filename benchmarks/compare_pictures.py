@@ -89,17 +89,22 @@ def pictures(photographs: Path, portraits: Path) -> list[Picture]:
 
 def originals(photographs: Path, portraits: Path) -> list[tuple[str, str, Image.Image]]:
     """A word, a key of CREDITS and a square image for each. Raises ValueError for a photograph that is missing."""
-    found = find_images([photographs])
     made = []
     for wanted in PHOTOGRAPHS:
-        matching = [path for path in found if fnmatch.fnmatchcase(path.name, wanted.pattern)]
-        if not matching:
-            raise ValueError(f"{wanted.pattern}: not under {photographs}; give the folder of the photographs")
-        made.append((wanted.word, wanted.credit, _square(matching[0], wanted.left, wanted.top)))
+        path = found(wanted, photographs)
+        made.append((wanted.word, wanted.credit, _square(path, wanted.left, wanted.top)))
     faces = find_images([portraits])[9::10]  # those that no run may learn from
     chosen = faces[:: max(1, len(faces) // PORTRAITS)][:PORTRAITS]
     made += [("a portrait", "portrait", _square(path, 0.5, 0.1)) for path in chosen]
     return made + [(f"drawn: {kind}", "drawn", draw()) for kind, draw in DRAWN.items()]
+
+
+def found(wanted: Photograph, photographs: Path) -> Path:
+    """The file of a photograph. Raises ValueError where it is missing."""
+    matching = [path for path in find_images([photographs]) if fnmatch.fnmatchcase(path.name, wanted.pattern)]
+    if not matching:
+        raise ValueError(f"{wanted.pattern}: not under {photographs}; give the folder of the photographs")
+    return matching[0]
 
 
 def _square(path: Path, left: float, top: float) -> Image.Image:

@@ -316,15 +316,18 @@ def rendered(page: Path) -> str:
 
 
 def comparison() -> None:
-    """A part of the demo's photograph beside bicubic, for README, at the size at which README shows it."""
+    """A part of the demo's photograph by all ways, for README, at the size at which README shows it."""
     from PIL import Image
 
-    import fastsr
-    from benchmarks.demo import PHOTO, side_by_side
+    from benchmarks import demo
+    from fastsr.importing import packages
 
-    with Image.open(PHOTO) as image:
+    if not packages.installed("realesrgan"):
+        print(f"{COMPARISON.relative_to(ROOT)} stays: {packages.remedy('realesrgan')}")
+        return
+    with Image.open(demo.SNAPSHOT) as image:
         low = image.convert("RGB")
-    made = side_by_side(low, fastsr.upscale(low, scale=4), 0.66, 0.1, panel=416)
+    made = demo.panels(demo.by_all_ways(low, *demo.SHOWN, panel=416), 0, 0, columns=2)
     COMPARISON.parent.mkdir(parents=True, exist_ok=True)
     made.save(COMPARISON, optimize=True)
 

@@ -40,3 +40,39 @@ def test_panels_show_the_same_place_of_each():
         left = i * (40 + demo.GAP)
         part = made.crop((left, 0, left + 40, 18))
         assert part.tobytes() == images["a"].crop((25, 0, 65, 18)).convert("RGB").tobytes()
+
+
+def test_panels_in_rows():
+    images = {name: Image.new("RGB", (40, 40), color) for name, color in (("a", "red"), ("b", "blue"), ("c", "lime"))}
+    made = demo.panels(images, 0, 0, columns=2)
+    assert made.size == (2 * 40 + demo.GAP, 2 * 40 + demo.GAP)
+    assert [made.getpixel(at) for at in ((5, 5), (53, 5), (5, 53), (53, 53))] == [
+        (255, 0, 0),
+        (0, 0, 255),
+        (0, 255, 0),
+        (255, 255, 255),
+    ]
+
+
+@pytest.mark.parametrize("installed", [False, True])
+def test_a_part_by_all_ways(monkeypatch, installed):
+    monkeypatch.setattr(demo.packages, "installed", lambda extra: installed)
+    assert demo.models() == ["fast-x4", "photo-x4", *(["realesrgan-x4plus"] if installed else [])]
+    monkeypatch.setattr(demo, "models", lambda: ["nearest"])
+    low = Image.linear_gradient("L").resize((90, 60)).convert("RGB")
+    made = demo.by_all_ways(low, 1.0, 0.5, panel=160)
+    assert list(made) == ["bicubic", "nearest"]
+    expected = low.crop((50, 10, 90, 50)).resize((160, 160), Image.Resampling.NEAREST)
+    assert made["nearest"].tobytes() == expected.tobytes()
+
+
+def test_the_demo_writes_what_it_names(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "models", lambda: ["nearest"])
+    monkeypatch.setattr(demo.catalog, "default", lambda scale, video=False: "nearest")
+    monkeypatch.setattr(demo, "video", lambda target: f"result: {target}")
+    monkeypatch.setattr(sys, "argv", ["demo", "-o", str(tmp_path)])
+    demo.main()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["side-by-side.png", "snapshot-x4.png"]
+    with Image.open(tmp_path / "side-by-side.png") as made:
+        assert made.size == (2 * demo.PANEL + demo.GAP, demo.PANEL)
+    assert f"bicubic | nearest: {tmp_path}/side-by-side.png" in capsys.readouterr().out

@@ -4,12 +4,9 @@ import json
 import re
 import sys
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from benchmarks import cpu_engines, machine, report
-from benchmarks.demo import side_by_side
 from fastsr import _core
 from fastsr.network import catalog, onnx_reader
 
@@ -123,12 +120,3 @@ def test_scores_in_cards_are_the_measured_ones():
         for name, values in model.scores.items():
             assert {"psnr", "ssim"} <= values.keys()
             assert values == {key: measured[name][key] for key in values}
-
-
-def test_side_by_side_shows_the_same_place():
-    low = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 60, 3), dtype=np.uint8))
-    high = low.resize((240, 200), Image.Resampling.BICUBIC)
-    made = np.asarray(side_by_side(low, high, 0.5, 0.5))
-    assert made.shape == (200, 408, 3)
-    np.testing.assert_array_equal(made[:170, :200], made[:170, 208:])
-    assert side_by_side(low, high, 0.5, 0.5, panel=100).size == (208, 100)
