@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from fastsr.engines.protocol import Engine, PartialEngine, Pixels, PixelwiseMap, Progress
 from fastsr.images import band_resampling, luma
-from fastsr.images.samples import settled, settled_floats
+from fastsr.images.sample_values import settled, settled_floats
 from fastsr.network.graph import Graph
 from fastsr.tiling.frame_part import FramePart
 

@@ -24,7 +24,7 @@ from fastsr.engines.protocol import (
     StreamReusingEngine,
 )
 from fastsr.images import DecodedImage, Frame, band_resampling, luma, resample
-from fastsr.images.samples import settled, settled_dtype, settled_floats
+from fastsr.images.sample_values import settled, settled_dtype, settled_floats
 from fastsr.network.graph import Graph
 from fastsr.tiling.frame_part import FramePart
 

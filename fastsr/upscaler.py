@@ -18,9 +18,9 @@ from fastsr.engines.gpu.tensors import DeviceImage, is_tensor_on_gpu
 from fastsr.engines.protocol import Estimate, Pixels, Progress, counted
 from fastsr.errors import FastsrError
 from fastsr.former_names import names_of
-from fastsr.images import DecodedImage, Frame, Rows, resample
-from fastsr.images.alpha import bleed
-from fastsr.images.samples import settled
+from fastsr.images import DecodedImage, Frame, Rows
+from fastsr.images.alpha import spread
+from fastsr.images.sample_values import settled
 from fastsr.output_size import Region, Size, output_size, part_of
 from fastsr.pixel_upscalers import Generator, PixelUpscaler, QuickInterpolation
 from fastsr.tiling.frame_part import FramePart
@@ -295,15 +295,8 @@ class Upscaler:
             height, width = frame.color.shape[:2]
             target = output_size(width, height, scale, size, self.scale)
             targets.append((target, None if region is None else part_of(region, target)))
-        transparent = [_transparent(frame) for frame in picture.frames]
-        planes = sum(
-            1 + hidden + (frame.black is not None) for frame, hidden in zip(picture.frames, transparent, strict=True)
-        )
-        report = counted(progress, planes)
-        return [
-            self._frame(frame, hidden, *target, report)
-            for frame, hidden, target in zip(picture.frames, transparent, targets, strict=True)
-        ]
+        report = counted(progress, sum(1 + f.transparent + (f.black is not None) for f in picture.frames))
+        return [self._frame(frame, *target, report) for frame, target in zip(picture.frames, targets, strict=True)]
 
     def rows(
         self,
@@ -345,7 +338,6 @@ class Upscaler:
     def _frame(
         self,
         frame: Frame,
-        transparent: bool,
         size: tuple[int, int],
         part: FramePart | None,
         report: Iterator[Progress | None],
@@ -358,13 +350,11 @@ class Upscaler:
         black = None if frame.black is None else enlarge(frame.black)
         if frame.alpha is None:
             return Frame(enlarge(frame.color), None, black)
-        alpha = settled(frame.alpha, "image")
-        if not transparent:
+        if not frame.transparent:
             color = enlarge(frame.color)
-            return Frame(color, np.full((*color.shape[:2], 1), alpha.flat[0]), black)
-        color = settled(frame.color, "image")
-        filled = bleed(resample.to_float(color), resample.to_float(alpha))
-        return Frame(enlarge(resample.to_dtype(filled, color.dtype)), enlarge(alpha), black)
+            return Frame(color, np.full((*color.shape[:2], 1), settled(frame.alpha[:1, :1], "image")), black)
+        filled = spread(frame.color, frame.alpha) if part is None else frame.spread
+        return Frame(enlarge(filled), enlarge(frame.alpha), black)
 
 
 def opened(image: Any, allow_huge: bool = False, region: Region | None = None) -> DecodedImage | DeviceImage:
@@ -441,13 +431,6 @@ def _several(frames: Any) -> Iterable[Any]:
             f"frames: {what} is not several images; hand in a list or an iterator of them, or call upscale for one"
         )
     return frames
-
-
-def _transparent(frame: Frame) -> bool:
-    if frame.alpha is None:
-        return False
-    opaque = 1 if frame.alpha.dtype.kind == "f" else np.iinfo(frame.alpha.dtype).max
-    return not bool((frame.alpha >= opaque).all())
 
 
 __getattr__ = names_of(__name__)  # what moved to fastsr.loading and fastsr.output_size

@@ -14,7 +14,7 @@ import fastsr
 from fastsr import _core, images
 from fastsr.errors import FastsrError, ImageError
 from fastsr.images import alpha as spreading
-from fastsr.images import samples
+from fastsr.images import sample_values
 
 NAMES = ("compact-x2", "folded-x4", "dense-x2", "unet-x2")
 SIZES = ({}, {"scale": 3}, {"scale": 2.5}, {"scale": 0.4}, {"size": (150, 97)}, {"scale": 1})
@@ -281,7 +281,7 @@ def test_rows_of_a_region(up, scale, channels, monkeypatch):
 def pixels_read(up, shape, **options):
     """How many pixels of an array are converted for a region of its enlargement."""
     counted = []
-    original = samples.settled
+    original = sample_values.settled
 
     def settled(values, name):
         counted.append(values.shape[0] * values.shape[1])
@@ -289,7 +289,7 @@ def pixels_read(up, shape, **options):
 
     given = np.broadcast_to(np.uint8(90), shape)  # of which nobody can afford a copy
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("fastsr.frame_parts", "fastsr.images.samples"):
+        for module in ("fastsr.frame_parts", "fastsr.images.sample_values"):
             patch.setattr(f"{module}.settled", settled)
         made = up.upscale(given, **options)
     return made, sum(counted)
@@ -313,16 +313,20 @@ def test_filters_read_no_more_either():
     assert read <= (256 / 4 + 8) * (200 / 4 + 8)
 
 
-def test_colours_are_spread_once_over_the_whole(up, monkeypatch):
-    spread = []
+def test_colours_are_spread_once_for_all_parts_of_an_image_that_was_read(up, monkeypatch):
+    shapes, bleed = [], spreading.bleed
 
-    def bleed(color, alpha):
-        spread.append(color.shape)
-        return spreading.bleed(color, alpha)
+    def counted(color, alpha):
+        shapes.append(color.shape)
+        return bleed(color, alpha)
 
-    monkeypatch.setattr("fastsr.upscaler.bleed", bleed)
-    up.upscale(with_alpha(photo()), region=(0, 0, 5, 5))
-    assert spread == [(47, 61, 3)]
+    monkeypatch.setattr(spreading, "bleed", counted)
+    pixels = with_alpha(photo())
+    whole = up.upscale(pixels)
+    image = images.read(pixels)
+    for region in regions(*whole.shape[:2]):
+        np.testing.assert_array_equal(image.restore(up.enlarge(image, region=region)), crop(whole, region))
+    assert shapes == [(47, 61, 3)] * 2
 
 
 def test_values_elsewhere_are_not_looked_at(up):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
 from fastsr.images import resample
 
 Floats = npt.NDArray[np.float32]
+
+
+def spread(color: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`bleed` for the colours and the alpha of a frame, in their dtype."""
+    return resample.to_dtype(bleed(resample.to_float(color), resample.to_float(alpha)), color.dtype)
 
 
 def bleed(color: Floats, alpha: Floats) -> Floats:

@@ -11,7 +11,8 @@ import numpy as np
 
 from fastsr.errors import ImageError
 from fastsr.images.decoded_image import Array, DecodedImage, Frame, Metadata
-from fastsr.images.samples import check_sides, joined, settled, split, views
+from fastsr.images.sample_values import settled
+from fastsr.images.samples import check_sides, joined, split, views
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
@@ -10,6 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastsr.errors import ImageError
+from fastsr.images.alpha import spread
+from fastsr.images.sample_values import settled
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,6 +35,21 @@ class Frame:
     color: Array
     alpha: Array | None = None
     black: Array | None = None
+
+    @functools.cached_property
+    def transparent(self) -> bool:
+        """Whether any pixel is not opaque."""
+        if self.alpha is None:
+            return False
+        opaque = 1 if self.alpha.dtype.kind == "f" else np.iinfo(self.alpha.dtype).max
+        return not bool((self.alpha >= opaque).all())
+
+    @functools.cached_property
+    def spread(self) -> Array:
+        """`color` with what is visible spread into what is transparent; kept, for it is made from all of the frame."""
+        if self.alpha is None:
+            return self.color
+        return spread(settled(self.color, "image"), settled(self.alpha, "image"))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from fastsr.errors import ImageError
 from fastsr.images.decoded_image import DecodedImage, Frame, Metadata
 from fastsr.images.exif import UNREADABLE, exif_of, for_size_of
 from fastsr.images.png_color import as_info
-from fastsr.images.samples import checked_floats, joined, keyed_alpha, split, to_depth
+from fastsr.images.sample_values import checked_floats
+from fastsr.images.samples import joined, keyed_alpha, split, to_depth
 
 _DIRECT_MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "RGBA": "RGBA", "RGBa": "RGBA"}
 _CONVERTED_MODES = ("YCbCr", "HSV", "LAB", "La", "RGBa")

@@ -38,8 +38,8 @@ def read(image: Any, *, allow_huge: bool = False) -> DecodedImage:
 def view(image: Any, *, allow_huge: bool = False) -> DecodedImage:
     """As `read`, for one who takes a part of the image at once: pixels of arrays and tensors are not copied.
 
-    They are of any layout, and of the dtype that they came in: `samples.settled` makes of them what `read` gives, and
-    raises ImageError for floats that are no image.
+    They are of any layout, and of the dtype that they came in: `sample_values.settled` makes of them what `read` gives,
+    and raises ImageError for floats that are no image.
     """
     if isinstance(image, np.ndarray):
         return view_array(image)

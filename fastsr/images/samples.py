@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fastsr.errors import ImageError
-from fastsr.images import resample
 from fastsr.images.decoded_image import Array, Frame, Rows
 
 _BAND = 256  # rows joined at a time, which bounds the memory
@@ -110,40 +109,6 @@ def keyed_alpha(color: Array, key: Any) -> Array:
     """Alpha of an image one of whose colours counts as transparent."""
     hidden = (color == np.asarray(key).reshape(-1)).all(axis=2, keepdims=True)
     return np.where(hidden, 0, np.iinfo(color.dtype).max).astype(color.dtype)
-
-
-def settled(values: Array, name: str) -> Array:
-    """Values of an array as frames have them: integers in the machine's order, floats as `checked_floats`."""
-    return (
-        checked_floats(values, name) if values.dtype.kind == "f" else values.astype(settled_dtype(values), copy=False)
-    )
-
-
-def settled_floats(values: Array, name: str) -> Array:
-    """The same as float32 in 0..1."""
-    return resample.to_float(settled(values, name))
-
-
-def settled_dtype(values: Array) -> np.dtype[Any]:
-    """The dtype that `settled` makes of such values."""
-    return np.dtype(np.float32) if values.dtype.kind == "f" else values.dtype.newbyteorder("=")
-
-
-def checked_floats(values: Array, name: str) -> Array:
-    """Floats as float32, clipped to 0..1; ImageError for what is no image.
-
-    Resampling filters overshoot: bicubic by a tenth, sharper ones by more. What lies within half of the range beyond it
-    is taken for that.
-    """
-    if not np.isfinite(values).all():
-        raise ImageError(f"{name}: holds NaN or infinite values; replace them, e.g. with numpy.nan_to_num")
-    low, high = float(values.min()), float(values.max())
-    if low < -0.5 or high > 1.5:
-        raise ImageError(
-            f"{name}: float values reach from {low:g} to {high:g}, expected 0..1; divide by 255 (8-bit data) "
-            "or 65535 (16-bit data), or clip"
-        )
-    return np.clip(values.astype(np.float32), 0, 1)
 
 
 def check_sides(width: int, height: int, name: str) -> None:
