@@ -50,6 +50,7 @@ def samples(tmp_path_factory):
     here = tmp_path_factory.mktemp("samples")
     with Image.open(SAMPLE) as image:
         image.resize((16, 12)).save(here / "photo.jpg")
+        image.resize((512, 256)).save(here / "landscape.jpg")  # of whose results there are parts
         for name in SETS:
             (here / name).mkdir()
             side = 16 if name == "photos" else 128  # `training prepare` leaves smaller ones out
