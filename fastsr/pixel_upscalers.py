@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastsr import frame_parts
+from fastsr.engines.excerpt import gathered
 from fastsr.engines.gpu.tensors import DeviceImage
 from fastsr.engines.protocol import (
     BandedEngine,
@@ -128,12 +129,7 @@ class Generator:
         height, width = pixels.shape[:2]
         if size == (width * self.network.scale, height * self.network.scale):
             return self._run(self._engine_for(pixels.dtype), pixels, progress)
-        out = np.empty((size[1], size[0], pixels.shape[2]), pixels.dtype)
-        top = 0
-        for band in self.bands(pixels, size, progress):
-            out[top : top + len(band)] = band
-            top += len(band)
-        return out
+        return gathered(self.bands(pixels, size, progress), size[1])
 
     def part_bands(
         self, pixels: Pixels, size: tuple[int, int], part: FramePart, progress: Progress | None
@@ -226,4 +222,4 @@ class QuickInterpolation(Interpolation):
     def part_bands(
         self, pixels: Pixels, size: tuple[int, int], part: FramePart, progress: Progress | None
     ) -> Iterator[Pixels]:
-        yield self.enlarge(settled(pixels, "image"), size, progress)[part.slices()]
+        yield np.ascontiguousarray(self.enlarge(settled(pixels, "image"), size, progress)[part.slices()])
