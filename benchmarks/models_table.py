@@ -7,6 +7,8 @@ from typing import Any
 PRECISIONS = ("fp32", "bf16", "int8")
 MOST = 0.1  # dB of PSNR against the original that a rival's int8 may cost
 PICTURE, MEGAPIXEL = "x4plus-128", "x4plus-256"  # the second is scaled to a million pixels
+RUNTIMES = ("fastsr", "OpenVINO", "ncnn", "ONNX Runtime", "PyTorch")
+OURS = "photo-x4-256"  # its own network for the same photographs, scaled likewise
 
 Result = dict[str, Any]
 
@@ -112,3 +114,32 @@ def headline(content: dict[str, Any]) -> str:
         f"costs at most {MOST:g} dB of PSNR on {content['original']}."
     )
     return "\n".join([*lines, "", note])
+
+
+def megapixel(content: dict[str, Any]) -> str:
+    """Seconds a megapixel of photo-x4 by fastsr, and of x4plus by fastsr and by each other runtime, by precision."""
+    results = content["results"]
+    rows = [("photo-x4", OURS, "fastsr"), *(("x4plus", MEGAPIXEL, runtime) for runtime in RUNTIMES)]
+    lines = ["| a megapixel, s | fp32 | bf16 | int8 |", "|---|---|---|---|"]
+    for title, case, runtime in rows:
+        measured = _seconds(results.get(case), runtime)
+        if case == MEGAPIXEL and not measured:
+            measured = _seconds(results.get(PICTURE), runtime)
+        if measured:
+            lines.append(f"| {title}, {runtime} | " + " | ".join(measured.get(p, "") for p in PRECISIONS) + " |")
+    note = (
+        f"By what 256x256 pixels take; where that was left out, by 128x128. int8 where it costs at most {MOST:g} dB of "
+        f"PSNR on {content['original']}."
+    )
+    return "\n".join([*lines, "", note])
+
+
+def _seconds(result: Result | None, runtime: str) -> dict[str, str]:
+    """Of a runtime's fastest way at each precision, for a million pixels."""
+    made: dict[str, float] = {}
+    for way, row in (result or {"rows": {}})["rows"].items():
+        precision = next((p for p in PRECISIONS if p in way), "")
+        if result is not None and way.startswith(runtime) and counts(result, way):
+            seconds = row["median_ms"] / result["width"] / result["height"] * 1e3
+            made[precision] = min(made.get(precision, seconds), seconds)
+    return {precision: f"{seconds:.{0 if seconds >= 10 else 1}f}" for precision, seconds in made.items()}

@@ -47,7 +47,9 @@ def _layer(network: Graph, node: Node) -> tuple[str, str, bytes]:
         return "Concat", "0=0", b""
     if node.op == "Resize":
         factor = weights[-1][-1]
-        return "Interp", f"0=1 1={factor} 2={factor}", b""
+        return "Interp", f"0={3 if node.attributes.get('mode') == 'cubic' else 1} 1={factor} 2={factor}", b""
+    if node.op == "SpaceToDepth":
+        return "Reorg", f"0={node.attributes['blocksize']} 1=1", b""
     raise ValueError(f"operator {node.op}")
 
 

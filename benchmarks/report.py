@@ -248,6 +248,15 @@ def real_esrgan() -> str:
     return f"{models_table.headline(content)} {_where(content)}"
 
 
+def megapixel() -> str:
+    """photo-x4 beside x4plus by several runtimes."""
+    measured = _known()
+    if not measured:
+        return NOT_MEASURED
+    content = max(measured, key=lambda content: ISAS.index(content["machine"]["isa"]))
+    return f"{models_table.megapixel(content)} {_where(content)}"
+
+
 def families() -> str:
     """A row per family of networks: engine, difference from PyTorch, arithmetic, reach."""
     content = _read("families.json")
@@ -289,6 +298,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "quality": quality,
         "cpu-engines": cpu_engines,
         "known-models": known_models,
+        "megapixel": megapixel,
         "memory": memory,
         "photos": photos,
         "startup": startup,

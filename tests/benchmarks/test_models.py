@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import families, models, models_table, report
 from benchmarks.demo import PHOTO
-from fastsr.network import onnx_reader
+from fastsr.network import catalog, onnx_reader
 
 
 def test_frames_have_the_sizes_of_their_cases():
@@ -86,6 +86,28 @@ def test_the_tables_say_what_was_measured(tmp_path, monkeypatch):
     assert "| fastsr bf16 | 900 (0.01, 50 dB) | 900 (0.01, 50 dB) |" in made
     assert "Not installed: nncf. Crashed: OpenVINO bf16 (N, 256x256)" in made
     assert "| **fastsr bf16** | 0.90 | 14 |" in report.real_esrgan()
+
+
+def test_a_megapixel_is_told_by_precision_and_runtime(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    assert report.megapixel() == "Not measured yet."
+    measured = content()
+    large = {"fastsr_fp32": (5000.0, 0.0), "fastsr_int8": (1000.0, 0.2), "OpenVINO_int8_PTQ": (3000.0, 0.1)}
+    measured["results"]["x4plus-256"] = result(**large)
+    measured["results"]["x4plus-128"] = result(ncnn_fp32=(2000.0, 0.0)) | {"width": 128, "height": 128}
+    (tmp_path / "models-avx2-amd.json").write_text(json.dumps(measured))
+    rows = ["| x4plus, fastsr | 76 |  |  |", "| x4plus, OpenVINO |  |  | 46 |", "| x4plus, ncnn | 122 |  |  |"]
+    assert report.megapixel().splitlines()[2:5] == rows
+    measured["results"]["photo-x4-256"] = result(fastsr_bf16=(200.0, 0.0), OpenVINO_fp32=(500.0, 0.0))
+    (tmp_path / "models-avx2-amd.json").write_text(json.dumps(measured))
+    assert report.megapixel().splitlines()[2:6] == ["| photo-x4, fastsr |  | 3.1 |  |", *rows]
+
+
+def test_a_shipped_model_is_measured_with_its_own_ranges(tmp_path):
+    path, trained = models.written(models.CASES["photo-x4-256"], PHOTO, tmp_path)
+    network = onnx_reader.read(path)
+    assert trained
+    assert network.ranges == onnx_reader.read(catalog.find("photo-x4")).ranges != {}
 
 
 def test_the_families_table_is_about_the_families_that_are_tested():

@@ -10,7 +10,7 @@ from support.small_models import compact, gated, rrdb, srresnet
 
 from benchmarks import cpu_engines, ncnn_peer, plot, turns, untrained, upscalers
 from fastsr.engines.native.engine import NativeEngine, unsupported
-from fastsr.network import onnx_reader
+from fastsr.network import catalog, onnx_reader
 
 FRAME = np.random.default_rng(0).integers(0, 256, (24, 31, 3), np.uint8)
 
@@ -52,6 +52,21 @@ def test_openvino(network):
 def test_ncnn(network):
     pytest.importorskip("ncnn", reason="ncnn is not installed")
     assert near(ncnn_peer.way(network, 1)(FRAME), network)
+
+
+@pytest.mark.parametrize("runtime", ["torch", "onnxruntime", "openvino", "ncnn"])
+def test_a_folded_network_with_a_bicubic_base(runtime):
+    pytest.importorskip(runtime, reason=f"{runtime} is not installed")
+    network = onnx_reader.read(catalog.find("photo-x4"))
+    ways = {
+        "torch": lambda: cpu_engines.eager(network, last=True),
+        "onnxruntime": lambda: cpu_engines.session(network.serialized, network.input),
+        "openvino": lambda: cpu_engines.openvino(network.serialized),
+        "ncnn": lambda: ncnn_peer.way(network, 1),
+    }
+    even = np.ascontiguousarray(FRAME[:, :30])
+    expected = NativeEngine(network, "fp32", None).run(even).astype(int)
+    assert np.abs(ways[runtime]()(even) - expected).max() <= 1
 
 
 def test_untrained_generators(tmp_path):
