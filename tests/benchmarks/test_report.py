@@ -120,3 +120,17 @@ def test_scores_in_cards_are_the_measured_ones():
         for name, values in model.scores.items():
             assert {"psnr", "ssim"} <= values.keys()
             assert values == {key: measured[name][key] for key in values}
+
+
+def test_damaged_input_is_the_same_on_cards_and_beside_other_upscalers():
+    pytest.importorskip("torch")
+    from benchmarks import upscalers
+    from training.measure.damage import NAMED
+
+    assert NAMED[report.DAMAGE] == upscalers.DAMAGE
+    beside = {"damaged_set": "Set5", "rows": {"fastsr fast-x4": {"damaged": {"lpips": 0.5953}}}}
+    beside["rows"]["fastsr faces-x4"] = {"damaged": {"lpips": 0.5}}
+    assert report._damaged("fast-x4", beside) == 0.5953 == catalog.models()["fast-x4"].damaged["hard"]["Set5"]["lpips"]
+    assert report._damaged("faces-x4", beside) == 0.5
+    assert report._damaged("photo-x4", beside) == catalog.models()["photo-x4"].damaged["hard"]["Set5"]["lpips"]
+    assert report._damaged("bicubic", beside) is None
