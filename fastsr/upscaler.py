@@ -181,8 +181,8 @@ class Upscaler:
             region: left, top, right and bottom of a box in the result, in pixels, as for Pillow's `crop`. Of each frame
                 only this part is made and given back, to the bytes that it has in the whole, for the work and the
                 memory of what it depends on. A file with an EXIF orientation is upright, as results are. Nothing else
-                of an array or a tensor is looked at, not even for values that are no image; but where pixels are
-                transparent, all is, for colours are spread into those first.
+                of an array or a tensor is looked at, not even for values that are no image; but of one with alpha all
+                is, for colours are spread into transparent pixels first.
             progress: called with how much is done, and of how much in all: tiles, or natively thousandths of the work.
                 What it raises ends the run: natively within a second, elsewhere behind the tile at hand.
             allow_huge: read files over Pillow's limit of pixels too.

@@ -1,8 +1,8 @@
 """Convolution programs: calls of `fastsr._core.ConvProgram`, as the native engine makes them, changed and run.
 
 A case is JSON: the precision, the calls, and the frame. A refused call leaves the program as it was, so the others go
-on. A frame that is run must give the same bytes in one piece, cut into parts, and made out of the result of another
-frame.
+on. A frame that is run must give the same bytes in one piece, cut into parts, made out of the result of another frame,
+and in parts from no more than they depend on.
 """
 
 import contextlib
@@ -150,6 +150,16 @@ def run(content: bytes, folder) -> None:
         program.run_parts(other, changed, whole)
         expected = program.run(other)
         assert np.array_equal(whole, expected, equal_nan=whole.dtype.kind == "f"), "a change is missed"
+        for top, bottom, left, right in changed:
+            first_row, last_row = program.input_rows(len(other), top, bottom)
+            first_column, last_column = program.input_columns(other.shape[1], left, right)
+            excerpt = other[first_row : last_row + 1, first_column : last_column + 1].copy()
+            part = program.run_part(
+                excerpt, other.shape[:2], (first_row, first_column), (top, bottom, left, right), case["side"]
+            )
+            scale = len(expected) // len(other)
+            cropped = expected[top * scale : bottom * scale, left * scale : right * scale]
+            assert np.array_equal(part, cropped, equal_nan=part.dtype.kind == "f"), "a part differs from the whole"
 
 
 def _refuse_large(program, pixels):
