@@ -2,7 +2,8 @@
 
 The twenty pictures of `benchmarks.compare_pictures`, enlarged by one of our models and by Real-ESRGAN's x4plus, stand
 side by side in random order; one key is a vote. `--strips FOLDER` also writes bicubic | fast-x4 | ours | theirs |
-original of each as PNG.
+original of each as PNG, and prints how strong a grid there is in each (`training.learning.validation.grid`: energy at
+multiples of 1/4 cycle a pixel over that beside; about 1 for a photograph).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
+import torch
 from PIL import Image
 
 import fastsr
@@ -21,6 +24,7 @@ from benchmarks import compare_pictures
 from benchmarks.compare_pictures import SIDE, Picture
 from benchmarks.demo import panels
 from fastsr import files
+from training.learning import validation
 
 TARGET = Path(__file__).parent.parent / "docs" / "compare.html"
 TEMPLATE = Path(__file__).parent / "compare_page.html"
@@ -28,17 +32,27 @@ FAITHFUL = "fast-x4"  # on strips only
 QUALITY = 95  # of the images on the page, WebP
 
 
-def strip(picture: Picture, ours: Image.Image, theirs: Image.Image, names: tuple[str, str]) -> Image.Image:
-    """What is looked at: all ways side by side, the original last."""
+def by_all_ways(
+    picture: Picture, ours: Image.Image, theirs: Image.Image, names: tuple[str, str]
+) -> dict[str, Image.Image]:
+    """What is looked at: the results of all ways by name, the original last."""
     size = picture.high.size
-    shown = {
+    return {
         "bicubic": picture.low.resize(size, Image.Resampling.BICUBIC),
         FAITHFUL: fastsr.upscale(picture.low, model=FAITHFUL, device="cpu", precision="fp32"),
         names[0]: ours,
         names[1]: theirs,
         f"original: {picture.word}": picture.high,
     }
-    return panels(shown, 0, 0, panel=SIDE)
+
+
+def grids(images: dict[str, Image.Image]) -> str:
+    """How strong a grid there is in each image, as text."""
+    made = []
+    for name, image in images.items():
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
+        made.append(f"{name} {validation.grid(pixels):.1f}")
+    return ", ".join(made)
 
 
 def page(model: str, rounds: list[dict[str, str]], credits: list[str]) -> str:
@@ -74,12 +88,13 @@ def main() -> None:
         images = {"low": picture.low, "ours": ours, "theirs": theirs}
         if arguments.strips:
             arguments.strips.mkdir(parents=True, exist_ok=True)
-            made = strip(picture, ours, theirs, (arguments.model, arguments.teacher))
-            made.save(arguments.strips / f"{len(rounds):02d}.png")
+            ways = by_all_ways(picture, ours, theirs, (upscaler.name, teacher.name))
+            panels(ways, 0, 0, panel=SIDE).save(arguments.strips / f"{len(rounds):02d}.png")
+            print(f"{len(rounds):02d}: grid: {grids(ways)}", flush=True)
         rounds.append({"word": picture.word} | {name: _embedded(image) for name, image in images.items()})
         credits[picture.credit] = None
     with files.replacing(arguments.out) as temporary:
-        temporary.write_text(page(arguments.model, rounds, list(credits)))
+        temporary.write_text(page(upscaler.name, rounds, list(credits)))
     print(f"wrote {arguments.out}: {len(rounds)} images")
 
 

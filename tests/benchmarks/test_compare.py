@@ -80,7 +80,15 @@ def test_pictures_are_twenty_and_missing_ones_are_named(tmp_path):
 def test_a_strip_shows_every_way():
     square = Image.new("RGB", (48, 48), "red")
     picture = compare_pictures.Picture("red", "drawn", square, square.resize((12, 12)))
-    made = compare.strip(picture, square, square, ("ours", "theirs"))
-    assert made.size == (5 * 48 + 4 * 8, 48)
-    for i in range(5):
-        assert np.abs(np.asarray(made)[5, i * 56 + 20].astype(int) - (255, 0, 0)).max() < 12
+    made = compare.by_all_ways(picture, square, square, ("ours", "theirs"))
+    assert list(made) == ["bicubic", "fast-x4", "ours", "theirs", "original: red"]
+    assert all(np.abs(np.asarray(image)[5, 20].astype(int) - (255, 0, 0)).max() < 12 for image in made.values())
+
+
+def test_a_grid_is_told():
+    noise = np.random.default_rng(0).integers(100, 150, (64, 64, 3), np.uint8)
+    striped = noise.copy()
+    striped[::4] += 40
+    told = compare.grids({"noise": Image.fromarray(noise), "striped": Image.fromarray(striped)})
+    plain, strong = (float(part.split()[1]) for part in told.split(", "))
+    assert plain < 3 < strong
