@@ -50,6 +50,7 @@ def add_parser(commands: Any) -> None:
     limits.add_argument(
         "--max-megabytes", type=float, default=1000, metavar="N", help="of an uploaded file (default: 1000)"
     )
+    limits.add_argument("--max-minutes", type=float, default=60, metavar="N", help="of a video (default: 60)")
     limits.add_argument("--max-waiting", type=int, default=20, metavar="N", help="requests that may wait (default: 20)")
     files = parser.add_argument_group("files")
     files.add_argument(
@@ -70,7 +71,7 @@ def serve(arguments: argparse.Namespace) -> int:
     from fastsr.web.settings import Settings
 
     a = arguments
-    names = ("host", "port", "max_megapixels", "max_megabytes", "max_waiting", "keep_hours")
+    names = ("host", "port", "max_megapixels", "max_megabytes", "max_minutes", "max_waiting", "keep_hours")
     options: dict[str, Any] = {name: getattr(a, name) for name in names}
     if a.folder is not None:
         options["folder"] = Path(a.folder)

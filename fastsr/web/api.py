@@ -8,13 +8,12 @@ from typing import Any
 import gradio
 from gradio import FileData
 
-from fastsr.web import choices, photos
-from fastsr.web.context import COMPUTING, Context
+from fastsr.web import choices, photos, videos
+from fastsr.web.context import COMPUTING, COMPUTING_VIDEO, Context
 from fastsr.web.jobs import Job
 from fastsr.web.photos import MadePhoto, PhotoRequest
 from fastsr.web.store import safe_name
-
-JOBS = "api"
+from fastsr.web.videos import VideoRequest
 
 
 def add(context: Context) -> None:
@@ -26,7 +25,6 @@ def add(context: Context) -> None:
             return choices.model_lines()
 
     def upscale(
-        request: gradio.Request,
         photo: FileData,
         model: str = choices.AUTOMATIC,
         size: str = "4x",
@@ -38,13 +36,12 @@ def add(context: Context) -> None:
         """Enlarge a photo; gives the file of the result.
 
         Args:
-            request: of the program.
             photo: an uploaded file.
             model: one of `models`.
             size: a factor such as "2x", or pixels: "1920x1080" (fits in), "1920x", "x1080".
             realism: 0 (faithful) to 1 (most detail), for models that have it.
             blend: share of the model's result, 0 to 1; the rest is bicubic interpolation's.
-            format: "like the photo", "png", "jpg", "webp", "avif" or "tif".
+            format: "like the source", "png", "jpg", "webp", "avif" or "tif".
             quality: 1 to 100, for jpg, webp and avif.
 
         """
@@ -55,14 +52,44 @@ def add(context: Context) -> None:
 
             def work(job: Job[MadePhoto]) -> MadePhoto:
                 original = context.store.link(source, folder, safe_name(source.name))
-                with context.jobs.computing(job):
+                with context.jobs.turns.turn(job):
                     return photos.make(original, folder, wish, context.settings, job, seen=False)
 
             with context.store.in_use(folder):
-                return _file(context.jobs.run(f"{request.session_hash} {JOBS}", Job(work)).path)
+                return _file(context.jobs.run(folder.name, Job(work)).path)
+
+    def upscale_video(
+        video: FileData,
+        model: str = choices.AUTOMATIC,
+        size: str = "2x",
+        blend: float = 1.0,
+        format: str = choices.LIKE_SOURCE,
+        codec: str = videos.USUAL,
+    ) -> FileData:
+        """Enlarge a video; gives the file of the result. The same call goes on with what an earlier one has left.
+
+        Args:
+            video: an uploaded file.
+            model: one of `models`.
+            size: as for `upscale`.
+            blend: as for `upscale`.
+            format: "like the source", "mp4", "mkv", "mov", "m4v" or "webm".
+            codec: "usual", "h264", "hevc", "av1", "vp9" or "prores".
+
+        """
+        with context.told():
+            wish = VideoRequest(model, size, blend, format, codec)
+            upload = context.store.uploaded(_path(video))
+            videos.check_video(upload, context.settings)
+            place = videos.place_for(context.store, upload, wish)
+            job = context.jobs.of(place.owner) or context.jobs.begin(place.owner, context.video_job(place))
+            for _ in job.follow():
+                pass
+            return _file(job.result().path)
 
     gradio.api(models, api_name="models", queue=False)
     gradio.api(upscale, api_name="upscale", concurrency_id=COMPUTING, concurrency_limit=1)
+    gradio.api(upscale_video, api_name="upscale_video", concurrency_id=COMPUTING_VIDEO, concurrency_limit=4)
 
 
 def _path(given: Any) -> Path:

@@ -12,7 +12,7 @@ from fastsr.network import catalog
 from fastsr.output_size import MAX_SIDE, Box, Size
 
 AUTOMATIC = "automatic"
-LIKE_SOURCE = "like the photo"
+LIKE_SOURCE = "like the source"
 FORMATS = (LIKE_SOURCE, "png", "jpg", "webp", "avif", "tif")
 WITH_QUALITY = ("jpg", "webp", "avif")
 SIZES = ("2x", "3x", "4x", "1920x1080", "3840x2160")
@@ -75,6 +75,12 @@ def wanted_size(text: str | float | None) -> tuple[float | None, Size | None]:
         if width and height:
             return None, Box(width, height)
     raise FastsrError(f"size {str(text)!r}; write a factor such as 2x, or pixels such as 1920x1080, 1920x or x1080")
+
+
+def mark_of(text: str) -> str:
+    """What stands behind the name of a file whose result was asked for so: x2, 1920x1080."""
+    factor, _ = wanted_size(text)
+    return f"x{factor:g}" if factor is not None else str(text).strip().lower().replace(" ", "")
 
 
 def suffix_for(format: str | None, source_suffix: str) -> str:

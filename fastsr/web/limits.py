@@ -37,17 +37,29 @@ def check_result(
     settings: Settings,
 ) -> tuple[int, int]:
     """Width and height that a result in the file `path` is going to have. Raises FastsrError where that is too much."""
-    width, height = output_size(*source, *wanted, own_scale)
-    if width * height > settings.max_result_pixels:
-        most = settings.max_result_pixels / 1e6
-        raise FastsrError(
-            f"{path}: would have {megapixels(width, height)}; this server makes up to {most:g}; ask for a smaller size"
-        )
+    width, height = check_pixels(path, source, wanted, own_scale, settings)
     needed, free = width * height * 3 * _HELD, available_memory.available()
     if output_format(path) not in ("PNG", "TIFF") and free is not None and needed > free:
         raise FastsrError(
             f"{path}: takes about {amount(needed)} of memory, of which {amount(free)} are free; choose png or tif, "
             "which need little, or a smaller size"
+        )
+    return width, height
+
+
+def check_pixels(
+    path: Path,
+    source: tuple[int, int],
+    wanted: tuple[float | None, Size | None],
+    own_scale: float,
+    settings: Settings,
+) -> tuple[int, int]:
+    """Width and height of a result. Raises FastsrError for more pixels than the server makes."""
+    width, height = output_size(*source, *wanted, own_scale)
+    if width * height > settings.max_result_pixels:
+        most = settings.max_result_pixels / 1e6
+        raise FastsrError(
+            f"{path}: would have {megapixels(width, height)}; this server makes up to {most:g}; ask for a smaller size"
         )
     return width, height
 

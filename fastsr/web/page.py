@@ -7,11 +7,12 @@ from typing import Any
 import gradio
 
 from fastsr.errors import FastsrError
-from fastsr.web import api, photos_tab
-from fastsr.web.context import Context
-from fastsr.web.photos_tab import HIDDEN, PhotosTab
+from fastsr.web import api, photos_tab, video_tab
+from fastsr.web.context import HIDDEN, Context
+from fastsr.web.photos_tab import PhotosTab
 from fastsr.web.settings import Settings
 from fastsr.web.store import Store
+from fastsr.web.video_tab import VideoTab
 from fastsr.web.views import Views
 
 TITLE = "fastsr"
@@ -24,8 +25,11 @@ def build(settings: Settings, store: Store, views: Views) -> Any:
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         gradio.HTML(f'<h1>{TITLE}</h1><p id="subtitle">{SUBTITLE}</p>', elem_id="title")
         session = gradio.BrowserState(None, storage_key="fastsr-session", secret=store.page_secret)
-        with gradio.Tabs(), gradio.Tab("Photos", id="photos"):
-            photos = PhotosTab(context, session)
+        with gradio.Tabs():
+            with gradio.Tab("Photos", id="photos"):
+                photos = PhotosTab(context, session)
+            with gradio.Tab("Video", id="video"):
+                video = VideoTab(context, session)
 
         def opened(token: str | None) -> list[Any]:
             try:
@@ -35,10 +39,11 @@ def build(settings: Settings, store: Store, views: Views) -> Any:
             return [token, *photos.restore(str(token))]
 
         def left(request: gradio.Request) -> None:
-            for what in (photos_tab.JOBS, photos_tab.PREVIEWS, api.JOBS):
+            for what in (photos_tab.JOBS, photos_tab.PREVIEWS, video_tab.STILLS):
                 context.jobs.stop(f"{request.session_hash} {what}")
 
-        blocks.load(opened, [session], [session, *photos.restored], show_progress="hidden", **HIDDEN)
+        known = blocks.load(opened, [session], [session, *photos.restored], show_progress="hidden", **HIDDEN)
+        known.success(video.follow, [session], video.restored, show_progress="hidden", concurrency_limit=None, **HIDDEN)
         blocks.unload(left)
         api.add(context)
     return blocks

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import fastsr
 from fastsr import images
 from fastsr.errors import FastsrError
 from fastsr.images.decoded_image import Array
-from fastsr.output_size import Size, default_model, output_size
+from fastsr.output_size import Size, default_model
 from fastsr.upscaler import Upscaler
 from fastsr.web import choices, limits, viewer
 from fastsr.web.jobs import Job
@@ -21,7 +22,6 @@ from fastsr.web.store import safe_name
 
 PREVIEW_SIDE = 960  # pixels of the part of the result that a preview shows, at most
 _PLACES = (0.1, 0.3, 0.5, 0.7, 0.9)  # along an axis, where a preview may be
-PREVIEW_MARGIN = 32  # pixels of the photo around it, so that its edges look as they will
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +66,7 @@ class PhotoRequest:
 
     def target(self, source: Path) -> str:
         """What the result of a photo is called."""
-        mark = str(self.size).strip().lower().replace(" ", "")
-        factor = self.wanted[0]
-        mark = f"x{factor:g}" if factor is not None else mark
-        return safe_name(f"{source.stem}-{mark}{choices.suffix_for(self.format, source.suffix)}")
+        return safe_name(f"{source.stem}-{choices.mark_of(self.size)}{choices.suffix_for(self.format, source.suffix)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +88,7 @@ def make(
 
     Raises FastsrError, StoppedError.
     """
+    begun = time.monotonic()
     source_size = limits.check_photo(source, settings)
     upscaler = request.upscaler(*source_size)
     target = folder / request.target(source)
@@ -108,73 +106,57 @@ def make(
             viewer.record_frame(frames[0], image.metadata[0], target)
         quality = request.quality if target.suffix[1:] in (*choices.WITH_QUALITY, "jpeg") else None
         images.write(image, frames, target, quality=quality)
-    return MadePhoto(target, source, source_size, size, upscaler.name, job.seconds)
+    return MadePhoto(target, source, source_size, size, upscaler.name, time.monotonic() - begun)
 
 
-def preview(source: Path, folder: Path, request: PhotoRequest, settings: Settings, job: Job[MadePhoto]) -> MadePhoto:
-    """A part of a photo as it is, and enlarged, as files of a folder; sizes are those of the whole.
+def preview(
+    source: Path,
+    folder: Path,
+    request: PhotoRequest,
+    settings: Settings,
+    job: Job[MadePhoto],
+    side: int = PREVIEW_SIDE,
+) -> MadePhoto:
+    """A part of a photo as it is, and enlarged to about `side` pixels, as files of a folder; sizes are of the whole.
 
     Raises FastsrError, StoppedError.
     """
+    begun = time.monotonic()
     width, height = limits.check_photo(source, settings)
     upscaler = request.upscaler(width, height)
     original, result = folder / "part.png", folder / "part-large.png"
     size = limits.check_result(result, (width, height), request.wanted, upscaler.scale, settings)
-    factor = size[0] / width
     color = images.read(source).frames[0].color
     job.check()
-    side = max(1, round(PREVIEW_SIDE / factor))
-    rows, columns = _most_detailed(color, side)
-    large = upscaler.upscale(
-        np.ascontiguousarray(color[rows.outer, columns.outer]),
-        size=output_size(columns.length, rows.length, factor, None, 1),
-        progress=job.report,
+    factors = size[0] / width, size[1] / height
+    left, top, right, bottom = _most_detailed(color, max(1, round(side / max(factors))))
+    region = (
+        round(left * factors[0]),
+        round(top * factors[1]),
+        max(round(left * factors[0]) + 1, round(right * factors[0])),
+        max(round(top * factors[1]) + 1, round(bottom * factors[1])),
     )
-    _write(color[rows.inner, columns.inner], original)
-    _write(large[rows.enlarged(factor), columns.enlarged(factor)], result)
-    return MadePhoto(result, original, (width, height), size, upscaler.name, job.seconds)
+    large = upscaler.upscale(color, *request.wanted, region=region, progress=job.report)
+    _write(color[top:bottom, left:right], original)
+    _write(large, result)
+    return MadePhoto(result, original, (width, height), size, upscaler.name, time.monotonic() - begun)
 
 
-def _most_detailed(color: Array, side: int) -> tuple[_Part, _Part]:
-    """Rows and columns of the part, of this side, whose neighbouring pixels differ most: of a few, the middle first."""
-    places = sorted(itertools.product(_PLACES, _PLACES), key=lambda place: sum(abs(share - 0.5) for share in place))
-    parts = [tuple(_Part.of(n, side, at) for n, at in zip(color.shape[:2], place, strict=True)) for place in places]
+def _most_detailed(color: Array, side: int) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the part whose neighbouring pixels differ most: of a few, the middle first."""
 
-    def detail(part: tuple[_Part, ...]) -> float:
-        pixels = color[part[0].inner, part[1].inner, 0].astype(np.float32)
+    def box(across: float, down: float) -> tuple[int, int, int, int]:
+        height, width = color.shape[:2]
+        left, top = round(max(0, width - side) * across), round(max(0, height - side) * down)
+        return left, top, min(width, left + side), min(height, top + side)
+
+    def detail(box: tuple[int, int, int, int]) -> float:
+        left, top, right, bottom = box
+        pixels = color[top:bottom, left:right, 0].astype(np.float32)
         return float(np.abs(np.diff(pixels, axis=0)).mean()) if len(pixels) > 1 else 0.0
 
-    rows, columns = max(parts, key=detail)
-    return rows, columns
-
-
-@dataclasses.dataclass(frozen=True)
-class _Part:
-    """The pixels of one axis that a preview shows, and those around them that it is made of."""
-
-    first: int
-    last: int
-    outer: slice
-
-    @classmethod
-    def of(cls, length: int, side: int, at: float) -> _Part:
-        """At 0 the first pixels of the axis, at 1 the last."""
-        first = round(max(0, length - side) * at)
-        last = min(length, first + side)
-        return cls(first, last, slice(max(0, first - PREVIEW_MARGIN), min(length, last + PREVIEW_MARGIN)))
-
-    @property
-    def inner(self) -> slice:
-        return slice(self.first, self.last)
-
-    @property
-    def length(self) -> int:
-        return int(self.outer.stop - self.outer.start)
-
-    def enlarged(self, factor: float) -> slice:
-        """What is shown, in the result of `outer`."""
-        begin = self.outer.start
-        return slice(round((self.first - begin) * factor), round((self.last - begin) * factor))
+    places = sorted(itertools.product(_PLACES, _PLACES), key=lambda place: sum(abs(share - 0.5) for share in place))
+    return max((box(*place) for place in places), key=detail)
 
 
 def _write(pixels: Array, path: Path) -> None:

@@ -10,13 +10,12 @@ import gradio
 
 from fastsr.errors import FastsrError
 from fastsr.web import choices, photos, texts, viewer
-from fastsr.web.context import COMPUTING, GLANCE, Context
+from fastsr.web.context import COMPUTING, GLANCE, HIDDEN, Context
 from fastsr.web.jobs import Job, StoppedError
 from fastsr.web.photos import MadePhoto, PhotoRequest
 from fastsr.web.sessions import Session
 from fastsr.web.store import safe_name
 
-HIDDEN = {"api_visibility": "private"}  # what only the page calls; others call what `api` offers
 JOBS, PREVIEWS = "photos", "preview"
 _DOWNLOAD = "() => setTimeout(() => document.querySelector('#photo-zip').click(), 100)"
 HINT = "Drop a photo. A part of it is then shown enlarged, before and after."
@@ -149,10 +148,12 @@ class PhotosTab:
                 source = Path(name)
                 what = f"{source.name} ({number} of {len(files)})" if len(files) > 1 else source.name
                 try:
-                    job = self._job(session, source, wish)
-                    with self._context.jobs.listed(_owner(request), job):
+                    job = self._context.jobs.begin(_owner(request), self._job(session, source, wish))
+                    try:
                         for _ in job.follow():
-                            yield keep, texts.progress(_how_far(what, job), job.share), *[keep] * 3
+                            yield keep, texts.progress(texts.how_far(what, job), job.share), *[keep] * 3
+                    finally:  # where the visitor has left
+                        job.stop()
                     made = job.result()
                 except StoppedError:
                     faults.append("stopped")
@@ -174,7 +175,7 @@ class PhotosTab:
             upload = context.store.uploaded(source)
             place = session.place()
             original = context.store.link(upload, place, safe_name(upload.name))
-            with context.jobs.computing(job):
+            with context.jobs.turns.turn(job):
                 return photos.make(original, place, wish, context.settings, job, seen=True)
 
         return Job(work, source.name)
@@ -215,13 +216,6 @@ def _request(
     if model in choices.INTERPOLATIONS:
         blend = 1
     return PhotoRequest(model, size, float(realism), float(blend), format, None if quality is None else int(quality))
-
-
-def _how_far(what: str, job: Job[MadePhoto]) -> str:
-    if not job.total:
-        return f"{what}: begins"
-    left = job.seconds / job.share - job.seconds if job.share > 0.02 else None
-    return f"{what}: {job.share:.0%}" + (f", {texts.duration(left)} left" if left is not None else "")
 
 
 def _said(made: MadePhoto) -> str:

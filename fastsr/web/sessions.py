@@ -12,7 +12,7 @@ from typing import Any
 from fastsr import files
 from fastsr.web.photos import MadePhoto
 
-_LIST, _ZIP = "results.json", "photos.zip"
+_LIST, _ZIP, _VIDEO = "results.json", "photos.zip", "video.txt"
 MAX_RESULTS = 200  # that a session lists
 
 
@@ -46,6 +46,17 @@ class Session:
     def clear(self) -> None:
         """Forget the results; their files are deleted with the session."""
         (self.folder / _LIST).unlink(missing_ok=True)
+
+    def note_video(self, folder: str) -> None:
+        """Remember the folder of the video that was asked for last, by its name."""
+        files.replace(self.folder / _VIDEO, folder.encode())
+
+    def video(self) -> str | None:
+        """The name of that folder; None where there is none."""
+        try:
+            return Path((self.folder / _VIDEO).read_text()).name or None
+        except (OSError, ValueError):
+            return None
 
     def archive(self) -> Path:
         """All results in one zip, without compressing them again; names that come twice get numbers."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import html
 import re
 from pathlib import Path
+from typing import Any
 
 from fastsr.tiling.bounds import amount
+from fastsr.web.jobs import Job
 
 _ADDED = re.compile(r"; (?:if you trust it, use allow_huge|--folder names another|FASTSR_MODELS names)[^;]*$")
 
@@ -31,6 +33,19 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}:{minutes:02d}:{rest:02d} h"
     return f"{minutes}:{rest:02d} min" if minutes else f"{rest} s"
+
+
+def how_far(what: str, job: Job[Any], unit: str = "") -> str:
+    """A line on work that goes on: how much is done, how fast in `unit` a second if one is given, how long it takes."""
+    if not job.total:
+        return f"{what}: {job.done} {unit}s made" if job.done and unit else f"{what}: begins, or waits for its turn"
+    parts = [f"{what}: {job.share:.0%}"]
+    if unit:
+        parts.append(f"{job.done} of {job.total} {unit}s")
+        if job.rate:
+            parts.append(f"{job.rate:.1f} a second")
+    left = job.seconds_left
+    return ", ".join([*parts, *([f"{duration(left)} left"] if left is not None else [])])
 
 
 def size_on_disk(path: Path) -> str:

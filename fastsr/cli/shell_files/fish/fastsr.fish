@@ -68,7 +68,7 @@ function _shtab_fastsr_using
 end
 
 set -g _shtab_fastsr_commands upscale models import bench export serve info completion man
-set -g _shtab_fastsr_opts_with_value --blend --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --region --remove --scale --size --start --suffix --target-sm --tile -o
+set -g _shtab_fastsr_opts_with_value --blend --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-minutes --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --region --remove --scale --size --start --suffix --target-sm --tile -o
 
 complete -c fastsr -e
 complete -c fastsr -f
@@ -159,6 +159,7 @@ complete -c fastsr -n '_shtab_fastsr_using serve' -l password -x -d 'that visito
 complete -c fastsr -n '_shtab_fastsr_using serve' -l open -d 'open the page in a browser'
 complete -c fastsr -n '_shtab_fastsr_using serve' -l max-megapixels -x -d 'of an upload; results: 16 times it (default: 50)'
 complete -c fastsr -n '_shtab_fastsr_using serve' -l max-megabytes -x -d 'of an uploaded file (default: 1000)'
+complete -c fastsr -n '_shtab_fastsr_using serve' -l max-minutes -x -d 'of a video (default: 60)'
 complete -c fastsr -n '_shtab_fastsr_using serve' -l max-waiting -x -d 'requests that may wait (default: 20)'
 complete -c fastsr -n '_shtab_fastsr_using serve' -l keep-hours -x -d 'delete uploads and results so long after their last use (default: 1)'
 complete -c fastsr -n '_shtab_fastsr_using serve' -l folder -x -d 'where they lie (default: web in $FASTSR_CACHE, or in ~/.cache/fastsr)'
