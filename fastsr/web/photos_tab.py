@@ -28,7 +28,7 @@ class PhotosTab:
         """Lay it out, in a tab; `session` is the component that holds the session's token."""
         self._context, self._session = context, session
         with gradio.Row():
-            with gradio.Column(scale=2, min_width=300):
+            with gradio.Column(scale=2, min_width=260):
                 self._files = gradio.File(label="Photos: drop or paste", file_count="multiple", elem_id="photos")
                 self.model = gradio.Dropdown(
                     choices.model_choices(), value=choices.AUTOMATIC, label="Model", elem_id="photo-model"
@@ -53,7 +53,7 @@ class PhotosTab:
                 with gradio.Row():
                     self._run = gradio.Button("Enlarge", variant="primary", min_width=120, elem_id="photo-run")
                     self._stop = gradio.Button("Stop", interactive=False, min_width=120, elem_id="photo-stop")
-            with gradio.Column(scale=3, min_width=300):
+            with gradio.Column(scale=3, min_width=260):
                 self._status = gradio.HTML(texts.progress(HINT), elem_id="photo-status")
                 self._compare = gradio.HTML(visible=False, elem_id="photo-compare")
                 self._results = gradio.File(
