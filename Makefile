@@ -52,6 +52,7 @@ bench: $(VENV)/development
 	$(BIN)/python -m benchmarks.families
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.serve
 	$(BIN)/python -m benchmarks.video --rounds 3
 ifneq ($(DATA),)
 	$(BIN)/python -m benchmarks.quality $(DATA)/* --precisions fp32 int8 --weights $(WEIGHTS)

@@ -25,6 +25,7 @@ PACKAGES = (
     "spandrel",
     "nncf",
     "av",
+    "gradio",
 )
 
 

@@ -26,17 +26,17 @@ PEERS_UP_TO = 1  # megapixels
 MIB = 1 << 20
 
 
-def resident(key: str) -> int:
-    """VmRSS (resident now) or VmHWM (at most so far) of this process, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+def resident(key: str, process: int | str = "self") -> int:
+    """VmRSS (resident now) or VmHWM (at most so far) of a process, in bytes."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
-    raise SystemExit("/proc/self/status does not tell the memory; this benchmark needs Linux")
+    raise SystemExit(f"/proc/{process}/status does not tell the memory; this benchmark needs Linux")
 
 
-def forget_peak() -> None:
+def forget_peak(process: int | str = "self") -> None:
     """Reset VmHWM to VmRSS."""
-    Path("/proc/self/clear_refs").write_text("5")
+    Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
 def child(model: str, way: str, megapixels: float) -> None:

@@ -21,6 +21,7 @@ from benchmarks import memory as measured_memory
 from benchmarks import ops as measured_ops
 from benchmarks import overlap as measured_overlap
 from benchmarks import photos as measured_photos
+from benchmarks import serve as measured_page
 from benchmarks import threads as counted_threads
 from benchmarks import upscalers as measured_upscalers
 from benchmarks import video as measured_video
@@ -229,6 +230,19 @@ def startup() -> str:
     return "\n".join([*lines, "", note + _where(content)])
 
 
+def page() -> str:
+    """A row per thing that visitors of `fastsr serve` wait for, and the crowd."""
+    if not measured_page.RESULTS.exists():
+        return NOT_MEASURED
+    content = _read("serve.json")
+    many = content["crowd"]
+    note = (
+        f"Medians of {content['rounds']} visitors; what is stopped is a run of `{content['stopped_model']}`. "
+        f"Programs ask for {many['size']} by `{many['model']}`, of photos of the same size. "
+    )
+    return "\n".join([measured_page.table(content), "", note + _where(content)])
+
+
 def video() -> str:
     """Frames per second from file to file, of each way and of our stages alone; a table for each clip and model."""
     content = _read("video.json")
@@ -313,6 +327,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "memory": memory,
         "photos": photos,
         "startup": startup,
+        "page": page,
         "video": video,
         "flicker": flicker,
         "ops": ops,

@@ -1,7 +1,10 @@
 """A server, a client and a browser."""
 
+import re
+
 import pytest
-from support.browser import chromium
+from support.browser import Watched, chromium
+from support.visitor import BUSY, open_page
 from support.web_server import serving
 
 
@@ -33,3 +36,24 @@ def browser():
     """A headless Chromium, which tests open pages in."""
     with chromium() as started:
         yield started
+
+
+@pytest.fixture
+def visit(browser, request):
+    """Opens the page for a new visitor; at the end nothing may have been asked of others, or complained of."""
+    visits = []
+    lost = re.compile("ERR_(CONNECTION_REFUSED|INCOMPLETE_CHUNKED_ENCODING)")  # of a server that a test killed
+
+    def opened(url=None, **options):
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(BUSY)
+        page = context.new_page()
+        visits.append((context, Watched(page)))
+        open_page(page, url or request.getfixturevalue("address"))
+        return page
+
+    yield opened
+    for context, watched in visits:
+        assert watched.elsewhere == []
+        assert [text for text in watched.complaints if not lost.search(text)] == []
+        context.close()
