@@ -60,9 +60,9 @@ def encode(
     return time.perf_counter() - begun, [bytes(packet) for packet in made]
 
 
-def psnr(frames: list[VideoFrame], packets: list[bytes]) -> float:
+def psnr(frames: list[VideoFrame], packets: list[bytes], decoder: str = "h264") -> float:
     """Of the luma, over all frames, in dB."""
-    context = av.CodecContext.create("h264", "r")
+    context = av.CodecContext.create(decoder, "r")
     assert isinstance(context, VideoCodecContext)
     decoded = [frame for data in packets for frame in context.decode(Packet(data))] + context.decode(None)
     errors = [np.mean(np.square(_luma(a) - _luma(b))) for a, b in zip(frames, decoded, strict=True)]

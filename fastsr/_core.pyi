@@ -93,6 +93,9 @@ class Cut:
     def efficiency(self) -> float:
         """Share of the threads' time that is not waiting or done twice, were multiplications all that takes time."""
 
+class KeptTensors:
+    """The tensors of a frame, of one `ConvProgram`; opaque."""
+
 class ConvProgram:
     def __init__(self, precision: str) -> None: ...
     def tensor(
@@ -209,6 +212,16 @@ class ConvProgram:
         progress: Callable[[int, int], None] | None = None,
     ) -> None: ...
     def changed_parts(self, before: npt.NDArray[Any], after: npt.NDArray[Any]) -> list[list[int]] | None: ...
+    def keep(self, height: int, width: int) -> KeptTensors: ...
+    def kept_bytes(self, height: int, width: int) -> int: ...
+    def run_kept(
+        self,
+        kept: KeptTensors,
+        pixels: npt.NDArray[Any],
+        out: npt.NDArray[Any],
+        before: npt.NDArray[Any] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> float: ...
     def input_rows(self, height: int, top: int, bottom: int) -> tuple[int, int]: ...
     def input_columns(self, width: int, left: int, right: int) -> tuple[int, int]: ...
     def cut(

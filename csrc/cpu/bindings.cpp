@@ -7,6 +7,7 @@
 #include <atomic>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -19,6 +20,7 @@
 #include "cpu/conv/program/changes.h"
 #include "cpu/conv/program/cut.h"
 #include "cpu/conv/program/executor.h"
+#include "cpu/conv/program/kept_tensors.h"
 #include "cpu/isa.h"
 #include "cpu/thread_pool.h"
 #include "cpu/tile_kernels.h"
@@ -274,6 +276,34 @@ class Program {
     return made;
   }
 
+  // The tensors of frames of one size, kept from one to the next.
+  std::unique_ptr<cpu::KeptTensors> keep(int64_t height, int64_t width) const {
+    const FrameShape shape = cpu::check_size(builder_.program(), height, width, 0, 0);
+    return std::make_unique<cpu::KeptTensors>(builder_.program(), shape);
+  }
+
+  size_t kept_bytes(int64_t height, int64_t width) const {
+    return cpu::KeptTensors::bytes(builder_.program(), cpu::check_size(builder_.program(), height, width, 0, 0));
+  }
+
+  // Makes `out` the enlargement of `pixels`, where it is that of the frame `before`; of None, whatever it is. Returns
+  // the share of the work that was done.
+  double run_kept(cpu::KeptTensors& kept, const py::array& pixels, py::array& out,
+                  const std::optional<py::array>& before, const py::object& progress) const {
+    require(&kept.program() == &builder_.program(), "the tensors are another program's");
+    const Array given = view(pixels, "pixels"), made = writable_view(out, "out");
+    const FrameShape shape = cpu::check_successor(builder_.program(), before ? view(*before, "before") : given, given);
+    require(shape.height == kept.shape().height && shape.width == kept.shape().width,
+            "the tensors are of frames of another size");
+    cpu::check_destination(builder_.program(), given, made, 0, 0, {{0, shape.height, 0, shape.width}});
+    require(made.shape[1] == shape.width * builder_.program().scale(), "out must be as wide as the enlargement");
+    double share = 0;
+    reported(progress, [&](const cpu::RunProgress::Report& report) {
+      share = kept.run(before ? before->data() : nullptr, given.data, given.type, made.data, report);
+    });
+    return share;
+  }
+
   // First and last of the rows that those are made from.
   std::pair<int64_t, int64_t> input_rows(int64_t height, int64_t top, int64_t bottom) const {
     return input_reads(0, height, top, bottom, "rows");
@@ -314,6 +344,12 @@ class Program {
 
   void execute(const cpu::Source& from, const cpu::Destination& to, const std::vector<cpu::FramePart>& parts,
                cpu::CutBounds bounds, const py::object& progress) const {
+    reported(progress, [&](const cpu::RunProgress::Report& report) { executor_.run(from, to, parts, bounds, report); });
+  }
+
+  // Calls run(report) without Python's lock; `progress` and signals may end it.
+  template <typename Run>
+  static void reported(const py::object& progress, const Run& run) {
     // What Python raises stays on this thread: another one may be the last to let go of an exception that the pool saw.
     struct Stopped {};
     std::exception_ptr raised;
@@ -335,7 +371,7 @@ class Program {
     }
     try {
       const WithoutGil released;
-      executor_.run(from, to, parts, bounds, report);
+      run(report);
     } catch (const Stopped&) {
       std::rethrow_exception(raised);
     }
@@ -392,6 +428,7 @@ PYBIND11_MODULE(_core, module) {
       .def_readonly("memory", &Cut::bytes)
       .def_readonly("work", &Cut::work)
       .def_readonly("efficiency", &Cut::efficiency);
+  py::class_<fastsr::cpu::KeptTensors>(module, "KeptTensors");
   py::class_<fastsr::Program>(module, "ConvProgram")
       .def(py::init<const std::string&>(), py::arg("precision"))
       .def("tensor", &fastsr::Program::tensor, py::arg("channels"), py::arg("factor"), py::arg("floats"),
@@ -428,6 +465,10 @@ PYBIND11_MODULE(_core, module) {
            py::arg("top") = 0, py::arg("left") = 0, py::arg("side") = 0, py::arg("memory") = 0,
            py::arg("progress") = py::none())
       .def("changed_parts", &fastsr::Program::changed_parts, py::arg("before"), py::arg("after"))
+      .def("keep", &fastsr::Program::keep, py::arg("height"), py::arg("width"), py::keep_alive<0, 1>())
+      .def("kept_bytes", &fastsr::Program::kept_bytes, py::arg("height"), py::arg("width"))
+      .def("run_kept", &fastsr::Program::run_kept, py::arg("kept"), py::arg("pixels"), py::arg("out"),
+           py::arg("before") = py::none(), py::arg("progress") = py::none())
       .def("input_rows", &fastsr::Program::input_rows, py::arg("height"), py::arg("top"), py::arg("bottom"))
       .def("input_columns", &fastsr::Program::input_columns, py::arg("width"), py::arg("left"), py::arg("right"))
       .def("cut", &fastsr::Program::cut, py::arg("height"), py::arg("width"), py::arg("side") = 0,

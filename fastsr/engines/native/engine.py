@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fastsr import _core
+from fastsr.available_memory import available
 from fastsr.engines import memory_shortage
 from fastsr.engines.excerpt import check_part, gathered, mirrored
 from fastsr.engines.memory_shortage import out_of_memory
@@ -45,6 +46,8 @@ FASTER = {"avxvnni": ("int8",), "avx512": ("int8",), "avx512bf16": ("int8",)}
 
 WINDOW_RINGS = 1 << 30  # bytes that the rings of one window of an overlapped frame should take
 LARGEST_WINDOW = 2048  # side of one
+KEPT_TENSORS = 512 << 20  # bytes that a stream may keep of the network's tensors, and
+KEPT_SHARE = 0.25  # of what is free
 BAND_BYTES = 128 << 20  # that a band of the result should take at the most
 
 _NONE = np.empty(0, np.float32)
@@ -263,6 +266,26 @@ class NativeEngine:
     def changed_parts(self, before: Pixels, after: Pixels) -> Sequence[Part] | None:
         """See `PartsEngine.changed_parts`; both frames are of one shape and dtype."""
         return self._program.changed_parts(before, after)
+
+    def keep(self, filled: Pixels) -> _core.KeptTensors | None:
+        """See `PartsEngine.keep`. None, too, where the caller bounds the memory or the parts of a frame."""
+        if self._memory is not None or self.side > 0:
+            return None
+        needed, free = self._program.kept_bytes(*filled.shape[:2]), available()
+        if needed > KEPT_TENSORS or (free is not None and needed > free * KEPT_SHARE):
+            return None
+        return self._program.keep(*filled.shape[:2])
+
+    def make_changes(
+        self,
+        tensors: _core.KeptTensors,
+        before: Pixels | None,
+        filled: Pixels,
+        out: Pixels,
+        progress: Progress | None = None,
+    ) -> float:
+        """See `PartsEngine.make_changes`."""
+        return self._program.run_kept(tensors, filled, out, before, progress)
 
     def _check_sides(self, height: int, width: int) -> None:
         if 0 < min(height, width) < self.least:

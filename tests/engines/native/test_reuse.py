@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from support.native_networks import NATIVE, frame_of
 
 from fastsr import _core
+from fastsr.engines.native import engine as native_engine
 from fastsr.engines.native import reuse
 from fastsr.engines.native.engine import NativeEngine
 from fastsr.engines.native.reuse import ReusingEngine
@@ -103,6 +104,7 @@ def depths():
         yield scene(8, dtype=dtype)
 
 
+NEVER = 1 << 30  # frames alike until the network's tensors are kept
 CLIPS = (typed, scene_cut, pan, fade, letterbox, noise, edges, frame_around, sizes, depths)
 SHARP = ["compact-x4", "deep-x2", "folded-x4", "halved-cubic-x2", "bilinear-x2"]
 
@@ -116,10 +118,12 @@ def followed(engine, frames):
     return made, computed
 
 
+@pytest.mark.parametrize("alike", [1, reuse.ALIKE, NEVER])
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("name", SHARP)
 @pytest.mark.parametrize("clip", CLIPS, ids=lambda clip: clip.__name__)
-def test_every_clip_has_the_bytes_of_single_frames(engines, clip, name, precision):
+def test_every_clip_has_the_bytes_of_single_frames(engines, clip, name, precision, alike, monkeypatch):
+    monkeypatch.setattr(reuse, "ALIKE", alike)
     engine = engines[name, precision]
     frames = list(clip())
     made, _ = followed(engine, frames)
@@ -127,9 +131,11 @@ def test_every_clip_has_the_bytes_of_single_frames(engines, clip, name, precisio
         np.testing.assert_array_equal(result, engine.run(frame), err_msg=f"frame {number}")
 
 
+@pytest.mark.parametrize("alike", [1, NEVER])
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_change_has_the_bytes_of_single_frames(engines, data):
+def test_any_change_has_the_bytes_of_single_frames(engines, monkeypatch, alike, data):
+    monkeypatch.setattr(reuse, "ALIKE", alike)
     name, precision = data.draw(st.sampled_from(sorted(NATIVE))), data.draw(st.sampled_from(["fp32", "int8"]))
     engine = engines[name, precision]
     height, width = (data.draw(st.integers(max(engine.least, 9), 160)) for _ in range(2))
@@ -137,7 +143,7 @@ def test_any_change_has_the_bytes_of_single_frames(engines, data):
     frame = frame_of(data.draw(st.integers(0, 1000)), height, width, engine.channels, dtype)
     stream = engine.for_stream()
     stream.run(frame)
-    for _ in range(data.draw(st.integers(1, 3))):
+    for _ in range(data.draw(st.integers(1, 4))):
         frame = frame.copy()
         for _ in range(data.draw(st.integers(0, 4))):
             row, column = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
@@ -148,14 +154,16 @@ def test_any_change_has_the_bytes_of_single_frames(engines, data):
 
 
 @pytest.mark.parametrize("name", ["compact-x4", "deep-x2", "wide-x2", "folded-x4"])
-def test_every_instruction_set_and_precision(networks, name, monkeypatch):
+@pytest.mark.parametrize("alike", [1, NEVER])
+def test_every_instruction_set_and_precision(networks, name, alike, monkeypatch):
+    monkeypatch.setattr(reuse, "ALIKE", alike)
     for isa in _core.available_isas():
         monkeypatch.setenv("FASTSR_ISA", isa)
         for precision in _core.precisions():
             engine = NativeEngine(networks[name], precision, None)
             frames = list(edges())[:5]
             made, computed = followed(engine, frames)
-            assert max(computed[1:]) < 1
+            assert max(computed[2:]) < 1
             for frame, result in zip(frames, made, strict=True):
                 np.testing.assert_array_equal(result, engine.run(frame), err_msg=f"{isa} {precision}")
 
@@ -167,8 +175,9 @@ def test_bounds_change_nothing(networks, bounds):
         np.testing.assert_array_equal(result, engine.run(frame))
 
 
-def test_only_what_has_changed_is_computed():
+def test_only_what_has_changed_is_computed(monkeypatch):
     """With the shipped model, whose layers look at 12 pixels around one, and that to whole tiles and cells."""
+    monkeypatch.setattr(reuse, "ALIKE", NEVER)
     engine = NativeEngine(onnx_reader.read(catalog.find("fast-x4")), "fp32", None)
     still = scene(0, 270, 480)
     caret = changed(still, (100, 200, 10, 2))
@@ -194,6 +203,69 @@ def test_a_receptive_field_is_all_that_is_computed(engines):
     assert engine.changed_parts(frame, changed(frame, (0, 119, 1, 1))) == [[0, 12, 108, 120]]
     assert engine.changed_parts(frame, frame.copy()) == []
     assert engine.changed_parts(frame, scene(1, 80, 120, 1)) is None
+
+
+def test_kept_tensors_save_the_margins(monkeypatch):
+    """Of the 12 layers of the shipped model the first makes what is one pixel around a change, the last 12."""
+    engine = NativeEngine(onnx_reader.read(catalog.find("fast-x4")), "int8", None)
+    still = scene(0, 270, 480)
+    caret = changed(still, (100, 200, 8, 4))  # two cells of 4x4
+    _, computed = followed(engine, [still, caret, still, caret, caret, scene(2, 270, 480), still])
+    assert 0 < computed[1] < 1
+    assert computed[2] == 1  # begins to keep them
+    layers = sum((8 + 2 * reach) * (4 + 2 * reach) for reach in range(1, 13)) / 12
+    assert computed[3] == pytest.approx(layers / (270 * 480), rel=0.2)
+    assert computed[4:] == [0, 1, 1]
+
+
+def test_tensors_are_let_go_where_frames_differ(engines, monkeypatch):
+    stream = engines["compact-x2", "fp32"].for_stream()
+    for frame in list(typed())[:4]:
+        stream.run(frame)
+    assert stream._tensors is not None
+    for number in range(reuse.PATIENCE + 1):
+        assert stream._tensors is not None
+        stream.run(frame_of(number, HEIGHT, WIDTH))
+    assert stream._tensors is None
+    assert stream._kept is None
+
+
+def test_tensors_are_kept_where_there_is_room(networks, monkeypatch):
+    def kept(*bounds):
+        stream = NativeEngine(networks["compact-x2"], "fp32", *bounds).for_stream()
+        for frame in list(typed())[:4]:
+            stream.run(frame)
+        return stream._tensors is not None
+
+    assert kept(None)
+    assert not kept(60)  # the parts of a frame are bounded
+    assert not kept(None, None, 1 << 30)  # the memory is
+    needed = NativeEngine(networks["compact-x2"], "fp32", None)._program.kept_bytes(HEIGHT, WIDTH)
+    monkeypatch.setattr(native_engine, "available", lambda: int(needed / native_engine.KEPT_SHARE) - 1)
+    assert not kept(None)
+    monkeypatch.setattr(native_engine, "available", lambda: None)
+    assert kept(None)
+    monkeypatch.setattr(native_engine, "KEPT_TENSORS", needed - 1)
+    assert not kept(None)
+
+
+def test_tensors_of_something_else_are_refused(engines):
+    program, frame = engines["compact-x2", "fp32"]._program, scene()
+    large = np.empty((HEIGHT * 2, WIDTH * 2, 3), np.uint8)
+    with pytest.raises(ValueError, match="another program's"):
+        program.run_kept(engines["compact-x4", "fp32"]._program.keep(HEIGHT, WIDTH), frame, large)
+    with pytest.raises(ValueError, match="frames of another size"):
+        program.run_kept(program.keep(HEIGHT, WIDTH + 1), frame, large)
+    tensors = program.keep(HEIGHT, WIDTH)
+    with pytest.raises(ValueError, match="both frames must be of one shape and type"):
+        program.run_kept(tensors, frame, large, frame.astype(np.float32))
+    with pytest.raises(ValueError, match="the result must"):
+        program.run_kept(tensors, frame, large[1:])
+    with pytest.raises(ValueError, match="as wide as"):
+        program.run_kept(tensors, frame, np.empty((HEIGHT * 2, WIDTH * 2 + 2, 3), np.uint8))
+    for height, width in ((0, 9), (9, 1 << 25)):
+        with pytest.raises(ValueError, match="height and width"):
+            program.keep(height, width)
 
 
 def test_results_belong_to_whoever_gets_them(engines):
@@ -241,7 +313,9 @@ def test_large_results_are_not_kept(engines, monkeypatch):
     np.testing.assert_array_equal(np.concatenate(bands), engine.run(scene().astype(np.float32) / np.float32(255)))
 
 
-def test_a_run_that_is_ended_leaves_nothing_behind(engines):
+@pytest.mark.parametrize("alike", [1, NEVER])
+def test_a_run_that_is_ended_leaves_nothing_behind(engines, alike, monkeypatch):
+    monkeypatch.setattr(reuse, "ALIKE", alike)
     engine = engines["srresnet-x4", "fp32"]
     stream = engine.for_stream()
 
@@ -251,7 +325,8 @@ def test_a_run_that_is_ended_leaves_nothing_behind(engines):
     def end(done, total):
         raise Enough
 
-    stream.run(scene())
+    for by in (0, 1, 2):
+        stream.run(changed(scene(), (40, 40, 9, 9), by=by))
     with pytest.raises(Enough):
         stream.run(changed(scene(), (40, 40, 9, 9)), end)
     for _ in range(2):

@@ -1,26 +1,14 @@
 #include "cpu/conv/program/changes.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "cpu/conv/program/changed_cells.h"
 
 namespace fastsr::cpu {
 namespace {
 
-constexpr int64_t kCell = 4;         // pixels of a side of what is marked as changed: codecs' blocks are no smaller
-constexpr int64_t kMostCells = 240;  // along a side: large frames have larger cells, or planning would take too long
 constexpr double kWorthwhile = 0.9;  // of a frame's work: parts of it are made no faster than that would tell
 constexpr double kPartBlocks = 200;  // blocks that could be made while a part is begun and ended
-
-// A mark for each cell of cell x cell pixels of a frame, less at its right and lower edges.
-struct Marks {
-  int64_t cell, rows, columns;
-  std::vector<uint8_t> set{};
-
-  Marks(int64_t side, const FrameShape& shape)
-      : cell(side), rows((shape.height + side - 1) / side), columns((shape.width + side - 1) / side) {
-    set.resize(static_cast<size_t>(rows * columns));
-  }
-};
 
 // Cells of rows and columns from..to-1.
 struct Box {
@@ -31,12 +19,12 @@ struct Box {
 // How many cells are marked in any box, by sums over all boxes from the first cell on.
 class Sums {
  public:
-  explicit Sums(const Marks& marks) : width_(marks.columns + 1) {
+  explicit Sums(const Cells& marks) : width_(marks.columns + 1) {
     sums_.resize(static_cast<size_t>((marks.rows + 1) * width_));
     for (int64_t y = 0; y < marks.rows; ++y) {
       int64_t row = 0;
       for (int64_t x = 0; x < marks.columns; ++x) {
-        row += marks.set[y * marks.columns + x];
+        row += marks.marked[y * marks.columns + x];
         sums_[(y + 1) * width_ + x + 1] = sums_[y * width_ + x + 1] + row;
       }
     }
@@ -63,29 +51,6 @@ class Sums {
   std::vector<int64_t> sums_;
 };
 
-// Cells with a pixel that differs. Of a cell that is marked nothing more is read, so that frames that differ everywhere
-// cost a row of each.
-Marks differing(const uint8_t* before, const uint8_t* after, const FrameShape& shape, int64_t pixel, int64_t cell) {
-  Marks marks(cell, shape);
-  const int64_t row_bytes = shape.width * pixel, cell_bytes = cell * pixel;
-  for (int64_t row = 0; row < marks.rows; ++row) {
-    uint8_t* set = marks.set.data() + row * marks.columns;
-    int64_t left = marks.columns;
-    for (int64_t y = row * cell; y < std::min((row + 1) * cell, shape.height) && left > 0; ++y) {
-      const uint8_t *a = before + y * row_bytes, *b = after + y * row_bytes;
-      if (std::memcmp(a, b, static_cast<size_t>(row_bytes)) == 0) continue;
-      for (int64_t x = 0; x < marks.columns; ++x) {
-        const int64_t at = x * cell_bytes, count = std::min(cell_bytes, row_bytes - at);
-        if (set[x] == 0 && std::memcmp(a + at, b + at, static_cast<size_t>(count)) != 0) {
-          set[x] = 1;
-          --left;
-        }
-      }
-    }
-  }
-  return marks;
-}
-
 // Of each row (axis 0) or column (axis 1) of cells, the first and last one that its enlargement is made from.
 std::vector<Interval> reads(const ConvProgram& program, int axis, int64_t length, int64_t cell) {
   std::vector<Interval> made;
@@ -97,15 +62,15 @@ std::vector<Interval> reads(const ConvProgram& program, int axis, int64_t length
 }
 
 // Cells whose enlargement depends on a marked one.
-Marks depending(const ConvProgram& program, const Marks& changed, const FrameShape& shape) {
-  Marks marks(changed.cell, shape);
+Cells depending(const ConvProgram& program, const Cells& changed, const FrameShape& shape) {
+  Cells marks(changed.cell, shape);
   const Sums sums(changed);
   const std::vector<Interval> rows = reads(program, 0, shape.height, changed.cell),
                               columns = reads(program, 1, shape.width, changed.cell);
   for (int64_t y = 0; y < marks.rows; ++y) {
     for (int64_t x = 0; x < marks.columns; ++x) {
       const Box read{rows[y].first, rows[y].last + 1, columns[x].first, columns[x].last + 1};
-      marks.set[y * marks.columns + x] = sums.in(read) > 0;
+      marks.marked[y * marks.columns + x] = sums.in(read) > 0;
     }
   }
   return marks;
@@ -115,7 +80,7 @@ Marks depending(const ConvProgram& program, const Marks& changed, const FrameSha
 // each half likewise, as long as that is less than before.
 class Cover {
  public:
-  Cover(const ConvProgram& program, const Marks& marks, const FrameShape& shape)
+  Cover(const ConvProgram& program, const Cells& marks, const FrameShape& shape)
       : sums_(marks), work_(program), shape_(shape), cell_(marks.cell), block_(program.block()) {
     divide(sums_.around({0, marks.rows, 0, marks.columns}));
   }
@@ -172,16 +137,12 @@ class Cover {
 
 std::optional<std::vector<FramePart>> changed_parts(const ConvProgram& program, const void* before, const void* after,
                                                     const FrameShape& shape, int64_t pixel_bytes) {
-  const int64_t side = std::max(shape.height, shape.width);
-  const int64_t cell = round_up(round_up(std::max<int64_t>(side / kMostCells, 1), kCell), program.block());
-  const Marks changed =
-      differing(static_cast<const uint8_t*>(before), static_cast<const uint8_t*>(after), shape, pixel_bytes, cell);
-  const auto count = [](const Marks& marks) { return std::count(marks.set.begin(), marks.set.end(), 1); };
-  if (count(changed) == 0) return std::vector<FramePart>{};
+  const Cells changed = changed_cells(program, before, after, shape, pixel_bytes);
+  if (changed.count() == 0) return std::vector<FramePart>{};
   const auto most = static_cast<double>(changed.rows * changed.columns) * kWorthwhile;
-  if (static_cast<double>(count(changed)) > most) return std::nullopt;
-  const Marks made = depending(program, changed, shape);
-  if (static_cast<double>(count(made)) > most) return std::nullopt;
+  if (static_cast<double>(changed.count()) > most) return std::nullopt;
+  const Cells made = depending(program, changed, shape);
+  if (static_cast<double>(made.count()) > most) return std::nullopt;
   const Cover cover(program, made, shape);
   const double blocks = static_cast<double>(shape.height) * static_cast<double>(shape.width) /
                         static_cast<double>(program.block() * program.block());

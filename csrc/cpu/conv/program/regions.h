@@ -28,4 +28,9 @@ inline int64_t aligned_begin(int64_t v, int64_t alignment, int64_t shift) {
 // in a frame without edges. Of a tensor that others are ranges of: what of any of them.
 void required_regions(const ConvProgram& program, int64_t first, int64_t last, int axis, std::vector<Interval>& need);
 
+// The other way round: what of every tensor depends on rows (columns) first..last of the pixels of a frame of so many
+// blocks along the axis, in whole tiles; and what the store step makes of them, in terms of the tensor that it reads.
+Interval dependent_regions(const ConvProgram& program, int64_t first, int64_t last, int axis, int64_t blocks,
+                           std::vector<Interval>& depends);
+
 }  // namespace fastsr::cpu

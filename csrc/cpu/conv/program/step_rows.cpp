@@ -459,4 +459,8 @@ void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, i
   });
 }
 
+void make_columns(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, const Interval& columns) {
+  Part(program, unit, step, y, columns).make();
+}
+
 }  // namespace fastsr::cpu

@@ -11,4 +11,7 @@ namespace fastsr::cpu {
 // Winograd's tiles along both axes: four of them each), shared out among `team` threads.
 void make_rows(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, int64_t count, int team);
 
+// Some columns of one row in the same terms, by the thread that calls.
+void make_columns(const ConvProgram& program, const Unit& unit, const Step& step, int64_t y, const Interval& columns);
+
 }  // namespace fastsr::cpu
