@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("--files", action="store_true")
     given = parser.parse_args()
     upscaler = fastsr.load(given.model, device="cpu", precision=given.precision)
-    print("| video | frames | ms a frame | with reuse | times | ms of processor time | with | times | computed | with |")
+    print("| video | frames | ms a frame | with reuse | times | ms of CPU time | with | times | computed | with |")
     print("|---" * 10 + "|")
     for path in given.videos:
         print(measure(path, upscaler, given.frames, given.rounds, given.scale), flush=True)
