@@ -63,6 +63,8 @@ def staged(upscaler: Upscaler, frames: list[Frame], size: tuple[int, int], reuse
     """Seconds of each frame's upscaling, the share that was computed of all, and a checksum of what was made."""
     computed, digest, taken = 0.0, hashlib.sha256(), []
     with reusing(reuse) as begun:
+        last: list[object] = [None]
+        start = now()
 
         def put(frame: Frame) -> None:
             nonlocal computed, start
@@ -73,7 +75,6 @@ def staged(upscaler: Upscaler, frames: list[Frame], size: tuple[int, int], reuse
             digest.update(np.ascontiguousarray(frame.pixels).data)
             start = now()
 
-        last: list[object] = [None]
         start = now()
         UpscaleStage(upscaler, size)(frames, put)
     return np.array(taken), computed / len(frames), digest.hexdigest()
