@@ -15,7 +15,8 @@ constexpr double kSharedWork = 1e6;    // multiplications that are worth waking 
 constexpr int64_t kSharesAThread = 4;  // so that one that is held up does fewer
 
 Frame in_blocks(const ConvProgram& program, const FrameShape& shape) {
-  return whole({shape.height / program.block(), shape.width / program.block(), shape.channels});
+  const FrameShape blocks{shape.height / program.block(), shape.width / program.block(), shape.channels};
+  return Frame{blocks, FramePart{0, blocks.height, 0, blocks.width}};
 }
 
 // Gives the rings all rows of a frame; returns their bytes.
@@ -170,6 +171,8 @@ double KeptTensors::run(const void* before, const void* after, Type type, void* 
   const int64_t pixel = program_.image_channels() * item_bytes(type);
   frame_.pixels = after;
   frame_.type = type;
+  frame_.pixel = pixel;
+  frame_.row = shape_.width * pixel;
   frame_.out = static_cast<uint8_t*>(out);
   frame_.out_row = shape_.width * program_.scale() * pixel;
   const size_t steps = program_.steps.size();
