@@ -1,7 +1,8 @@
 """Super-resolution of photos and video: `import fastsr; fastsr.upscale("photo.jpg").save("large.png")`.
 
-`upscale` enlarges an image and `upscale_video` a video; `load` gives an `Upscaler` for many calls; `models` tells what
-ships. `fastsr.ops` holds the kernels alone. Every error that a user can cause is a `FastsrError`.
+`upscale` enlarges an image, `upscale_many` many files and `upscale_video` a video; `load` gives an `Upscaler` for many
+calls; `models` tells what ships. `fastsr.ops` holds the kernels alone. Every error that a user can cause is a
+`FastsrError`.
 """
 
 import importlib
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from fastsr import ops
-    from fastsr.errors import EngineError, FastsrError, ImageError, ModelError, VideoError
+    from fastsr.cluster.upscale_many import ImageResult, upscale_many
+    from fastsr.errors import ClusterError, EngineError, FastsrError, ImageError, ModelError, VideoError
     from fastsr.loading import load, upscale
     from fastsr.network.catalog import Model, models
     from fastsr.upscaler import Upscaler
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ClusterError",
     "EngineError",
     "FastsrError",
     "ImageError",
+    "ImageResult",
     "Model",
     "ModelError",
     "Upscaler",
@@ -32,13 +36,17 @@ __all__ = [
     "models",
     "ops",
     "upscale",
+    "upscale_many",
     "upscale_video",
 ]
 
 # Where each public name stands; its module, and NumPy with it, is imported when the name is first used (PEP 562).
 _MODULES = {
     **dict.fromkeys(("Model", "models"), "fastsr.network.catalog"),
-    **dict.fromkeys(("EngineError", "FastsrError", "ImageError", "ModelError", "VideoError"), "fastsr.errors"),
+    **dict.fromkeys(("ImageResult", "upscale_many"), "fastsr.cluster.upscale_many"),
+    **dict.fromkeys(
+        ("ClusterError", "EngineError", "FastsrError", "ImageError", "ModelError", "VideoError"), "fastsr.errors"
+    ),
     **dict.fromkeys(("load", "upscale"), "fastsr.loading"),
     "Upscaler": "fastsr.upscaler",
     "upscale_video": "fastsr.video.upscale_video",

@@ -25,3 +25,7 @@ class EngineError(FastsrError):
 
 class GpuMemoryError(EngineError):
     """A GPU has not the memory that was asked for; smaller tiles or batches may fit."""
+
+
+class ClusterError(FastsrError):
+    """A cluster that cannot be reached, or that has no worker which makes the same results as this machine."""

@@ -38,7 +38,7 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         raise OSError(errno.EISDIR, "is not a plain file", str(path))
-    with contextlib.nullcontext(temporary) if temporary else _locked_file(target.parent) as written:
+    with contextlib.nullcontext(temporary) if temporary else locked_file(target.parent) as written:
         try:
             yield written
             written.replace(target)
@@ -48,9 +48,15 @@ def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked_file(folder: Path) -> Iterator[Path]:
-    """An empty file of our own in a folder; its lock, which dies with us, tells others that it is in use."""
-    _remove_abandoned(folder)
+def locked_file(folder: Path) -> Iterator[Path]:
+    """An empty file of our own in a folder; its lock, which dies with us, tells others that it is in use.
+
+    Whoever asked for it removes it. Raises OSError.
+    """
+    real = os.path.realpath(folder)
+    if real not in _searched:
+        _searched.add(real)
+        remove_abandoned(real)
     while True:
         path = folder / f".fastsr-{os.getpid()}-{os.urandom(6).hex()}.tmp"
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666)
@@ -64,17 +70,19 @@ def _locked_file(folder: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove files of `_locked_file` whose makers were killed."""
-    real = os.path.realpath(folder)
-    if real in _searched:
-        return
-    _searched.add(real)
-    with contextlib.suppress(OSError), os.scandir(real) as entries:
+def remove_abandoned(folder: str | Path) -> bool:
+    """Remove files of `locked_file` whose makers were killed; returns whether there are others, which are in use."""
+    in_use = False
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if _OURS.fullmatch(entry.name):
-                with contextlib.suppress(OSError):
+                try:
                     _remove_unless_locked(entry.path)
+                except BlockingIOError:
+                    in_use = True
+                except OSError:
+                    pass
+    return in_use
 
 
 def _remove_unless_locked(path: str) -> None:

@@ -74,6 +74,12 @@ def size_text(size: tuple[int, int]) -> str:
     return "x".join("" if isinstance(size, Box) and side == MAX_SIDE else str(side) for side in size)
 
 
+def region_text(region: Region) -> str:
+    """A region as people write it: its size, and what is left of it and above, 800x600+1200+400."""
+    left, top, right, bottom = region
+    return f"{right - left}x{bottom - top}+{left}+{top}"
+
+
 def default_model(
     width: int, height: int, scale: float | None, size: tuple[int, int] | None, video: bool = False
 ) -> str:

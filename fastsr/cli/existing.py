@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-import fastsr
 from fastsr.cli.inputs import Task, is_file
 from fastsr.cli.models import Models
-from fastsr.cli.sizes import region_size, region_text
+from fastsr.cli.sizes import region_size
 from fastsr.errors import FastsrError, ImageError
+from fastsr.image_file import ImageRequest
 from fastsr.images import provenance
 from fastsr.images.formats import output_format
 from fastsr.images.probing import size_of
-from fastsr.output_size import Box, output_size, size_text
-from fastsr.upscaler import Upscaler
+from fastsr.output_size import output_size
 from fastsr.video_formats import PIPE
 
 _ROUNDED = 4  # pixels: sides of videos are rounded up to what their format of pixels holds
@@ -28,7 +28,7 @@ class ExistingResults:
 
     def __init__(self, arguments: argparse.Namespace, models: Models) -> None:
         self._arguments, self._models = arguments, models
-        self._request = _request(arguments)
+        self.request = request_of(arguments)
         self._model_changed = changed(arguments.model) if arguments.model is not None else 0
 
     def keep(self, task: Task) -> bool:
@@ -47,7 +47,7 @@ class ExistingResults:
             return False
         mark = provenance.mark_of(task.target)
         if mark is not None:
-            return bool(_request_in(mark) == self._request)
+            return bool(_request_in(mark) == self.request.identity())
         return self._has_size(task)
 
     def keep_video(self, source: str, target: str) -> bool:
@@ -71,11 +71,6 @@ class ExistingResults:
             raise ImageError(
                 f"{task.target}: is there already and was not made by fastsr; name another output with -o, or --force"
             )
-
-    def mark(self, upscaler: Upscaler) -> str:
-        """What a result says of how it was made, one line of JSON."""
-        used = {"model": upscaler.name, "scale": upscaler.scale, "precision": upscaler.precision}
-        return json.dumps({"fastsr": fastsr.__version__, **used, "request": self._request})
 
     def _has_size(self, task: Task) -> bool:
         a = self._arguments
@@ -104,28 +99,9 @@ class ExistingResults:
         return output_size(width, height, a.scale, a.size, own)
 
 
-def _request(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What of a call its results depend on, as far as it was given."""
-    a = arguments
-    precision = None if a.precision == "auto" else a.precision
-    asked = {
-        # of a file the name alone: its path is nobody else's business
-        "model": None if a.model is None else Path(a.model).name,
-        "realism": a.realism,
-        "blend": None if a.blend == 1 else a.blend,
-        "scale": a.scale,
-        "size": None if a.size is None else _size_asked(a.size),
-        "region": None if a.region is None else region_text(a.region),
-        "precision": precision,
-        "overlap": a.overlap,
-        "quality": a.quality,
-        "compress": a.compress or None,
-    }
-    return {name: value for name, value in asked.items() if value is not None}
-
-
-def _size_asked(size: tuple[int, int]) -> str:
-    return f"within {size_text(size)}" if isinstance(size, Box) else size_text(size)
+def request_of(arguments: argparse.Namespace) -> ImageRequest:
+    """What a call asks for of images."""
+    return ImageRequest(**{field.name: getattr(arguments, field.name) for field in dataclasses.fields(ImageRequest)})
 
 
 def _request_in(mark: str) -> Any:

@@ -32,6 +32,7 @@ from fastsr.cli.pipes import (
 from fastsr.cli.report import Report
 from fastsr.cli.sizes import region_size
 from fastsr.errors import FastsrError, ImageError
+from fastsr.image_file import enlargement
 from fastsr.images import DecodedImage, provenance
 from fastsr.images.detection import HEAD_BYTES, format_of
 from fastsr.images.probing import size_of
@@ -59,7 +60,11 @@ class ImageRun:
         for fault in batch.faults:
             self._report.failed(fault)
         self._report.skipped += batch.skipped
-        self._make([task for task in batch.tasks if not self._is_there(task)], naming)
+        tasks = [task for task in batch.tasks if not self._is_there(task)]
+        if self._arguments.cluster is None or self._arguments.dry_run:
+            self._make(tasks, naming)
+        else:
+            self._make_on_cluster(tasks, naming)
 
     def _is_there(self, task: Task) -> bool:
         """Whether there is nothing to be done for a task, which is then told."""
@@ -87,6 +92,17 @@ class ImageRun:
                 self._writer.settle()
             finally:
                 self._writer.close()
+
+    def _make_on_cluster(self, tasks: Sequence[Task], naming: Naming) -> None:
+        from fastsr.cli.cluster_images import ClusterImages
+
+        if not tasks:
+            return
+        self._check_output(naming)
+        made = ClusterImages(self._arguments, self._models, self._existing.request, self._report)
+        with made, self._noting():
+            for task, work in made.make(tasks, self._check):
+                self._try(task, work)
 
     def _check_output(self, naming: Naming) -> None:
         if naming.output == PIPE:
@@ -131,9 +147,7 @@ class ImageRun:
     def _read(self, task: Task) -> DecodedImage | None:
         """What is to be enlarged; None in a dry run, where sizes will do."""
         a = self._arguments
-        if not task.to_pipe:
-            self._check_target(task.target)
-            self._existing.check_replacing(task)
+        self._check(task)
         if a.dry_run and not task.from_pipe:
             return None
         in_thread = threading.current_thread() is not threading.main_thread()
@@ -167,12 +181,16 @@ class ImageRun:
         if math.prod(facts["size"]) > _LARGE:
             self._writer.settle()
 
-    def _check_target(self, target: Path) -> None:
+    def _check(self, task: Task) -> None:
         """Raise what would be raised when the result is written: before the work, not after it."""
+        if task.to_pipe:
+            return
+        target = task.target
         images.output_format(target)
         if mode(target) and not is_file(target):
             raise ImageError(f"{target}: is not a plain file; remove it or choose another output")
         check_folder(target.parent)
+        self._existing.check_replacing(task)
 
     def _facts(self, size: tuple[int, int], upscaler: Upscaler) -> dict[str, Any]:
         a = self._arguments
@@ -184,28 +202,25 @@ class ImageRun:
 
     def _enlarged(self, task: Task, image: DecodedImage, upscaler: Upscaler) -> Callable[[], None]:
         """Enlarge an image; returns what is left to do: to write it, where that is not done as its rows are made."""
-        a = self._arguments
+        a, request = self._arguments, self._existing.request
         name = printable(Path(_source(task)).name)
-        kind = images.output_format(f"x.{a.format or 'png'}" if task.to_pipe else task.target)
-        image = provenance.marked(image, self._existing.mark(upscaler), kind)
         with progress_bar(name, "tile", self._report.shows_progress) as progress:
-            if not task.to_pipe and images.takes_rows(image, image.frames[0].color.dtype, task.target):
-                rows = upscaler.rows(image, a.scale, a.size, progress, a.region)
-                if rows is not None:
-                    self._writer.settle()  # the order is kept, and folders are made by one thread at a time
-                    with made_folder(task.target.parent):
-                        images.write_rows(image, rows, task.target, compress=a.compress)
-                    return lambda: None
-            frames = upscaler.enlarge(image, a.scale, a.size, progress, a.region)
-
-        def write() -> None:
             if task.to_pipe:
-                write_standard_output(image, frames, kind, a.quality, a.compress)
-                return
-            with made_folder(task.target.parent):
-                images.write(image, frames, task.target, quality=a.quality, compress=a.compress)
+                kind = images.output_format(f"x.{a.format or 'png'}")
+                image = provenance.marked(image, request.mark(upscaler), kind)
+                frames = upscaler.enlarge(image, a.scale, a.size, progress, a.region)
+                return lambda: write_standard_output(image, frames, kind, a.quality, a.compress)
+            made = enlargement(image, upscaler, task.target, request, progress)
 
-        return write
+            def write() -> None:
+                with made_folder(task.target.parent):
+                    made.write()
+
+            if not made.streams:
+                return write
+            self._writer.settle()  # the order is kept, and folders are made by one thread at a time
+            write()
+            return lambda: None
 
     def _tell_cost(self, task: Task, upscaler: Upscaler, width: int, height: int) -> None:
         """Say how much work is done twice, where `--memory` or `--overlap` causes it."""

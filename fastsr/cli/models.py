@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from typing import Any
 
 import fastsr
 from fastsr.cli.console import say
@@ -57,21 +58,20 @@ class Models:
         """`fitting`, for video (see `fastsr.load`)."""
         return self.fitting(width, height, video=True)
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of `fastsr.load`, as the arguments have them."""
+        names = ("device", "precision", "engine", "tile", "realism", "blend", "overlap", "memory")
+        return {name: getattr(self._arguments, name) for name in names}
+
     def load(self, name: str, video: bool = False) -> Upscaler:
         """A model, loaded on first use. Raises StopError."""
-        a, key = self._arguments, (name, video)
+        key = name, video
         if key not in self._loaded:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", RuntimeWarning)
                 try:
-                    options = {
-                        "realism": a.realism,
-                        "blend": a.blend,
-                        "video": video,
-                        "overlap": a.overlap,
-                        "memory": a.memory,
-                    }
-                    self._loaded[key] = fastsr.load(name, a.device, a.precision, a.engine, a.tile, **options)
+                    self._loaded[key] = fastsr.load(name, **self.options, video=video)
                 except FastsrError as error:
                     raise StopError(str(error)) from None
                 except OSError as error:

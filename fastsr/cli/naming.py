@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fastsr import images
-from fastsr.cli.sizes import region_text
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.images.detection import HEAD_BYTES, format_of
-from fastsr.output_size import size_text
+from fastsr.output_size import region_text, size_text
 from fastsr.video_formats import CONTAINERS, INPUT_SUFFIXES
 
 FALLBACK_VIDEO = ".mkv"  # holds nearly all streams; for results of inputs whose own container cannot be written

@@ -7,7 +7,7 @@ import re
 
 from fastsr.cli.wrong_call import WrongCallError
 from fastsr.errors import FastsrError
-from fastsr.output_size import MAX_SIDE, Box, Region, size_text
+from fastsr.output_size import MAX_SIDE, Box, Region, region_text, size_text
 
 
 def size_argument(text: str) -> tuple[int, int]:
@@ -55,12 +55,6 @@ def wanted_region(text: str) -> Region:
     if min(width, height) < 1:
         raise WrongCallError(f"--region {text!r} holds no pixels; give a width and a height of at least 1")
     return left, top, left + width, top + height
-
-
-def region_text(region: Region) -> str:
-    """A region as the option has it."""
-    left, top, right, bottom = region
-    return f"{right - left}x{bottom - top}+{left}+{top}"
 
 
 def region_size(region: Region, size: tuple[int, int]) -> tuple[int, int]:

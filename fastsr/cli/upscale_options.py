@@ -80,6 +80,17 @@ def add_parser(commands: Any) -> None:
     sizes.add_argument(
         "--allow-huge", action="store_true", help="read images of over 89 megapixels, too large to be trusted blindly"
     )
+    cluster = up.add_argument_group("many machines")
+    cluster.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="have the work done by a Ray cluster: auto (the one that runs here, or $RAY_ADDRESS), or HOST:6379",
+    )
+    cluster.add_argument(
+        "--any-device",
+        action="store_true",
+        help="use GPUs of the cluster too, and models that make other bytes on other processors",
+    )
     videos.add_arguments(up)
 
 
@@ -147,6 +158,7 @@ def check(arguments: argparse.Namespace) -> None:
             raise FastsrError("--json and -o - both write to standard output; give one of them")
         if a.preview and a.output is None:
             raise FastsrError("--preview needs a name for what it shows; give it with -o")
+        _check_cluster(a)
         checked_bounds(None, a.overlap, a.memory)
         if a.size is not None and a.fit is not None:
             raise FastsrError("--size and --fit were both given; give one of them")
@@ -161,6 +173,25 @@ def check(arguments: argparse.Namespace) -> None:
         raise
     except FastsrError as error:
         raise WrongCallError(str(error)) from None
+
+
+def _check_cluster(arguments: argparse.Namespace) -> None:
+    """Raise WrongCallError for what a cluster cannot make; without --any-device, it works on processors."""
+    a = arguments
+    if a.cluster is None:
+        if a.any_device:
+            raise WrongCallError("--any-device is for --cluster; add that, or leave it out")
+        return
+    if not a.cluster:
+        raise WrongCallError("--cluster is the empty text; name its head as HOST:6379, or auto")
+    if PIPE in (*a.inputs, a.output):
+        raise WrongCallError("--cluster is for files, not for standard input and output; name files")
+    if a.device == "cuda" and not a.any_device:
+        raise WrongCallError(
+            "--device cuda with --cluster makes other bytes on other GPUs; add --any-device if they may"
+        )
+    if not a.any_device:
+        a.device = "cpu"
 
 
 def naming_of(arguments: argparse.Namespace, models: Models) -> Naming:

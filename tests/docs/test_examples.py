@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support import ncnn_networks
-from support.pages import PAGES, ROOT, SERVED, blocks, prose
+from support.pages import CLUSTERED, PAGES, ROOT, SERVED, blocks, prose
 from support.small_models import SAMPLE
 
 import fastsr
@@ -29,6 +29,7 @@ KINDS = {"python", "sh", "text"}  # text: drawings, and what is printed
 COMMAND = re.compile(r"(fastsr|python|make|pip|import|from) |fastsr\.|\.ci/")
 OUTPUTS = {"-o", "--output", "--out", "--json", "--strips"}
 TINY = ["steps=1", "compile=false", "data.batch=1", "data.crop=32", "data.holdout=1"]
+ELSEWHERE = (SERVED, CLUSTERED)  # pages whose blocks other tests run
 ON_GPU = 'device="cuda"'
 
 VIDEOS = ("video.mp4", "in.mp4", "in.mkv", "videos/one.mkv")
@@ -97,7 +98,7 @@ def python_of(page):
     return "\n".join(block.text for block in blocks("python") if block.page == page)
 
 
-WITH_PYTHON = list(dict.fromkeys(block.page for block in blocks("python") if block.page != SERVED))
+WITH_PYTHON = list(dict.fromkeys(block.page for block in blocks("python") if block.page not in ELSEWHERE))
 ON_CPU = [pytest.param(page, "cpu", id=page) for page in WITH_PYTHON]
 AS_WRITTEN = [
     pytest.param(page, "cuda", id=f"{page}-cuda", marks=pytest.mark.gpu)
@@ -119,7 +120,7 @@ def test_python(page, device, here):
             assert made.size == (64, 48)
 
 
-@pytest.mark.parametrize("block", [block for block in blocks("sh") if block.page != SERVED], ids=str)
+@pytest.mark.parametrize("block", [block for block in blocks("sh") if block.page not in ELSEWHERE], ids=str)
 def test_sh(block, here, capsys):
     lines = [shlex.split(line, comments=True) for line in block.text.splitlines()]
     if any(words[:3] == ["python", "-m", "training"] for words in lines):

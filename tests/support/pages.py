@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SERVED = "docs/serve.md"  # whose blocks need a server; tests/web/test_page_of_docs.py runs them
+CLUSTERED = "docs/cluster.md"  # whose blocks need a cluster; tests/cluster/test_page_of_docs.py runs them
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 

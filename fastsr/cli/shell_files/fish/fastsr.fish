@@ -69,6 +69,7 @@ end
 
 set -g _shtab_fastsr_commands upscale models import bench export serve info completion man
 set -g _shtab_fastsr_opts_with_value --blend --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-minutes --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --region --remove --scale --size --start --suffix --target-sm --tile -o
+set -g _shtab_fastsr_opts_with_value --blend --cluster --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --region --remove --scale --size --start --suffix --target-sm --tile -o
 
 complete -c fastsr -e
 complete -c fastsr -f
@@ -101,6 +102,8 @@ complete -c fastsr -n '_shtab_fastsr_using upscale' -l size -x -d 'exact size of
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l fit -x -d 'the largest size within a box, in the source'"'"'s shape'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l region -x -d 'make only this part of the result: its size, and what is left and above'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l allow-huge -d 'read images of over 89 megapixels, too large to be trusted blindly'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l cluster -x -d 'have the work done by a Ray cluster: auto (the one that runs here, or $RAY_ADDRESS), or HOST:6379'
+complete -c fastsr -n '_shtab_fastsr_using upscale' -l any-device -d 'use GPUs of the cluster too, and models that make other bytes on other processors'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l codec -xka "h264 hevc av1 vp9 prores" -d 'default: h264 (.webm: vp9)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l crf -x -d 'constant quality, smaller is better (default: 20 to 25, by codec)'
 complete -c fastsr -n '_shtab_fastsr_using upscale' -l preset -x -d 'speed against size, as the encoder has it: ultrafast, medium, ...; 0, 1, ...'
