@@ -68,8 +68,7 @@ function _shtab_fastsr_using
 end
 
 set -g _shtab_fastsr_commands upscale models import bench export serve info completion man
-set -g _shtab_fastsr_opts_with_value --blend --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-minutes --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --region --remove --scale --size --start --suffix --target-sm --tile -o
-set -g _shtab_fastsr_opts_with_value --blend --cluster --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --region --remove --scale --size --start --suffix --target-sm --tile -o
+set -g _shtab_fastsr_opts_with_value --blend --cluster --codec --crf --device --end --engine --fit --folder --format --fps --fps-limit --frames --host --keep-hours --max-batch --max-megabytes --max-megapixels --max-minutes --max-size --max-waiting --memory --model --name --output --overlap --password --pix-fmt --port --precision --preset --quality --raw-size --realism --region --remove --scale --size --start --suffix --target-sm --tile -o
 
 complete -c fastsr -e
 complete -c fastsr -f
