@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Any
@@ -86,8 +88,9 @@ def serve(arguments: argparse.Namespace) -> int:
             sys.stderr,
         )
     server = Server(settings)
-    say(f"fastsr is at {server.url} (Ctrl-C ends it)")
-    if a.open:
-        webbrowser.open(server.url)
-    server.wait()
+    with contextlib.closing(server), contextlib.suppress(KeyboardInterrupt):
+        say(f"fastsr is at {server.url} (Ctrl-C ends it)")
+        if a.open:
+            webbrowser.open(server.url)
+        threading.Event().wait()
     return 0

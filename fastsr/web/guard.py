@@ -87,7 +87,8 @@ class Guard:
             return receive
         if path.rstrip("/").endswith("/upload"):
             free = shutil.disk_usage(self._files).free - SPARE_DISK
-            if int(headers.get(b"content-length", "0")) > min(free, self._max_upload):
+            length = headers.get(b"content-length", "")
+            if not length.isdecimal() or int(length) > min(free, self._max_upload + MAX_BODY):
                 raise RefusedError(413, "the upload is larger than this server takes, or its disk has room for")
             return receive
         return await _checked_body(receive)

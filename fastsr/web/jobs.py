@@ -106,9 +106,12 @@ class Turns:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def turn(self, job: Job[ResultT]) -> Iterator[None]:
-        """Wait until it is this job's turn, which lasts to the end of the block. Raises StoppedError."""
-        ticket = self._enter(job)
+    def turn(self, job: Job[ResultT], patience: float | None = None) -> Iterator[None]:
+        """Wait until it is this job's turn, which lasts to the end of the block.
+
+        Raises StoppedError; also after waiting for more than `patience` seconds, if given.
+        """
+        ticket = self._enter(job, patience)
         try:
             yield
         finally:
@@ -133,14 +136,16 @@ class Turns:
             for ticket in tickets:
                 self._leave(ticket)
 
-    def _enter(self, job: Job[ResultT]) -> object:
-        ticket = object()
+    def _enter(self, job: Job[ResultT], patience: float | None = None) -> object:
+        ticket, begun = object(), time.monotonic()
         with self._changed:
             self._waiting.append(ticket)
             try:
                 while self._waiting[0] is not ticket:
                     self._changed.wait(REPORT_SECONDS)
                     job.check()
+                    if patience is not None and time.monotonic() - begun > patience:
+                        raise StoppedError("others take too long")
             except BaseException:
                 self._remove(ticket)
                 raise

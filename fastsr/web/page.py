@@ -7,21 +7,20 @@ from typing import Any
 import gradio
 
 from fastsr.errors import FastsrError
-from fastsr.web import api, photos_tab, video_tab
+from fastsr.web import api, choices, models_tab, photos_tab, video_tab
 from fastsr.web.context import HIDDEN, Context
+from fastsr.web.live import Live
+from fastsr.web.models_tab import ModelsTab
 from fastsr.web.photos_tab import PhotosTab
-from fastsr.web.settings import Settings
-from fastsr.web.store import Store
 from fastsr.web.video_tab import VideoTab
-from fastsr.web.views import Views
 
 TITLE = "fastsr"
 SUBTITLE = "Photos and videos, larger and sharp. Everything stays on this machine."
 
 
-def build(settings: Settings, store: Store, views: Views) -> Any:
+def build(context: Context, live: Live) -> Any:
     """The page as Gradio's Blocks, not yet served."""
-    context = Context(settings, store, views)
+    store = context.store
     with gradio.Blocks(title=TITLE, analytics_enabled=False) as blocks:
         gradio.HTML(f'<h1>{TITLE}</h1><p id="subtitle">{SUBTITLE}</p>', elem_id="title")
         session = gradio.BrowserState(None, storage_key="fastsr-session", secret=store.page_secret)
@@ -30,19 +29,25 @@ def build(settings: Settings, store: Store, views: Views) -> Any:
                 photos = PhotosTab(context, session)
             with gradio.Tab("Video", id="video"):
                 video = VideoTab(context, session)
+            with gradio.Tab("Live", id="live"):
+                camera = gradio.HTML(elem_id="live")
+            with gradio.Tab("Models", id="models"):
+                ModelsTab(context, session, [photos.model, video.model])
 
         def opened(token: str | None) -> list[Any]:
             try:
                 store.session(token)
             except FastsrError:
                 token = store.new_token()
-            return [token, *photos.restore(str(token))]
+            models = gradio.update(choices=choices.model_choices())  # some may have been imported since the start
+            return [token, live.element(str(token)), models, models, *photos.restore(str(token))]
 
         def left(request: gradio.Request) -> None:
-            for what in (photos_tab.JOBS, photos_tab.PREVIEWS, video_tab.STILLS):
+            for what in (photos_tab.JOBS, photos_tab.PREVIEWS, video_tab.STILLS, models_tab.JOBS):
                 context.jobs.stop(f"{request.session_hash} {what}")
 
-        known = blocks.load(opened, [session], [session, *photos.restored], show_progress="hidden", **HIDDEN)
+        filled = [session, camera, photos.model, video.model, *photos.restored]
+        known = blocks.load(opened, [session], filled, show_progress="hidden", **HIDDEN)
         known.success(video.follow, [session], video.restored, show_progress="hidden", concurrency_limit=None, **HIDDEN)
         blocks.unload(left)
         api.add(context)

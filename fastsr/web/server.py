@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hmac
 import os
 import socket
@@ -12,6 +11,7 @@ from typing import Any
 
 from fastsr.errors import FastsrError
 from fastsr.web import limits
+from fastsr.web.live import Live
 from fastsr.web.settings import Settings
 from fastsr.web.store import Store
 from fastsr.web.views import Views
@@ -32,15 +32,16 @@ class Server:
         try:
             from starlette.middleware import Middleware
 
-            from fastsr.web import page, theme, viewer
+            from fastsr.web import context, live_route, page, theme, viewer
         except ImportError as error:
             raise FastsrError(f"{MISSING} ({error})") from None
         from fastsr.web.guard import Guard
 
         limits.prepare(settings)
         self.store.sweep_regularly()
-        views = Views(self.store)
-        self._blocks = page.build(settings, self.store, views)
+        shared = context.Context(settings, self.store, Views(self.store))
+        camera = Live(self.store, shared.jobs.turns)
+        self._blocks = page.build(shared, camera)
         guard = Middleware(
             Guard,
             files=self.store.files,
@@ -54,7 +55,7 @@ class Server:
             auth=_login(settings.password) if settings.password else None,
             auth_message="Any user name will do.",
             max_file_size=round(settings.max_megabytes * 1e6),
-            app_kwargs={"middleware": [guard], "routes": viewer.routes(views)},
+            app_kwargs={"middleware": [guard], "routes": [*viewer.routes(shared.views), *live_route.routes(camera)]},
             footer_links=["api", "settings"],
             prevent_thread_lock=True,
             quiet=True,
@@ -81,13 +82,6 @@ class Server:
     def close(self) -> None:
         """Stop serving."""
         self._blocks.close(verbose=False)
-
-    def wait(self) -> None:
-        """Come back at Ctrl-C, when it is closed."""
-        with contextlib.suppress(KeyboardInterrupt):
-            while True:
-                time.sleep(3600)
-        self.close()
 
 
 def _quiet(store: Store) -> None:

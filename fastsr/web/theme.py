@@ -24,8 +24,9 @@ def look() -> dict[str, Any]:
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover_dark="*primary_600",
     )
-    return {"theme": theme, "css_paths": [HERE / "page.css"], "head": f"<script>{_script()}</script>{viewer.head()}"}
+    return {"theme": theme, "css_paths": [HERE / "page.css"], "head": f"{_scripts()}{viewer.head()}"}
 
 
-def _script() -> str:
-    return (HERE / "page.js").read_text(encoding="utf-8")
+def _scripts() -> str:
+    texts = [(HERE / name).read_text(encoding="utf-8") for name in ("page.js", "live.js")]
+    return "".join(f'<script type="module">{text}</script>' for text in texts)
