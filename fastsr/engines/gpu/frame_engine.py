@@ -2,7 +2,8 @@
 
 A frame is cut into bands (bands.py), of windows as large as memory allows (window_budget.py). Bands go
 through two slots in turn: while one is computed, the next is copied up and the one before is copied down. What runs on
-the device for a band (gather, network, scatter) is captured in a CUDA graph the second time that it is seen.
+the device for a band (gather, network, scatter) is captured in a CUDA graph the second time that it is seen. In a
+stream, windows that repeat what they showed in the frame before are left out (window_reuse.py).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from fastsr.engines.excerpt import check_part, sources
 from fastsr.engines.gpu.bands import Band, bands_of
 from fastsr.engines.gpu.device import Array, Device, Network, Prepared
 from fastsr.engines.gpu.window_budget import WindowBudget
+from fastsr.engines.gpu.window_reuse import FollowedFrame, WindowReuse
 from fastsr.engines.protocol import Pixels, PixelwiseMap, Progress
 from fastsr.network.graph import Graph
 from fastsr.network.output_head import HeadlessGraph
@@ -51,17 +53,20 @@ class _Result:
 
     pixels: Pixels
     pinned: bool
+    followed: FollowedFrame | None = None  # in a stream
 
 
 @dataclasses.dataclass
 class _Pending:
-    """A band that is under way."""
+    """A band that is under way. Where all of its windows repeat, it has neither slot nor event."""
 
-    slot: _Slot
+    slot: _Slot | None
     band: Band
     result: _Result
     done: Any
     last: bool
+    repeated: npt.NDArray[np.int64]  # windows whose results
+    before: FollowedFrame | None  # this frame has
 
 
 class FrameEngine:
@@ -96,12 +101,12 @@ class FrameEngine:
 
     def run(self, pixels: Pixels, progress: Progress | None = None) -> Pixels:
         """See `Engine.run`."""
-        (made,) = self._through([pixels], progress)
+        (made,) = self._through([pixels], progress, None)
         return made
 
     def stream(self, frames: Iterable[Pixels]) -> Iterator[Pixels]:
         """Each frame enlarged, in order; while one is computed, the next is taken from `frames` and copied."""
-        return self._through(frames, None)
+        return self._through(frames, None, WindowReuse())
 
     def run_on_device(self, frame: Array, shape: tuple[int, int, int], out: Array, stream: Any) -> None:
         """Enlarge `frame`, an H x W x C device array, into `out`, in order on `stream`; the host does not wait."""
@@ -152,12 +157,18 @@ class FrameEngine:
                 self._settle(pending)
         return result.pixels[part.slices(read.top, read.left, scale)]
 
-    def _through(self, frames: Iterable[Pixels], progress: Progress | None) -> Iterator[Pixels]:
+    def _through(
+        self, frames: Iterable[Pixels], progress: Progress | None, reuse: WindowReuse | None
+    ) -> Iterator[Pixels]:
         waiting: collections.deque[_Pending] = collections.deque()
         try:
             for frame in frames:
                 height, width, channels = frame.shape
                 result = self._result(height, width, channels, frame.dtype)
+                if reuse is not None:
+                    plan = self.budget.plan(height, width)
+                    batch = self.budget.at_once(plan.window)
+                    result.followed = reuse.follow(frame, plan.window, len(plan), batch)
                 done = 0
                 while done < height:
                     bands, window = self._bands(height, width, below=done)
@@ -177,11 +188,14 @@ class FrameEngine:
                             waiting.popleft()
                             yield from self._finish(pending)
                         self._shrink(error)
+                        if result.followed is not None:
+                            result.followed.forget()
             while waiting:
                 yield from self._finish(waiting.popleft())
         finally:
             for pending in waiting:  # the caller stopped early, or something failed
-                self.device.sync(pending.done)
+                if pending.slot is not None:
+                    self.device.sync(pending.done)
 
     def _result(self, height: int, width: int, channels: int, dtype: npt.DTypeLike) -> _Result:
         shape = (height * self.graph.scale, width * self.graph.scale, channels)
@@ -191,16 +205,24 @@ class FrameEngine:
 
     def _start(self, frame: Pixels, band: Band, window: tuple[int, int], result: _Result, last: bool) -> _Pending:
         device, scale = self.device, self.graph.scale
+        repeats, before = np.zeros(len(band.windows), bool), None
+        if result.followed is not None:
+            repeats, before = result.followed.take_over(band)
+            if last:
+                result.followed.all_begun()
+        repeated, windows = band.windows[repeats], band.windows[~repeats]
+        if not len(windows):
+            return _Pending(None, band, result, None, last, repeated, before)
         slot = self._slot(frame, window)
         np.copyto(slot.host_low[: band.rows], frame[band.start : band.start + band.rows])
         with self._lock:
             device.copy(slot.low[: band.rows], slot.host_low[: band.rows], self._upload)
             device.wait(self._compute, device.record(self._upload))
-            self._band_in(slot, band, window)
+            self._band_in(slot, band, windows, window)
             device.wait(self._download, device.record(self._compute))
             device.copy(self._target(slot, band, result), slot.high[band.core(scale)], self._download)
             done = device.record(self._download)
-        return _Pending(slot, band, result, done, last)
+        return _Pending(slot, band, result, done, last, repeated, before)
 
     def _target(self, slot: _Slot, band: Band, result: _Result) -> npt.NDArray[Any]:
         scale = self.graph.scale
@@ -214,18 +236,23 @@ class FrameEngine:
         """Wait for a band; the frame, if that was its last."""
         self._settle(pending)
         if pending.last:
+            if pending.result.followed is not None:
+                pending.result.followed.keep(pending.result.pixels)
             yield pending.result.pixels
 
     def _settle(self, pending: _Pending) -> None:
         """Wait for a band, whose slot is then free."""
-        self.device.sync(pending.done)
-        band, slot, scale = pending.band, pending.slot, self.graph.scale
-        if not pending.result.pinned:
-            assert slot.host_high is not None
-            rows = slice(band.core_start * scale, band.core_end * scale)
-            np.copyto(pending.result.pixels[rows], slot.host_high[band.core(scale)])
-        with self._lock:
-            self._idle[slot.kind].append(slot)
+        band, slot, scale, result = pending.band, pending.slot, self.graph.scale, pending.result
+        if slot is not None:
+            self.device.sync(pending.done)
+            if not result.pinned:
+                assert slot.host_high is not None
+                rows = slice(band.core_start * scale, band.core_end * scale)
+                np.copyto(result.pixels[rows], slot.host_high[band.core(scale)])
+            with self._lock:
+                self._idle[slot.kind].append(slot)
+        if pending.before is not None:
+            pending.before.copy_cores(result.pixels, pending.repeated, band.start, scale)
 
     def _slot(self, frame: Pixels, window: tuple[int, int]) -> _Slot:
         height, width, channels = frame.shape
@@ -282,25 +309,29 @@ class FrameEngine:
         self.device.sync(self.device.record(self._compute))
         self._programs.clear()
 
-    def _band_in(self, slot: _Slot, band: Band, window: tuple[int, int]) -> None:
-        """Queue a band in a slot. Its buffers stay where they are, so all of it can be captured."""
+    def _band_in(self, slot: _Slot, band: Band, windows: npt.NDArray[np.int64], window: tuple[int, int]) -> None:
+        """Queue windows of a band in a slot. Its buffers stay where they are, so all of the band can be captured; of
+        some windows, which are others each time, only the network.
+        """
         prepared = self._prepare(band, window)
         low, high = slot.low[: band.rows], slot.high[: band.rows * self.graph.scale]
+        if len(windows) < len(band.windows):
+            self._queue(low, high, windows, window, prepared.x, self._captured_network(prepared))
+            return
 
         def work() -> None:
-            self._queue(low, high, band.windows, window, prepared.x, lambda: prepared.run(self._compute))
+            self._queue(low, high, windows, window, prepared.x, lambda: prepared.run(self._compute))
 
-        self._program((id(slot), band.rows, band.windows.tobytes()), work, slot)
+        self._program((id(slot), band.rows, windows.tobytes()), work, slot)
+
+    def _captured_network(self, prepared: Prepared) -> Callable[[], Array]:
+        return lambda: self._program("network", lambda: prepared.run(self._compute))
 
     def _band_between(self, frame: Array, out: Array, band: Band, window: tuple[int, int]) -> None:
         """Queue a band between a caller's arrays, which may lie elsewhere each time: only the network is captured."""
         prepared = self._prepare(band, window)
         windows = band.windows + np.array([1, 0, 1, 0, 1, 0]) * band.start
-
-        def network() -> Array:
-            return self._program("network", lambda: prepared.run(self._compute))
-
-        self._queue(frame, out, windows, window, prepared.x, network)
+        self._queue(frame, out, windows, window, prepared.x, self._captured_network(prepared))
 
     def _queue(
         self,
