@@ -27,11 +27,11 @@ class ModelsTab:
         """Lay it out, in a tab; `dropdowns` offer models, and what is imported then."""
         self._context = context
         with gradio.Row():
-            with gradio.Column(scale=2, min_width=300):
+            with gradio.Column(scale=2, min_width=260):
                 files = gradio.File(label="Model: drop or choose", file_count="multiple", elem_id="model-files")
                 run = gradio.Button("Import", variant="primary", elem_id="model-import")
                 status = gradio.HTML(texts.progress(HINT), elem_id="model-status")
-            with gradio.Column(scale=3, min_width=300):
+            with gradio.Column(scale=3, min_width=260):
                 table = gradio.HTML(_table(), elem_id="model-table")
         run.click(
             self._import,

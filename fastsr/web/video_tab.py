@@ -31,7 +31,7 @@ class VideoTab:
         """Lay it out, in a tab; `session` is the component that holds the session's token."""
         self._context, self._session = context, session
         with gradio.Row():
-            with gradio.Column(scale=2, min_width=300):
+            with gradio.Column(scale=2, min_width=260):
                 self._file = gradio.File(label="Video: drop or choose", elem_id="video")
                 self.model = gradio.Dropdown(
                     choices.model_choices(), value=choices.AUTOMATIC, label="Model", elem_id="video-model"
@@ -55,7 +55,7 @@ class VideoTab:
                 with gradio.Row():
                     self._run = gradio.Button("Enlarge", variant="primary", min_width=120, elem_id="video-run")
                     self._stop = gradio.Button("Stop", interactive=False, min_width=120, elem_id="video-stop")
-            with gradio.Column(scale=3, min_width=300):
+            with gradio.Column(scale=3, min_width=260):
                 self._status = gradio.HTML(texts.progress(HINT), elem_id="video-status")
                 self._shown = gradio.HTML(visible=False, elem_id="video-shown")
                 self._result = gradio.File(label="Result", interactive=False, visible=False, elem_id="video-result")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # a moving pattern, without asking
 
 
 def missing() -> str | None:
@@ -38,7 +39,7 @@ def chromium() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         # containers often lack what its own sandbox needs; all it visits is ours
-        browser = playwright.chromium.launch(executable_path=_path(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=_path(), args=["--no-sandbox", *CAMERA])
         try:
             yield browser
         finally:

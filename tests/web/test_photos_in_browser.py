@@ -204,6 +204,9 @@ def test_nothing_is_wider_than_a_phone(visit, photo, width):
     assert overhang(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth") <= width
     assert tab.viewer.bounding_box()["width"] > width * 0.75
+    for name in ("Video", "Live", "Models"):
+        page.get_by_role("tab", name=name).click()
+        assert overhang(page) == [], name
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
