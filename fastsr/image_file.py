@@ -11,7 +11,7 @@ from typing import Any
 import fastsr
 from fastsr import images
 from fastsr.engines.protocol import Progress
-from fastsr.images import DecodedImage, provenance
+from fastsr.images import DecodedImage, Rows, provenance
 from fastsr.output_size import Box, Region, Size, output_size, part_of, region_text, size_text
 from fastsr.upscaler import Upscaler
 
@@ -91,14 +91,22 @@ class Enlargement:
 
 
 def enlargement(
-    image: DecodedImage, upscaler: Upscaler, target: Path, request: ImageRequest, progress: Progress | None = None
+    image: DecodedImage,
+    upscaler: Upscaler,
+    target: Path,
+    request: ImageRequest,
+    progress: Progress | None = None,
+    rows: Rows | None = None,
 ) -> Enlargement:
-    """Enlarge an image for a file, which is not written yet. Raises as `Upscaler.enlarge`."""
+    """Enlarge an image for a file, which is not written yet; with `rows`, those are what it is enlarged to.
+
+    Raises as `Upscaler.enlarge`.
+    """
     image = provenance.marked(image, request.mark(upscaler), images.output_format(target))
     if images.takes_rows(image, image.frames[0].color.dtype, target):
-        rows = upscaler.rows(image, request.scale, request.size, progress, request.region)
-        if rows is not None:
-            return Enlargement(lambda: images.write_rows(image, rows, target, compress=request.compress), True)
+        made = rows or upscaler.rows(image, request.scale, request.size, progress, request.region)
+        if made is not None:
+            return Enlargement(lambda: images.write_rows(image, made, target, compress=request.compress), True)
     frames = upscaler.enlarge(image, request.scale, request.size, progress, request.region)
     return Enlargement(
         lambda: images.write(image, frames, target, quality=request.quality, compress=request.compress), False

@@ -56,6 +56,11 @@ class LoadRequest:
     video: bool
     changed: int  # time of change of a model's file, so that one that is exported anew is another model
 
+    def options(self) -> dict[str, Any]:
+        """All but the model, as `load` takes them."""
+        names = ("device", "precision", "engine", "realism", "blend", "video")
+        return {name: getattr(self, name) for name in names} | self.bounds._asdict()
+
     def upscaler(self) -> Upscaler:
         """What was asked for: loaded on first use, and kept."""
         with _keeping:

@@ -87,6 +87,11 @@ class Upscaler:
         windows = "" if self._generator is None or not self._generator.windows else f" {self._generator.windows}"
         return f"{self.name} {hashlib.sha256(weights).hexdigest()[:16]} {self.engine} {self.precision}{windows}"
 
+    @property
+    def loaded_as(self) -> Reloadable | None:
+        """What `fastsr.load` was asked for; None for one that it did not make."""
+        return self._loaded_as
+
     def estimate(
         self,
         width: int,

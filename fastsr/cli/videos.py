@@ -232,6 +232,8 @@ class VideoRun:
                     size=a.size,
                     progress=progress,
                     interrupted=interrupted,
+                    cluster=a.cluster,
+                    any_device=a.any_device,
                     **options,
                 )
         except KeyboardInterrupt:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import socket
 from types import TracebackType
 
 from fastsr.cluster.ray_import import exceptions, ray
 from fastsr.errors import ClusterError
 
+_ANSWER = 10.0  # seconds in which a head answers
 AUTO = "auto"  # the cluster that RAY_ADDRESS names, else the one that runs on this machine
 
 
@@ -30,6 +32,8 @@ class Connection:
         self._ours = not ray.is_initialized()
         if not self._ours:
             return
+        if address != AUTO:
+            _check_reachable(address)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
         except (ConnectionError, RuntimeError, ValueError, TimeoutError, exceptions.RayError) as error:
@@ -58,6 +62,17 @@ class Connection:
                 f"the cluster does not answer any more ({_first_line(error)}); start it again"
             ) from error
         return [_node(told) for told in found if told["Alive"]]
+
+
+def _check_reachable(address: str) -> None:
+    """Raise ClusterError for what is no address, and where nobody answers: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        raise ClusterError(f"{address}: is not the address of a Ray cluster; write it as HOST:6379, or auto")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except OSError as error:
+        raise ClusterError(f"{address}: nobody answers ({error}); check the address of the cluster's head") from error
 
 
 def _node(told: dict[str, object]) -> Node:

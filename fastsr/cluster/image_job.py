@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from typing import Any, cast
 
+from fastsr.cluster.image_parts import PartPool, is_large, made_in_parts
 from fastsr.cluster.image_task import ImageJob, ImageTask
 from fastsr.cluster.pinned_model import PinnedModel, pinned
 from fastsr.cluster.sameness import is_exact
@@ -81,8 +82,18 @@ def made_images(
     with Connection(choice.address) as connection:
         size = Size(cpus=1, ahead=1)  # reading and writing an image use one processor
         pool: Pool[ImageTask] = Pool(connection, size, contents, any_device=choice.any_device, say=choice.say)
+        large = set()
+        # where there are more images than workers, none of them is idle, and each decodes an image but once
+        if not choice.any_device and len(tasks) < sum(node.cpus for node in connection.nodes()):
+            large = {task for task in tasks if is_large(task)}
         with pool:
-            yield from pool.run(tasks)
+            yield from pool.run([task for task in tasks if task not in large])
+            for task in large:
+                came = made_in_parts(task, cast(PartPool, pool))
+                if came is None:
+                    yield from pool.run([task])
+                else:
+                    yield task, *came
 
 
 def local_job(request: ImageRequest, options: dict[str, Any], *, allow_huge: bool) -> ImageJob:

@@ -12,7 +12,7 @@ from typing import Any
 from fastsr import files, images
 from fastsr.cluster.pinned_model import PinnedModel
 from fastsr.cluster.shared_storage import OutputFolders, identity, is_shared
-from fastsr.cluster.worker import Done, Host
+from fastsr.cluster.worker import Done, Here, Host
 from fastsr.errors import FastsrError, ImageError
 from fastsr.image_file import ImageRequest, enlargement
 from fastsr.images.probing import size_of
@@ -34,13 +34,7 @@ class ImageJob:
         name = request.model
         if name is None:
             name = default_model(*size, request.scale, request.size)
-        model = self.models[name]
-        key = model.digest, model.name, str(model.options)
-        if key not in host.kept:
-            host.kept[key] = model.load(host.content, host.place.share, host.place.gpu)
-        found = host.kept[key]
-        assert isinstance(found, Upscaler)
-        return found
+        return self.models[name].kept(host)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,8 +116,9 @@ class ImageTask:
         """`check` is called before the work is handed out; what it raises is the result."""
         self.deaths = 0
         self.shown_source, self.shown_target = source, target
-        self._source, self._target = source.absolute(), target.absolute()
-        self._job, self._storage, self._check = job, storage, check
+        self.source, self.target, self.job = source.absolute(), target.absolute(), job
+        self.driver: Host = storage.driver
+        self._storage, self._check = storage, check
         self._before: tuple[int, int, int] | None = None  # the target, before the work was handed out
         self._entered = False
 
@@ -135,8 +130,18 @@ class ImageTask:
     @property
     def size(self) -> int:
         """Of the source, bytes."""
-        found = identity(self._source)
+        found = identity(self.source)
         return 0 if found is None else found[0]
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[None]:
+        """Check what `check` does, and have the folder of the result there, for one who makes the image himself."""
+        self._check()
+        self._storage.outputs.enter(self.target.parent)
+        try:
+            yield
+        finally:
+            self._storage.outputs.leave(self.target.parent)
 
     def work(self, node: str) -> tuple[ImageWork, int]:
         """The work for a worker on a node. Raises ImageError for a source that cannot be read, and what `check` does.
@@ -145,32 +150,32 @@ class ImageTask:
         """
         self._leave()
         self._check()
-        seen = self._storage.sees(node, self._source.parent)
-        there = identity(self._source)
+        seen = self._storage.sees(node, self.source.parent)
+        there = identity(self.source)
         content = None
         if there is None or not seen:
             try:
-                content = self._source.read_bytes()
+                content = self.source.read_bytes()
             except OSError:
                 images.read(self.shown_source)  # which tells what is wrong
                 raise
-        token = self._storage.outputs.enter(self._target.parent)
+        token = self._storage.outputs.enter(self.target.parent)
         self._entered = True
-        self._before = _state(self._target)
+        self._before = _state(self.target)
         shown = str(self.shown_source), str(self.shown_target)
-        work = ImageWork(self._job, self._source, self._target, shown, there, content, token)
+        work = ImageWork(self.job, self.source, self.target, shown, there, content, token)
         return work, 0 if content is None else len(content)
 
     def settled(self, done: Done, node: str) -> Done | None:
         """Write what a worker has sent. A source that it does not see is sent along the next time."""
         self._leave()
         if done.value == UNSEEN:
-            self._storage.unseen(node, self._source.parent)
+            self._storage.unseen(node, self.source.parent)
             return None
         if done.value is None or done.value.content is None:
             return done
         try:
-            files.replace(self._target, done.value.content)
+            files.replace(self.target, done.value.content)
         except OSError as error:
             failure = ImageError(files.write_failure(self.shown_target, error))
             return dataclasses.replace(done, value=None, error=failure, errno=error.errno)
@@ -179,12 +184,12 @@ class ImageTask:
     def after_death(self) -> Done | None:
         """What was made, if the result was written before the worker died: files change as a whole or not at all."""
         self._leave()
-        folder = self._target.parent
+        folder = self.target.parent
         self._storage.outputs.clean(folder)
-        if _state(self._target) == self._before:
+        if _state(self.target) == self._before:
             return None
         try:
-            source_size, size = (size_of(path, allow_huge=True) for path in (self._source, self._target))
+            source_size, size = (size_of(path, allow_huge=True) for path in (self.source, self.target))
         except ImageError:
             return None
         return Done(Made(source_size, size, "", "", "", None), None, None, [], 0.0)
@@ -192,13 +197,14 @@ class ImageTask:
     def _leave(self) -> None:
         if self._entered:
             self._entered = False
-            self._storage.outputs.leave(self._target.parent)
+            self._storage.outputs.leave(self.target.parent)
 
 
 class ImageStorage:
     """What the driver has found out of where files lie; to be closed after use."""
 
     def __init__(self) -> None:
+        self.driver: Host = Here()
         self.outputs = OutputFolders()
         self._unseen: set[tuple[str, Path]] = set()
 

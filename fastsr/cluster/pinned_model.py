@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fastsr import available_memory, files
+from fastsr.cluster.worker import Host
 from fastsr.errors import ClusterError
 from fastsr.importing import lookup
 from fastsr.loading import load
@@ -24,7 +25,7 @@ class PinnedModel:
     """A model as a job wants it.
 
     Attributes:
-        name: as it was asked for.
+        name: of a shipped one or an interpolation, else the path of its file on the driver's machine.
         digest: SHA-256 of its file, hexadecimal; empty for an interpolation.
         file: name of its file.
         options: of `fastsr.load`.
@@ -37,6 +38,15 @@ class PinnedModel:
     file: str
     options: dict[str, Any]
     fingerprint: str | None
+
+    def kept(self, host: Host) -> Upscaler:
+        """The model on a worker: loaded at its first use, as by `load`, and kept."""
+        key = self.name, self.digest, str(self.options)
+        if key not in host.kept:
+            host.kept[key] = self.load(host.content, host.place.share, host.place.gpu)
+        found = host.kept[key]
+        assert isinstance(found, Upscaler)
+        return found
 
     def load(self, content: Callable[[str], bytes], share: float, gpu: bool) -> Upscaler:
         """Load it on a worker.
@@ -64,7 +74,8 @@ class PinnedModel:
         if not self.digest:
             return self.name
         shipped = catalog.models().get(self.name)
-        if shipped is not None and digest_of(shipped.path) == self.digest:
+        own = Path(self.name) if shipped is None else shipped.path
+        if own.is_file() and digest_of(own) == self.digest:
             return self.name
         kept = files.cache_folder() / _KEPT / self.digest / self.file
         if not kept.is_file() or digest_of(kept) != self.digest:
@@ -98,4 +109,5 @@ def pinned(name: str, options: dict[str, Any], upscaler: Upscaler | None) -> tup
         return PinnedModel(name, "", "", options, fingerprint), b""
     path = lookup.find(name)
     content = catalog.content(path)
+    name = name if name in catalog.models() else str(path.absolute())
     return PinnedModel(name, hashlib.sha256(content).hexdigest(), path.name, options, fingerprint), content

@@ -135,6 +135,10 @@ class Pool(Generic[TaskT]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers."""
         for member in self._members:
             ray.kill(member.actor)
         self._members = []
@@ -143,11 +147,6 @@ class Pool(Generic[TaskT]):
     def workers(self) -> int:
         """How many are ready."""
         return sum(member.ready for member in self._members)
-
-    @property
-    def machines(self) -> int:
-        """On how many machines there are workers that are ready."""
-        return len({member.node.id for member in self._members if member.ready})
 
     def run(self, tasks: Iterable[TaskT]) -> Iterator[tuple[TaskT, Done, str]]:
         """Have all tasks done; gives each with what came of it and the worker's name, as they are done.

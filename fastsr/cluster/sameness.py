@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 
@@ -9,7 +10,7 @@ import fastsr
 from fastsr import _core
 from fastsr.upscaler import Upscaler
 
-_PACKAGES = ("numpy", "pillow", "isal")  # what pixels and image files are made with
+_PACKAGES = ("numpy", "pillow", "isal", "av")  # what pixels and files are made with
 _PORTABLE = "portable"  # the instruction set without FMA, whose sums are rounded otherwise
 EXACT = ("fp32", "int8")  # precisions of the native engine that give the same bytes on every processor with FMA
 
@@ -19,7 +20,7 @@ class Installation:
     """What a machine makes results with.
 
     Attributes:
-        versions: package -> version, and for PyAV's libraries too; PyAV is left out where it is not installed.
+        versions: package -> version, of those that are installed.
         isa: the instruction set that the native engine uses.
 
     """
@@ -40,22 +41,15 @@ class Installation:
         return told
 
     def _counted(self, video: bool) -> dict[str, str]:
-        return {name: version for name, version in self.versions.items() if video or not name.startswith("av")}
+        return {name: version for name, version in self.versions.items() if video or name != "av"}
 
 
 def installation() -> Installation:
     """Of this machine."""
     versions = {"fastsr": fastsr.__version__}
     for name in _PACKAGES:
-        versions[name] = importlib.metadata.version(name)
-    try:
-        import av
-    except ImportError:
-        pass
-    else:
-        versions["av"] = av.__version__
-        libraries = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
-        versions |= {f"av's {name}": version for name, version in libraries.items()}
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
     return Installation(versions, _core.active_isa())
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from fastsr import images
 from fastsr.cluster.image_job import ClusterChoice, image_job, local_job, made_images
 from fastsr.cluster.image_task import ImageStorage, ImageTask, Made
-from fastsr.cluster.worker import Done, Place, done
+from fastsr.cluster.worker import Done, Here, done
 from fastsr.engines.protocol import Device, EngineName, Precision
 from fastsr.errors import FastsrError
 from fastsr.image_file import ImageRequest
@@ -163,21 +163,9 @@ def _check_targets(pairs: list[tuple[Path, Path]]) -> None:
         taken.add(place)
 
 
-class _Here:
-    """What stands in for a worker in this process."""
-
-    place = Place(threads=0, share=1.0, gpu=True)
-
-    def __init__(self) -> None:
-        self.kept: dict[Any, Any] = {}
-
-    def content(self, digest: str) -> bytes:
-        raise AssertionError(f"{digest}: nothing is sent to one's own machine")
-
-
 def _made_here(tasks: Iterable[ImageTask]) -> Generator[tuple[ImageTask, Done, str], None, None]:
     """Images made in this process, by the same work as on a worker."""
-    here, name = _Here(), f"{socket.gethostname()}/{os.getpid()}"
+    here, name = Here(), f"{socket.gethostname()}/{os.getpid()}"
     for task in tasks:
         try:
             work, _ = task.work(name)

@@ -45,6 +45,19 @@ class Host(Protocol):
         ...
 
 
+class Here:
+    """What work finds that is done by the driver."""
+
+    place = Place(threads=0, share=1.0, gpu=True)
+
+    def __init__(self) -> None:
+        self.kept: dict[Any, Any] = {}
+
+    def content(self, digest: str) -> bytes:
+        """Nothing is sent to one's own machine."""
+        raise AssertionError(f"{digest}: a file of the driver's is not where it was")
+
+
 class Work(Protocol):
     """A piece of work, as it travels to a worker."""
 

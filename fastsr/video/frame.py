@@ -1,4 +1,4 @@
-"""A frame on its way through the stages, and the frame that unfinished work resumes from."""
+"""A frame on its way through the stages, one that is expected, and the one that unfinished work resumes from."""
 
 from __future__ import annotations
 
@@ -36,3 +36,19 @@ class ResumePoint:
     index: int
     pts: int
     digest: int
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedFrame:
+    """A frame as the packets of a file announce it.
+
+    Attributes:
+        pts: presentation timestamp, in units of the stream's time base.
+        key: whether the source can be decoded from here on.
+        decode_from: presentation timestamp of the frame from which on it is decoded; None = the first.
+
+    """
+
+    pts: int
+    key: bool
+    decode_from: int | None

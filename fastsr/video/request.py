@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,9 @@ from fastsr.video.frame import Frame
 from fastsr.video.outputs import remux
 from fastsr.video.outputs.image_sequence_writer import ImageSequenceWriter
 from fastsr.video.outputs.pipe_output import Rgb24Writer, Y4mWriter
+from fastsr.video.outputs.segment_store import SegmentStore
 from fastsr.video.outputs.segmented_encoder import SegmentedEncoder
-from fastsr.video.pipeline.job import EncodeStage, Job
+from fastsr.video.pipeline.job import EncodeStage, Job, MadeElsewhere
 from fastsr.video.pipeline.newest_channel import NewestChannel
 from fastsr.video.pipeline.pace import TimedUpscaler, frame_deadline
 from fastsr.video.pipeline.progress import ProgressCallback, VideoResult
@@ -39,6 +41,33 @@ from fastsr.video.sources.stream_info import StreamInfo
 from fastsr.video.sources.time_range import TimeRange
 from fastsr.video.sources.video_source import VideoSource
 from fastsr.video_formats import PIPE, is_image_sequence, is_url, without_password
+
+
+@dataclasses.dataclass(frozen=True)
+class FileContext:
+    """What the segments of a file are made from and how, for who makes them elsewhere.
+
+    Attributes:
+        given: the input.
+        time_range: the part of it that is wanted.
+        source: its frames, opened.
+        upscaler: enlarges them.
+        config: of the encoder.
+        segment: about how many frames a segment has.
+        progress: called with how far the video is.
+
+    """
+
+    given: Input
+    time_range: TimeRange
+    source: VideoSource
+    upscaler: Upscaler
+    config: EncoderConfig
+    segment: int
+    progress: ProgressCallback | None
+
+
+SegmentMaker = Callable[[FileContext, SegmentStore], MadeElsewhere]
 
 LIVE_WAITING, LIVE_CAPACITY = 2, 1  # frames of a source that does not wait, before they are enlarged and after
 
@@ -116,8 +145,16 @@ class UpscaleRequest:
         """The frames of the input. Raises VideoError."""
         return self._open(self._wanted)
 
-    def make(self, source: FrameSource, model: Upscaler) -> VideoResult:
-        """Make the output from an opened source."""
+    def check_elsewhere(self) -> None:
+        """Raise VideoError for what only one machine can make."""
+        if self.preview or self._shows_frames_only or self.given.spec is None:
+            raise VideoError(
+                f"{without_password(self.given.name)}: a cluster makes videos from file to file, without --preview; "
+                "leave --cluster out"
+            )
+
+    def make(self, source: FrameSource, model: Upscaler, elsewhere: SegmentMaker | None = None) -> VideoResult:
+        """Make the output from an opened source; `elsewhere` makes the segments of a file in another place."""
         upscaler = previews.SideBySide(model) if self.preview else model
         if is_image_sequence(self.output):
             return self._make_images(source, upscaler, model.scale)
@@ -133,7 +170,11 @@ class UpscaleRequest:
             if self.realtime:
                 return self._write_in_time(source, model, config, writer)
             return self._job(source, upscaler, config.size).run(writer)
-        return self._make_file(source, upscaler, config)
+        if elsewhere is None:
+            return self._make_file(source, upscaler, config)
+        assert isinstance(source, VideoSource)
+        context = FileContext(self.given, self._wanted, source, model, config, self.segment, self.progress)
+        return self._make_file(source, upscaler, config, lambda store: elsewhere(context, store))
 
     @property
     def _is_strip(self) -> bool:
@@ -166,7 +207,13 @@ class UpscaleRequest:
         )
         return job.run(writer, CAPACITY if newest is None else LIVE_CAPACITY, newest)
 
-    def _make_file(self, source: FrameSource, upscaler: FrameUpscaler, config: EncoderConfig) -> VideoResult:
+    def _make_file(
+        self,
+        source: FrameSource,
+        upscaler: FrameUpscaler,
+        config: EncoderConfig,
+        elsewhere: Callable[[SegmentStore], MadeElsewhere] | None = None,
+    ) -> VideoResult:
         spec, target = self.given.spec, Path(self.output)
         config.open()  # what it refuses is told before the work, not after it
         remux.check(spec, config, target)
@@ -176,6 +223,7 @@ class UpscaleRequest:
             lambda store: SegmentedEncoder(config, store, self.segment, keep_tail=self.interrupted is not None),
             assembly.finish,
             lambda store: None if self.interrupted is None else assembly.leave_part(store, self.interrupted),
+            elsewhere,
         )
 
     def _make_images(self, source: FrameSource, upscaler: FrameUpscaler, model_scale: int) -> VideoResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -56,6 +57,8 @@ def upscale_video(
     realtime: bool = False,
     progress: ProgressCallback | None = None,
     interrupted: InterruptedCallback | None = None,
+    cluster: str | None = None,
+    any_device: bool = False,
 ) -> VideoResult:
     """Enlarge a video: `fastsr.upscale_video("in.mp4", "out.mp4")`.
 
@@ -102,11 +105,17 @@ def upscale_video(
             beside it, as "out.part.mp4", before that is raised on; this is called before with its path and how many
             seconds of video it will hold. The finished video replaces it. None: no such file is made.
 
+        cluster: the address of a Ray cluster's head, as "host:6379", or "auto": the one that runs here or that
+            RAY_ADDRESS names. Its workers make segments of a file for a file, to the same bytes as one machine;
+            `progress` is then called after every segment, and the model, if it is loaded, must be of `fastsr.load`.
+        any_device: let a cluster use GPUs too, and models that make other bytes on other processors.
+
     Returns:
         How many frames were made, how many of them equalled the one before or came from an earlier run, how many
         packets were damaged, and how many seconds each stage worked.
 
     Raises:
+        ClusterError: the cluster cannot be reached, or has no worker that makes the same frames as this machine.
         VideoError: the video cannot be read or made; the message names the file, and the stage and frame where there is
             one.
         FastsrError: arguments that cannot be, or a model that cannot be loaded.
@@ -137,10 +146,18 @@ def upscale_video(
         interrupted=interrupted,
     )
     request.check()
+    elsewhere = None
+    if cluster is not None:
+        from fastsr.cluster.image_job import ClusterChoice
+        from fastsr.video.cluster_segments import ClusterSegments
+
+        request.check_elsewhere()
+        elsewhere = ClusterSegments(ClusterChoice(cluster, any_device, _warn))
+        device = device if any_device else "cpu"
     with shortage_reported(request.given.name), contextlib.closing(request.open_source()) as source:
         options: dict[str, Any] = {"device": device, "precision": precision, "engine": engine, "realism": realism}
         options |= {"blend": blend, "tile": tile, "overlap": overlap, "memory": memory}
-        return request.make(source, chosen_model(model, source.info, scale, size, **options))
+        return request.make(source, chosen_model(model, source.info, scale, size, **options), elsewhere)
 
 
 def chosen_model(
@@ -154,3 +171,7 @@ def chosen_model(
     if callable(model):
         return model(info.width, info.height)
     return load(model, **options, video=True)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)

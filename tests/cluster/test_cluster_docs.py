@@ -18,6 +18,10 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for number in range(2):
         write_image(f"photos/{number}.png", seed=number)
+    pytest.importorskip("av", reason="PyAV is not installed")
+    from support.video_samples import video
+
+    video("film.mp4", 12, sound=True)
 
 
 def test_the_page_has_commands_of_ours_and_others():

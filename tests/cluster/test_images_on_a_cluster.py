@@ -84,6 +84,18 @@ def test_many_files_from_python(three_nodes, photos):
     assert not Path("large/m.png").exists()
 
 
+def test_one_large_image_in_parts(three_nodes, photos, cli, monkeypatch):
+    write_image("in.png", 400, 300)
+    for name, value in (("LARGE", 10_000), ("WIDTH", 300), ("HEIGHT", 100)):
+        monkeypatch.setattr(f"fastsr.cluster.image_parts.{name}", value)
+    options = ("--model", "fast-x2", "--region", "700x550+50+20", "--json")
+    code, out, err = cli("in.png", "-o", "many.png", "--cluster", three_nodes.address, *options)
+    assert code == 0, err
+    assert len(lines(out)[0]["worker"].split(", ")) > 1
+    assert cli("in.png", "-o", "alone.png", "--device", "cpu", *options)[0] == 0
+    assert Path("many.png").read_bytes() == Path("alone.png").read_bytes()
+
+
 def test_a_thousand_small_images(three_nodes, tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
     for number in range(1000):

@@ -1,11 +1,9 @@
 """Workers that die, and what kills them: only their own tasks are done again, and the rest goes on."""
 
-import time
-
 import pytest
 from support.cluster_tasks import NumberTask
 
-from fastsr.errors import ClusterError, ImageError
+from fastsr.errors import ImageError
 
 pytestmark = pytest.mark.slow
 
@@ -51,14 +49,3 @@ def test_errors_come_back_as_they_were_raised(three_nodes, log):
     assert str(made["number 1"].error) == "is odd"
     assert "KeyError: 'x'" in str(made["number 2"].error)
     assert made["number 3"].value[0] == 9
-
-
-def test_a_cluster_that_is_not_there(surroundings):
-    from fastsr.cluster.connection import Connection
-
-    with pytest.raises(ClusterError, match=r"127\.0\.0\.1:1: the Ray cluster there cannot be joined"):
-        Connection("127.0.0.1:1")
-    begun = time.monotonic()
-    with pytest.raises(ClusterError, match="no Ray cluster is running here"):
-        Connection("auto")
-    assert time.monotonic() > begun

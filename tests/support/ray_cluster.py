@@ -22,6 +22,7 @@ def environment(home):
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
+        "RAY_raylet_start_wait_time_s": "240",
         "RAY_health_check_period_ms": "500",
         "RAY_health_check_failure_threshold": "4",
         "PYTHONPATH": os.pathsep.join(packages),
@@ -34,9 +35,8 @@ def cluster(**head):
     """A cluster with its head, whose options these are; more nodes are added with `add`."""
     from ray.cluster_utils import Cluster
 
-    made = Cluster(
-        initialize_head=True, head_node_args={"object_store_memory": STORE, "include_dashboard": False, **head}
-    )
+    options = {"object_store_memory": STORE, "include_dashboard": False, **head}
+    made = patient(lambda: Cluster(initialize_head=True, head_node_args=options))
     try:
         yield made
     finally:
@@ -45,7 +45,17 @@ def cluster(**head):
 
 def add(made, **options):
     """Another node."""
-    return made.add_node(object_store_memory=STORE, **options)
+    return patient(lambda: made.add_node(object_store_memory=STORE, **options))
+
+
+def patient(start):
+    """Start a node, once more where a busy machine took longer than Ray waits for it."""
+    for left in (2, 1, 0):
+        try:
+            return start()
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
 
 
 @contextlib.contextmanager
@@ -69,10 +79,11 @@ def node_apart(address, hidden, cpus=1):
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def driver(*arguments):
-    """The command as its own process, where Ctrl-C works even if the tests run in the background."""
+def driver(*arguments, code=None):
+    """The command, or Python code, as its own process, where Ctrl-C works even if the tests run in the background."""
     default = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    command = [sys.executable, "-m", "fastsr", *map(str, arguments)]
+    program = ["-m", "fastsr"] if code is None else ["-c", code]
+    command = [sys.executable, *program, *map(str, arguments)]
     return subprocess.Popen(
         command, preexec_fn=default, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

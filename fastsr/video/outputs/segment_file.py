@@ -84,8 +84,13 @@ def segment_name(number: int) -> str:
 def encoded_frames(folder: WorkFolder, name: str) -> Iterator[EncodedFrame]:
     """The frames of a whole segment, in order of decoding."""
     with folder.read(name) as file:
-        for pts, duration, key, size in _records(file):
-            yield EncodedFrame(pts, duration, bool(key), file.read(size))
+        yield from frames_in(file)
+
+
+def frames_in(file: BinaryIO) -> Iterator[EncodedFrame]:
+    """The frames of a whole segment's file, in order of decoding."""
+    for pts, duration, key, size in _records(file):
+        yield EncodedFrame(pts, duration, bool(key), file.read(size))
 
 
 def frame_times(folder: WorkFolder, name: str) -> Iterator[tuple[int, int]]:
@@ -100,20 +105,25 @@ def read_footer(folder: WorkFolder, name: str) -> Footer | None:
     """The footer of a segment, None unless it is there and whole."""
     try:
         with folder.read(name) as file:
-            left = file.seek(-_TAIL.size, 2)
-            _, size, expected = _TAIL.unpack(file.read(_TAIL.size))
-            file.seek(0)
-            crc = 0
-            while left:
-                block = file.read(min(left, _BLOCK))
-                crc, left = zlib.crc32(block, crc), left - len(block)
-            if crc != expected:
-                return None
-            file.seek(-_TAIL.size - size, 2)
-            content = json.loads(file.read(size))
-            return Footer(content["packets"], ResumePoint(*content["next"]) if content["next"] else None)
+            return footer_in(file)
     except (OSError, ValueError):
         return None
+
+
+def footer_in(file: BinaryIO) -> Footer | None:
+    """The footer of a segment's file, None unless that is whole. Raises OSError and ValueError for what is none."""
+    left = file.seek(-_TAIL.size, 2)
+    _, size, expected = _TAIL.unpack(file.read(_TAIL.size))
+    file.seek(0)
+    crc = 0
+    while left:
+        block = file.read(min(left, _BLOCK))
+        crc, left = zlib.crc32(block, crc), left - len(block)
+    if crc != expected:
+        return None
+    file.seek(-_TAIL.size - size, 2)
+    content = json.loads(file.read(size))
+    return Footer(content["packets"], ResumePoint(*content["next"]) if content["next"] else None)
 
 
 def _records(file: BinaryIO) -> Iterator[tuple[int, int, int, int]]:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +20,16 @@ from fastsr.video.outputs.segment_file import (
     EncodedFrame,
     SegmentWriter,
     encoded_frames,
+    footer_in,
     frame_times,
+    frames_in,
     read_footer,
     segment_name,
 )
 from fastsr.video.outputs.work_folder import WorkFolder
 
 _JOB, _LOCK, _PARTIAL = "job.json", "lock", "partial.json"
+_AHEAD_SUFFIX = ".ahead"  # of segments that were made before those in front of them
 _TAIL = f"tail{SEGMENT_SUFFIX}"
 
 VERSION = 4
@@ -79,6 +83,16 @@ class SegmentStore:
             self.close()
             raise
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing in it is worth keeping."""
+        return not self.packets and not self.segments and not self.ahead_times() and self.noted_partial() is None
+
+    @property
+    def full(self) -> bool:
+        """Whether no other segment is wanted: never, the frames end it."""
+        return False
+
     def writer(self) -> SegmentWriter:
         """The next segment."""
         return SegmentWriter(self._folder, segment_name(len(self.segments)))
@@ -89,6 +103,57 @@ class SegmentStore:
         self.segments.append(writer.name)
         self.packets += writer.packets
         self.resume, self.complete = following, following is None
+
+    def keep_ahead(self, first: ResumePoint, segment: bytes) -> None:
+        """Keep a whole segment's file, which begins with the frame `first`, until those before it are there."""
+        part = f"{first.pts}{PART_SUFFIX}"
+        with self._folder.create(part) as file:
+            file.write(segment)
+        self._folder.rename(part, _ahead_name(first.pts, first.digest))
+
+    def ahead_times(self) -> set[int]:
+        """Presentation timestamps of the frames that kept segments begin with."""
+        names = (name for name in self._folder.names() if name.endswith(_AHEAD_SUFFIX))
+        return {int(name.rpartition("-")[0]) for name in names}
+
+    def add_ahead(self) -> int:
+        """Add kept segments that begin where what is there ends; returns how many frames they have."""
+        frames = 0
+        while not self.complete and self.resume is not None:
+            added = self._add_kept(_ahead_name(self.resume.pts, self.resume.digest), self.resume.index)
+            if not added:
+                break
+            frames += added
+        return frames
+
+    def add_whole(self, segment: bytes, index: int) -> int:
+        """Add a whole segment's file, whose first frame has this index; returns how many frames it has."""
+        file = io.BytesIO(segment)
+        footer = footer_in(file)
+        if footer is None:
+            raise VideoError(f"{self._folder.path}: a segment was damaged on its way; start again")
+        writer = self.writer()
+        try:
+            for frame in frames_in(file):
+                writer.write(frame)
+        except BaseException:
+            writer.discard()
+            raise
+        following = footer.following
+        if following is not None:  # who made it may have counted from elsewhere
+            following = dataclasses.replace(following, index=index + footer.packets)
+        self.add(writer, following)
+        return footer.packets
+
+    def _add_kept(self, name: str, index: int) -> int:
+        try:
+            with self._folder.read(name) as file:
+                segment = file.read()
+            added = self.add_whole(segment, index)
+        except (OSError, ValueError):  # there is none, or a damaged one
+            return 0
+        self._folder.remove(name)
+        return added
 
     def keep_tail(self, writer: SegmentWriter) -> None:
         """Finish a segment that ends where a run was stopped: to be read once, and made again by whoever resumes."""
@@ -179,7 +244,7 @@ class SegmentStore:
 
     def _clear(self) -> None:
         for name in self._folder.names():
-            if name.endswith((SEGMENT_SUFFIX, PART_SUFFIX)):
+            if name.endswith((SEGMENT_SUFFIX, PART_SUFFIX, _AHEAD_SUFFIX)):
                 self._folder.remove(name)
 
     def _content(self, name: str) -> bytes | None:
@@ -202,3 +267,7 @@ class SegmentStore:
         for name in self._folder.names():
             if name.endswith(SEGMENT_SUFFIX) and name not in self.segments:
                 self._folder.remove(name)
+
+
+def _ahead_name(pts: int, digest: int) -> str:
+    return f"{pts}-{digest:08x}{_AHEAD_SUFFIX}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
+from typing import Protocol
 
 import av
 from av.video.codeccontext import VideoCodecContext
@@ -19,9 +20,34 @@ from fastsr.video.codecs.encoder import EncoderConfig
 from fastsr.video.frame import Frame, ResumePoint
 from fastsr.video.outputs.held_interrupt import interrupt_held
 from fastsr.video.outputs.segment_file import EncodedFrame, SegmentWriter
-from fastsr.video.outputs.segment_store import SegmentStore
 
 SEGMENT = 240  # frames after which a segment ends at the next key frame of the source, or after as many again
+
+
+class SegmentSink(Protocol):
+    """Takes segments one after the other, as a `SegmentStore` does."""
+
+    @property
+    def full(self) -> bool:
+        """Whether no other one is wanted."""
+        ...
+
+    def writer(self) -> SegmentWriter:
+        """The next segment."""
+        ...
+
+    def add(self, writer: SegmentWriter, following: ResumePoint | None) -> None:
+        """Finish a segment; `following` is where the next begins, None after the last."""
+        ...
+
+    def keep_tail(self, writer: SegmentWriter) -> None:
+        """Finish a segment that ends where a run was stopped."""
+        ...
+
+
+def segment_ends(frames: int, key: bool, length: int) -> bool:
+    """Whether a segment of so many frames ends before the next frame, which may be a key frame of the source."""
+    return frames >= length and (key or frames >= 2 * length)
 
 
 class _Segment:
@@ -47,10 +73,10 @@ class _Segment:
 
 
 class SegmentedEncoder:
-    """Encodes frames into a store, from where that stands."""
+    """Encodes frames into a store, from where that stands, until it is full."""
 
     def __init__(
-        self, config: EncoderConfig, store: SegmentStore, segment_length: int = SEGMENT, *, keep_tail: bool = False
+        self, config: EncoderConfig, store: SegmentSink, segment_length: int = SEGMENT, *, keep_tail: bool = False
     ) -> None:
         """`segment_length`: see SEGMENT. `keep_tail`: where Ctrl-C stops it, keep the frames of the segment at hand."""
         self._config, self._store, self._segment_length = config, store, segment_length
@@ -66,6 +92,8 @@ class SegmentedEncoder:
             for frame in frames:
                 with interrupt_held():  # a frame is encoded and its packets are written, or not
                     self._add(frame)
+                if self._store.full:
+                    return
             with interrupt_held():
                 self._finish(None)
         except KeyboardInterrupt:
@@ -79,6 +107,8 @@ class SegmentedEncoder:
     def _add(self, frame: Frame) -> None:
         if self._segment is not None and self._ends(self._segment, frame):
             self._finish(ResumePoint(frame.index, frame.pts, frame.digest))
+            if self._store.full:
+                return
         if self._segment is None:
             self._segment = _Segment(self._config.open(), self._store.writer())
         self._segment.add(self._convert(frame), frame.duration)
@@ -95,8 +125,7 @@ class SegmentedEncoder:
                 self._segment = None
 
     def _ends(self, segment: _Segment, following: Frame) -> bool:
-        length = self._segment_length
-        return segment.frames >= length and (following.key or segment.frames >= 2 * length)
+        return segment_ends(segment.frames, following.key, self._segment_length)
 
     def _convert(self, frame: Frame) -> VideoFrame:
         if frame.pixels is not self._pixels or self._converted is None:  # a repeated frame has the same array

@@ -28,6 +28,22 @@ EncodeStage = Callable[[Iterable[Frame]], None]
 
 
 @dataclasses.dataclass(frozen=True)
+class MadeElsewhere:
+    """What was made of a job without its own stages.
+
+    Attributes:
+        repeated: frames that equal the one before.
+        damaged: packets that could not be decoded.
+        busy: seconds that all stages worked.
+
+    """
+
+    repeated: int
+    damaged: int
+    busy: StageTimes
+
+
+@dataclasses.dataclass(frozen=True)
 class Job:
     """What is made of which source, and how.
 
@@ -73,11 +89,13 @@ class Job:
         encode: Callable[[SegmentStore], EncodeStage],
         finish: Callable[[SegmentStore], int],
         stopped: Callable[[SegmentStore], None] = lambda store: None,
+        elsewhere: Callable[[SegmentStore], MadeElsewhere] | None = None,
     ) -> VideoResult:
         """Make what an earlier run did not, then the output.
 
         `encode` gives the last stage for a store. `finish` makes the output of a complete one and returns how many
         packets of the source were too damaged for it. `stopped` is called where Ctrl-C ended the work before.
+        `elsewhere` fills the store in the place of the stages.
         """
         source_identity = self.source.identity()
         try:
@@ -86,11 +104,10 @@ class Job:
             raise VideoError(files.write_failure(target, error)) from error
         with contextlib.closing(store):
             try:
-                result = self._completed(store, encode, stopped)
-                damaged = finish(store)
+                result = self._completed(store, encode, stopped, elsewhere)
+                damaged = result.damaged + finish(store)
             except BaseException:
-                empty = store.packets == 0 and not store.segments and store.noted_partial() is None
-                if source_identity is None or empty:
+                if source_identity is None or store.empty:
                     store.remove()
                 raise
             store.remove()
@@ -101,9 +118,10 @@ class Job:
         store: SegmentStore,
         encode: Callable[[SegmentStore], EncodeStage],
         stopped: Callable[[SegmentStore], None],
+        elsewhere: Callable[[SegmentStore], MadeElsewhere] | None,
     ) -> VideoResult:
         try:
-            return self._complete(store, encode)
+            return self._complete(store, encode) if elsewhere is None else self._complete_elsewhere(store, elsewhere)
         except KeyboardInterrupt as error:
             if not isinstance(error.__context__, KeyboardInterrupt):  # else it was pressed again while the stages ended
                 stopped(store)
@@ -119,6 +137,14 @@ class Job:
         if not store.complete:
             raise VideoError(f"{self.source.name}: has no frame between start and end; choose other times")
         return VideoResult(store.packets, upscaling.repeated, resumed, 0, busy)
+
+    def _complete_elsewhere(
+        self, store: SegmentStore, elsewhere: Callable[[SegmentStore], MadeElsewhere]
+    ) -> VideoResult:
+        resumed, made = store.packets, MadeElsewhere(0, 0, StageTimes(0, 0, 0))
+        if not store.complete:
+            made = elsewhere(store)
+        return VideoResult(store.packets, made.repeated, resumed, made.damaged, made.busy)
 
     def _run_stages(
         self,

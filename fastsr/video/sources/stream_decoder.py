@@ -73,6 +73,22 @@ class StreamDecoder:
                 return itertools.chain([first], decoded)
         return self.frames_from(None)
 
+    def timestamps(self) -> list[tuple[int, bool]] | None:
+        """When each frame is shown and whether it is a key frame, by time, as the packets say; None where one does not.
+
+        Reads the whole file; what had been decoded is forgotten.
+        """
+        self._unread = None
+        self.frames_from(None)
+        found = []
+        for packet in self._packets():
+            at = packet.pts if packet.pts is not None else packet.dts
+            if at is None and packet.size:
+                return None
+            if at is not None and packet.size:
+                found.append((at, bool(packet.is_keyframe)))
+        return sorted(found)
+
     def _decode(self, pts: int | None = None) -> Iterator[VideoFrame]:
         """All frames from where the container stands; packets that cannot be decoded are counted and left out.
 

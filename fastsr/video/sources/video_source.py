@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -15,7 +16,7 @@ from av.video.frame import VideoFrame
 from fastsr.errors import VideoError
 from fastsr.video.codecs.color_conversion import YuvToRgb
 from fastsr.video.codecs.pixel_formats import is_deep
-from fastsr.video.frame import Frame, ResumePoint
+from fastsr.video.frame import Frame, PlannedFrame, ResumePoint
 from fastsr.video.sources.deinterlacing import checked_progressive, deinterlaced
 from fastsr.video.sources.input_spec import InputSpec
 from fastsr.video.sources.orientation import Orientation, orientation_of, rotation_degrees
@@ -95,6 +96,37 @@ class VideoSource:
             )
         yield first
         yield from frames
+
+    def planned(self) -> list[PlannedFrame] | None:
+        """The frames that are wanted, as the packets say, without decoding them; None where they do not.
+
+        Damage, and times that go back, are found only as they are decoded, so there may be others.
+        """
+        if self._spec.path is None:
+            return None
+        with contextlib.closing(StreamDecoder(self._spec)) as decoder:
+            times = decoder.timestamps()
+        if times is None:
+            return None
+        selector, wanted = FrameSelector(self._range), []
+        key: int | None = None
+        for pts, is_key in times:
+            before, key = key, pts if is_key else key
+            seconds = (pts - self.info.begin) * self.info.time_base
+            if selector.is_past(seconds):
+                break
+            if selector.wants(seconds):
+                # what is made of fields needs the frame before too
+                wanted.append(PlannedFrame(pts, is_key, before if self._deinterlace else pts))
+        return wanted
+
+    def frames_at(self, planned: PlannedFrame, index: int) -> Iterator[Frame]:
+        """Frames from a planned one on, numbered from `index`; none where another one is found there."""
+        frames = self._converted(self._selected(planned.decode_from, known=planned.pts), index)
+        first = next(frames, None)
+        if first is not None and first.pts == planned.pts:
+            yield first
+            yield from frames
 
     def identity(self) -> list[Any] | None:
         """Equal for a file that is the same as before; None for a pipe."""
