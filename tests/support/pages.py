@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SERVED = "docs/serve.md"  # whose blocks need a server; tests/web/test_page_of_docs.py runs them
-CLUSTERED = "docs/cluster.md"  # whose blocks need a cluster; tests/cluster/test_page_of_docs.py runs them
+SERVED = "docs/serve.md"  # whose blocks need a server; tests/web/test_serve_docs.py runs them
+CLUSTERED = "docs/cluster.md"  # whose blocks need a cluster; tests/cluster/test_cluster_docs.py runs them
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
