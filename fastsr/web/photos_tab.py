@@ -79,6 +79,7 @@ class PhotosTab:
             **glance,
         }
         self._files.change(**preview)
+        self._session.change(**{**preview, "fn": self._preview_of_early})
         for component in (self.model, self._size):
             component.change(**preview)
         for slider in (self._realism, self._blend):
@@ -115,7 +116,13 @@ class PhotosTab:
         """What a session has, for a page that was just opened."""
         return _listed(Session(self._context.store.session(token)))
 
-    def _preview(self, request: gradio.Request, token: str, files: list[str] | None, *asked: Any) -> Any:
+    def _preview_of_early(self, request: gradio.Request, token: str, files: list[str] | None, *asked: Any) -> Any:
+        """Of what was dropped before the page had its session."""
+        return self._preview(request, token, files, *asked) if files else (gradio.skip(), gradio.skip())
+
+    def _preview(self, request: gradio.Request, token: str | None, files: list[str] | None, *asked: Any) -> Any:
+        if token is None:  # `_preview_of_early` follows
+            return gradio.skip(), gradio.skip()
         if not files:
             return gradio.update(value="", visible=False), texts.progress(HINT)
         source = Path(files[0])

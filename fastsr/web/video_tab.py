@@ -73,6 +73,7 @@ class VideoTab:
             **HIDDEN,
         }
         self._file.change(**still)
+        self._session.change(**{**still, "fn": self._still_of_early})
         for component in (self.model, self._size):
             component.change(**still)
         self._blend.release(**still)
@@ -114,7 +115,15 @@ class VideoTab:
             text = f"{place.name} is not finished. Enlarge goes on with it."
             yield gradio.skip(), texts.progress(text), gradio.skip(), *_idle()
 
-    def _still(self, request: gradio.Request, token: str, file: str | None, model: str, size: str, blend: float) -> Any:
+    def _still_of_early(self, request: gradio.Request, token: str, file: str | None, *asked: Any) -> Any:
+        """Of what was dropped before the page had its session."""
+        return self._still(request, token, file, *asked) if file else (gradio.skip(), gradio.skip())
+
+    def _still(
+        self, request: gradio.Request, token: str | None, file: str | None, model: str, size: str, blend: float
+    ) -> Any:
+        if token is None:  # `_still_of_early` follows
+            return gradio.skip(), gradio.skip()
         if not file:
             return gradio.update(value="", visible=False), texts.progress(HINT)
         with self._context.told():
