@@ -141,7 +141,8 @@ def overhang(page: Any) -> list[str]:
         """() => {
             const visible = (at) => at.checkVisibility() && at.getBoundingClientRect().width > 1;
             const beyond = (at) => at.getBoundingClientRect().right > document.documentElement.clientWidth + 1;
-            const parts = document.querySelectorAll("main button, main input, main p, main a, fastsr-viewer");
-            return [...parts].filter((at) => visible(at) && beyond(at)).map((at) => at.outerHTML.slice(0, 100));
+            const parts = ["button:not([tabindex='-1'])", "input", "p", "a", "fastsr-viewer"];
+            const found = [...document.querySelectorAll(parts.map((part) => `main ${part}`).join())];
+            return found.filter((at) => visible(at) && beyond(at)).map((at) => at.outerHTML.slice(0, 100));
         }"""
     )
