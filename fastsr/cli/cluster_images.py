@@ -7,7 +7,7 @@ import collections
 import contextlib
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from types import TracebackType
 
 from fastsr.cli.inputs import Task
@@ -18,6 +18,8 @@ from fastsr.cluster.image_task import ImageStorage, ImageTask, Made
 from fastsr.cluster.worker import Done
 from fastsr.image_file import ImageRequest
 from fastsr.progress_bar import terminal_bar
+
+Result = tuple[Task, Callable[[], None]]
 
 
 class ClusterImages:
@@ -39,7 +41,7 @@ class ClusterImages:
             told = ", ".join(f"{count} by {host}" for host, count in sorted(self._made_by.items()))
             self._report.say(f"made {told}")
 
-    def make(self, tasks: Sequence[Task], check: Callable[[Task], None]) -> Iterator[tuple[Task, Callable[[], None]]]:
+    def make(self, tasks: Sequence[Task], check: Callable[[Task], None]) -> Generator[Result, None, None]:
         """Each task as it is done, and what reports it or raises what went wrong.
 
         `check` is called before a task is handed out; what it raises went wrong with it.

@@ -100,8 +100,8 @@ class ImageRun:
             return
         self._check_output(naming)
         made = ClusterImages(self._arguments, self._models, self._existing.request, self._report)
-        with made, self._noting():
-            for task, work in made.make(tasks, self._check):
+        with made, self._noting(), contextlib.closing(made.make(tasks, self._check)) as results:
+            for task, work in results:
                 self._try(task, work)
 
     def _check_output(self, naming: Naming) -> None:

@@ -186,10 +186,8 @@ def _check_cluster(arguments: argparse.Namespace) -> None:
         raise WrongCallError("--cluster is the empty text; name its head as HOST:6379, or auto")
     if PIPE in (*a.inputs, a.output):
         raise WrongCallError("--cluster is for files, not for standard input and output; name files")
-    if a.device == "cuda" and not a.any_device:
-        raise WrongCallError(
-            "--device cuda with --cluster makes other bytes on other GPUs; add --any-device if they may"
-        )
+    if a.device == "cuda":
+        raise WrongCallError("--device cuda is for this machine; --cluster takes GPUs too with --any-device")
     if not a.any_device:
         a.device = "cpu"
 

@@ -90,7 +90,7 @@ def upscale_many(
         size: as for `upscale`.
         region: as for `Upscaler.upscale`.
         model: as for `upscale`.
-        device: as for `load`; a cluster works on processors unless `any_device` is given.
+        device: as for `load`, on this machine; a cluster works on processors unless `any_device` is given.
         precision: as for `load`.
         engine: as for `load`.
         tile: as for `load`.
@@ -135,8 +135,7 @@ def upscale_many(
             job = local_job(request, options, allow_huge=allow_huge)
             made = _made_here([ImageTask(*pair, job, storage) for pair in pairs])
         else:
-            if not any_device:
-                options["device"] = "cpu"
+            options["device"] = "auto" if any_device else "cpu"
             load_here = functools.cache(functools.partial(load, **options))
             job, contents = image_job(request, options, load_here, allow_huge=allow_huge, any_device=any_device)
             choice = ClusterChoice(cluster, any_device, _warn)

@@ -104,7 +104,6 @@ def upscale_video(
         interrupted: where KeyboardInterrupt (Ctrl-C) stops the work on a file, a playable file of what is done is made
             beside it, as "out.part.mp4", before that is raised on; this is called before with its path and how many
             seconds of video it will hold. The finished video replaces it. None: no such file is made.
-
         cluster: the address of a Ray cluster's head, as "host:6379", or "auto": the one that runs here or that
             RAY_ADDRESS names. Its workers make segments of a file for a file, to the same bytes as one machine;
             `progress` is then called after every segment, and the model, if it is loaded, must be of `fastsr.load`.
@@ -153,7 +152,7 @@ def upscale_video(
 
         request.check_elsewhere()
         elsewhere = ClusterSegments(ClusterChoice(cluster, any_device, _warn))
-        device = device if any_device else "cpu"
+        device = "auto" if any_device else "cpu"
     with shortage_reported(request.given.name), contextlib.closing(request.open_source()) as source:
         options: dict[str, Any] = {"device": device, "precision": precision, "engine": engine, "realism": realism}
         options |= {"blend": blend, "tile": tile, "overlap": overlap, "memory": memory}

@@ -220,7 +220,7 @@ def test_targets_that_cannot_be(files, fault):
         (["a.png", "--cluster", ""], "--cluster is the empty text"),
         (["-", "-o", "b.png", "--cluster", "auto"], "--cluster is for files"),
         (["a.png", "-o", "-", "--cluster", "auto"], "--cluster is for files"),
-        (["a.png", "--device", "cuda", "--cluster", "auto"], "add --any-device if they may"),
+        (["a.png", "--device", "cuda", "--cluster", "auto"], "--cluster takes GPUs too with --any-device"),
     ],
 )
 def test_wrong_calls(cli, arguments, fault):

@@ -1,6 +1,7 @@
 """Folders of images made by a cluster of three nodes: the same files as of one machine, told in the same way."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -82,6 +83,27 @@ def test_many_files_from_python(three_nodes, photos):
         assert (many.error, many.size, many.model, many.engine) == (None, one.size, "fast-x2", "cpu")
         assert many.target.read_bytes() == one.target.read_bytes()
     assert not Path("large/m.png").exists()
+
+
+def test_workers_that_are_killed(three_nodes, photos):
+    """Each that has made the first of its images, which is at work on the next one by then."""
+    for number in range(8):
+        write_image(photos / f"more/{number}.png", 160, 120, seed=number)
+    pairs = {photos / name: Path("many") / f"{name}.png" for name in files(photos)}
+    killed = set()
+
+    def kill(made):
+        pid = int(made.worker.rpartition("/")[2])
+        if len(killed) < 3 and pid not in killed:
+            killed.add(pid)
+            os.kill(pid, signal.SIGKILL)
+
+    made = fastsr.upscale_many(pairs, cluster=three_nodes.address, model="photo-x4", progress=kill)
+    assert len(killed) == 3
+    assert [str(result.error) for result in made if result.error] == []
+    alone = {source: Path("alone") / target.relative_to("many") for source, target in pairs.items()}
+    fastsr.upscale_many(alone, model="photo-x4", device="cpu")
+    assert contents("many") == contents("alone")
 
 
 def test_one_large_image_in_parts(three_nodes, photos, cli, monkeypatch):

@@ -21,7 +21,7 @@ from fastsr.video.frame import Frame, ResumePoint
 from fastsr.video.outputs.held_interrupt import interrupt_held
 from fastsr.video.outputs.segment_file import EncodedFrame, SegmentWriter
 
-SEGMENT = 240  # frames after which a segment ends at the next key frame of the source, or after as many again
+SEGMENT = 96  # frames after which a segment ends at the next key frame of the source, or after as many again
 
 
 class SegmentSink(Protocol):
