@@ -23,7 +23,7 @@ def test_import_alone_loads_nothing_heavy():
 
 
 def test_a_shipped_model_runs_without_onnx_and_torch():
-    assert loaded(UPSCALE, ("onnx", "torch", "onnxruntime", "av")) == []
+    assert loaded(UPSCALE, ("onnx", "torch", "onnxruntime", "av", "ray")) == []
 
 
 def test_the_command_loads_no_bar_where_none_is_shown(tmp_path):
@@ -43,7 +43,9 @@ onnx.checker.check_model(onnx_messages.parse(onnx_reader.read(catalog.find("fast
     assert loaded(code, ("onnx",)) == ["onnx"]
 
 
-@pytest.mark.parametrize("name", ["ops", "upscale", "Upscaler", "models", "ImageError", "upscale_video"])
+@pytest.mark.parametrize(
+    "name", ["ops", "upscale", "Upscaler", "models", "ImageError", "upscale_many", "upscale_video"]
+)
 def test_every_public_name_is_there_when_asked_for(name):
     assert loaded(f"import fastsr; fastsr.{name}; from fastsr import {name}; assert {name!r} in dir(fastsr)", ()) == []
 
