@@ -274,7 +274,10 @@ class NativeEngine:
         needed, free = self._program.kept_bytes(*filled.shape[:2]), available()
         if needed > KEPT_TENSORS or (free is not None and needed > free * KEPT_SHARE):
             return None
-        return self._program.keep(*filled.shape[:2])
+        try:
+            return self._program.keep(*filled.shape[:2])
+        except MemoryError:
+            return None
 
     def make_changes(
         self,

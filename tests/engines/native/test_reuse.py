@@ -249,6 +249,19 @@ def test_tensors_are_kept_where_there_is_room(networks, monkeypatch):
     assert not kept(None)
 
 
+def test_without_memory_for_tensors_parts_are_made(networks, monkeypatch):
+    class Full:
+        def kept_bytes(self, height, width):
+            return 0
+
+        def keep(self, height, width):
+            raise MemoryError
+
+    engine = NativeEngine(networks["compact-x2"], "fp32", None)
+    monkeypatch.setattr(engine, "_program", Full())
+    assert engine.keep(scene()) is None
+
+
 def test_tensors_of_something_else_are_refused(engines):
     program, frame = engines["compact-x2", "fp32"]._program, scene()
     large = np.empty((HEIGHT * 2, WIDTH * 2, 3), np.uint8)

@@ -131,7 +131,7 @@ def make(draw: random.Random) -> bytes:
 
 
 def run(content: bytes, folder) -> None:
-    """Build the program, run the frame whole and in parts, and compare."""
+    """Build the program, run the frame whole, in parts and with tensors that are kept, and compare."""
     case = json.loads(content)
     program = _core.ConvProgram(case["precision"])
     for name, given in case["calls"]:
@@ -145,10 +145,10 @@ def run(content: bytes, folder) -> None:
     assert not np.shares_memory(whole, pixels)
     other = pixels.copy()
     other[len(other) // 2, 0] = other[-1, -1]
-    changed = program.changed_parts(pixels, other)
+    changed, expected = program.changed_parts(pixels, other), program.run(other)
+    _run_with_kept_tensors(program, pixels, other, whole, expected)
     if changed is not None:
         program.run_parts(other, changed, whole)
-        expected = program.run(other)
         assert np.array_equal(whole, expected, equal_nan=whole.dtype.kind == "f"), "a change is missed"
         for top, bottom, left, right in changed:
             first_row, last_row = program.input_rows(len(other), top, bottom)
@@ -162,10 +162,22 @@ def run(content: bytes, folder) -> None:
             assert np.array_equal(part, cropped, equal_nan=part.dtype.kind == "f"), "a part differs from the whole"
 
 
+def _run_with_kept_tensors(program, before, after, *expected):
+    """One frame behind the other: the second makes what has changed, and makes it again the other way round."""
+    tensors, made = program.keep(*before.shape[:2]), np.full_like(expected[0], 77)
+    for frame, last, result in ((before, None, 0), (after, before, 1), (before, after, 0)):
+        share = program.run_kept(tensors, frame, made, last)
+        assert share == 1 if last is None else 0 <= share <= 1
+        equal = np.array_equal(made, expected[result], equal_nan=made.dtype.kind == "f")
+        assert equal, "what is kept of a frame changes the next one"
+
+
 def _refuse_large(program, pixels):
     """Raise ValueError for what is refused nowhere but would take all day."""
     sides = pixels.shape[:2]
-    if pixels.ndim == 3 and min(pixels.shape) > 0 and program.cut(*sides).memory > MOST_RINGS:
+    if pixels.ndim != 3 or min(pixels.shape) == 0:
+        return
+    if max(program.cut(*sides).memory, program.kept_bytes(*sides)) > MOST_RINGS:
         raise ValueError("too large for a test")
 
 
