@@ -22,7 +22,7 @@ def environment(home):
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": TOKEN,
-        "RAY_raylet_start_wait_time_s": "240",
+        "RAY_raylet_start_wait_time_s": "60",
         "RAY_health_check_period_ms": "500",
         "RAY_health_check_failure_threshold": "4",
         "PYTHONPATH": os.pathsep.join(packages),
