@@ -92,8 +92,9 @@ def test_a_name_with_a_suffix_is_a_file(cli, output):
 
 
 def test_folders_are_searched_by_content(cli):
-    for suffix in ("jpe", "ppm", "tga", "jp2", "ico"):
+    for suffix in ("jpe", "ppm", "tga", "jp2"):
         write_image(f"photos/{suffix}.{suffix}")
+    write_image("photos/ico.ico", sizes=[(8, 6)])  # of itself Pillow 12 writes none smaller than 16x16
     write_image("photos/named.png").rename("photos/without")
     write_image("photos/other.png").rename("photos/other.txt")
     Path("photos/notes.txt").write_text("notes")
