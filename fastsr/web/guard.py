@@ -21,7 +21,12 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 MAX_BODY = 1 << 20  # bytes of a request that is no upload
 SPARE_DISK = 1 << 30  # bytes that uploads leave free
 FILE = "/gradio_api/file="
-_UNUSED = ("/gradio_api/proxy=", "/gradio_api/vibe-", "/gradio_api/undo-vibe", "/gradio_api/run-history", "/monitoring")
+_PARTS = ("component_server", "custom_component", "deep_link", "dev", "file/", "process_recording", "proxy=", "stream")
+_UNUSED = (
+    *(f"/gradio_api/{part}" for part in (*_PARTS, "run-history", "runs", "undo-vibe", "vibe-")),
+    "/monitoring",
+)
+"""Doors of Gradio's that this page does not use."""
 
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "

@@ -15,7 +15,8 @@ from fastsr.tiling.bounds import amount
 from fastsr.web.settings import Settings
 from fastsr.web.texts import megapixels
 
-_HELD = 3  # times the bytes of a result that formats take which cannot be written row by row
+_HELD = {"JPEG": 2}  # times the bytes of a result that its encoding takes, itself included, as measured
+_HELD_BY_OTHERS = 4
 
 
 def check_photo(path: Path, settings: Settings) -> tuple[int, int]:
@@ -38,8 +39,9 @@ def check_result(
 ) -> tuple[int, int]:
     """Width and height that a result in the file `path` is going to have. Raises FastsrError where that is too much."""
     width, height = check_pixels(path, source, wanted, own_scale, settings)
-    needed, free = width * height * 3 * _HELD, available_memory.available()
-    if output_format(path) not in ("PNG", "TIFF") and free is not None and needed > free:
+    kind = output_format(path)
+    needed, free = width * height * 3 * _HELD.get(kind, _HELD_BY_OTHERS), available_memory.available()
+    if kind not in ("PNG", "TIFF") and free is not None and needed > free:
         raise FastsrError(
             f"{path}: takes about {amount(needed)} of memory, of which {amount(free)} are free; choose png or tif, "
             "which need little, or a smaller size"

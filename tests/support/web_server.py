@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 120  # a busy machine takes long to import Gradio
+PATIENT = {"timeout": 120}  # of clients, whose own 5 seconds are too few for one
 
 
 @contextlib.contextmanager

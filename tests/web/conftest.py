@@ -5,7 +5,7 @@ import re
 import pytest
 from support.browser import Watched, chromium
 from support.visitor import BUSY, open_page
-from support.web_server import serving
+from support.web_server import PATIENT, serving
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,7 @@ def client(address):
     """A program that calls it."""
     from gradio_client import Client
 
-    return Client(address, verbose=False)
+    return Client(address, verbose=False, httpx_kwargs=PATIENT)
 
 
 @pytest.fixture(scope="session")

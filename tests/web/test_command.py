@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from support.web_server import serving
+from support.web_server import PATIENT, serving
 
 from fastsr.cli.command import main
 from fastsr.web.settings import Settings
@@ -73,6 +73,6 @@ def test_a_password_is_asked_for(tmp_path):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{address}/gradio_api/upload", b"x", timeout=60)
         with pytest.raises(Exception, match=r"(?i)auth|credentials|login"):
-            Client(address, auth=("any", "sesame"), verbose=False)
-        client = Client(address, auth=("any", "open sesame"), verbose=False)
+            Client(address, auth=("any", "sesame"), verbose=False, httpx_kwargs=PATIENT)
+        client = Client(address, auth=("any", "open sesame"), verbose=False, httpx_kwargs=PATIENT)
         assert "fast-x4" in client.predict(api_name="/models")

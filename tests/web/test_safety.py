@@ -70,6 +70,13 @@ def test_nothing_is_fetched_from_an_address(address):
     assert ask(f"{address}/gradio_api/proxy=https://example.com/x.png")[0] == 404
 
 
+@pytest.mark.parametrize(
+    "name", ["file//etc/hostname", "deep_link?session_hash=x", "dev/reload", "runs", "stream/x/close"]
+)
+def test_doors_that_the_page_does_not_use_are_closed(address, name):
+    assert ask(f"{address}/gradio_api/{name}") == (404, "not here")
+
+
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1"])
 def test_requests_of_other_sites_are_refused(address, origin):
     given = {"data": []}

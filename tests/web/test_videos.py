@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.web_server import serving
+from support.web_server import PATIENT, serving
 
 from fastsr.errors import FastsrError
 from fastsr.web import videos
@@ -161,7 +161,7 @@ def test_a_server_that_was_killed_goes_on(clip, tmp_path):
 
     folder = tmp_path / "web"
     with serving(folder) as (address, process):
-        client = Client(address, verbose=False)
+        client = Client(address, verbose=False, httpx_kwargs=PATIENT)
         client.submit(handle_file(str(clip)), model="fast-x4", size="4x", api_name="/upscale_video")
         end = time.monotonic() + 120
         while not (stored := list(folder.glob("files/v-*/.*.fastsr-work/*[0-9]*"))):
@@ -173,7 +173,7 @@ def test_a_server_that_was_killed_goes_on(clip, tmp_path):
     assert stored
     assert not list(place.glob("*-x4.mp4"))
     with serving(folder) as (address, _):
-        result = call(Client(address, verbose=False), clip, model="fast-x4", size="4x")
+        result = call(Client(address, verbose=False, httpx_kwargs=PATIENT), clip, model="fast-x4", size="4x")
     expected = tmp_path / "whole.mp4"
     fastsr.upscale_video(clip, expected, model=fastsr.load("fast-x4", video=True), segment=videos.SEGMENT)
     assert filecmp.cmp(result, expected, shallow=False)
