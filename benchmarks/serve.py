@@ -113,9 +113,8 @@ def visit(browser: Any, address: str, path: Path, process: int) -> dict[str, flo
     page.wait_for_timeout(3000)  # for the preview by this model
     page.locator("#photo-run").click()
     page.locator("#photo-status [role=progressbar]").wait_for()
-    page.wait_for_timeout(2000)
-    if not _computes(process):
-        raise SystemExit("the run ended before it could be stopped; choose a slower STOPPED_MODEL")
+    if not _computes(process, 2.0):
+        raise SystemExit("the server computes nothing that could be stopped; is the machine busy with something else?")
     begun = time.perf_counter()
     page.locator("#photo-stop").click()
     while _computes(process):
@@ -126,11 +125,11 @@ def visit(browser: Any, address: str, path: Path, process: int) -> dict[str, flo
     return made
 
 
-def _computes(process: int) -> bool:
-    """Whether a process takes more than a part of a core."""
+def _computes(process: int, seconds: float = POLL) -> bool:
+    """Whether a process takes more than a part of a core for so long."""
     before = _cpu_seconds(process)
-    time.sleep(POLL)
-    return _cpu_seconds(process) - before > QUIET_SHARE * POLL
+    time.sleep(seconds)
+    return _cpu_seconds(process) - before > QUIET_SHARE * seconds
 
 
 def _cpu_seconds(process: int) -> float:
