@@ -31,7 +31,6 @@ from benchmarks.memory import MIB, forget_peak, resident
 
 RESULTS = Path(__file__).parent / "results" / "serve.json"
 SIZE = (4000, 3000)  # of the photo, pixels
-MODEL = "fast-x4"
 STOPPED_MODEL = "photo-x4"  # whose run is stopped
 USERS_MODEL, USERS_SIZE = "fast-x2", "2x"
 QUIET_SHARE = 0.3  # of a core: the server is taken to compute while it takes more than that
