@@ -119,7 +119,7 @@ def visit(browser: Any, address: str, path: Path, process: int) -> dict[str, flo
     while _computes(process):
         pass
     made["stop_s"] = time.perf_counter() - begun - POLL
-    page.get_by_text("Stopped.").wait_for()
+    page.locator("#photo-status").get_by_text("stopped").first.wait_for()
     context.close()
     return made
 
