@@ -27,7 +27,7 @@ def run(address, tasks, **options):
 
 
 def test_all_workers_take_part(three_nodes, log):
-    made = run(three_nodes.address, [NumberTask(n, log, seconds=0.3, size=1 << 20) for n in range(12)])
+    made = run(three_nodes.address, [NumberTask(n, log, fault="meet", size=1 << 20) for n in range(12)])
     assert {name: done.value[0] for name, done in made.items()} == {f"number {n}": n * n for n in range(12)}
     assert len({done.value[1] for done in made.values()}) == 3
 

@@ -26,8 +26,17 @@ class Squaring:
             raise ImageError("is odd")
         if self.fault == "odd error":
             raise KeyError("x")
+        if self.fault == "meet":
+            self._meet()
         time.sleep(self.seconds)
         return self.number**2, os.getpid()
+
+    def _meet(self) -> None:
+        """Wait until three workers have begun something."""
+        end = time.monotonic() + 120
+        while len({line.split()[1] for line in self.log.read_text().splitlines()}) < 3:
+            assert time.monotonic() < end, "the others did not come"
+            time.sleep(0.05)
 
 
 class NumberTask:
