@@ -146,7 +146,7 @@ def test_a_run_goes_on_from_its_export(student, taught, run_of, tmp_path, suffix
     x = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
         for network in (second.network, second.average):
-            assert (network(x) - first.average(x)).abs().max() < (1e-5 if suffix == "onnx" else 2e-3)
+            assert (network(x) - first.average(x)).abs().max() < 2e-3  # weights are kept as half floats
     other = dataclasses.replace(student, name="other")
     with pytest.raises(checkpoint.CheckpointError, match="has weights of tiny, not of other"):
         Trainer(other, run_of(taught, tmp_path / "second", exported=kept))
