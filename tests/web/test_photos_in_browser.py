@@ -46,7 +46,7 @@ def test_a_photo_is_seen_enlarged_and_downloaded(visit, photo):
     assert int(tab.divider.get_attribute("aria-valuenow")) < 45
     assert np.array_equal(pixels(tab.enlarge("photo-x4.png")), expected(photo))
     tab.page.get_by_text("256 x 192 pixels by photo-x4").wait_for()
-    assert tab.viewer.get_attribute("after") == "fast-x4"
+    assert tab.viewer.get_attribute("after") == "photo-x4"
     tab.page.get_by_role("button", name="Show its pixels").click()
     tab.page.get_by_text("100 %").wait_for()
 
