@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from fastsr import images
-from fastsr.cluster.image_task import UNSEEN, ImageJob, ImageTask, Made
-from fastsr.cluster.sent_file import ReceivedFile, SentFile
-from fastsr.cluster.shared_storage import identity
+from fastsr.cluster.image_task import ImageJob, ImageTask, Made
+from fastsr.cluster.sent_file import ReceivedFile, SentFile, SentFileTask
+from fastsr.cluster.shared_storage import UNSEEN, identity
 from fastsr.cluster.worker import Done, Host
 from fastsr.errors import ClusterError, FastsrError
 from fastsr.image_file import enlargement
@@ -66,16 +66,14 @@ class PartWork:
         return found
 
 
-class PartTask:
+class PartTask(SentFileTask):
     """A part of an image's result, as the driver knows it."""
 
-    size = 1 << 30  # never handed out together with others
-
     def __init__(self, task: ImageTask, region: Region, sent: SentFile, unseen: set[str]) -> None:
-        """`region`: of the whole result. `unseen`: nodes that do not see the source, shared by all parts."""
-        self.deaths = 0
+        """`region`: of the whole result; `sent`, `unseen`: see `SentFileTask`."""
+        super().__init__(sent, unseen)
         self.region = region
-        self._task, self._sent, self._unseen = task, sent, unseen
+        self._task = task
 
     @property
     def name(self) -> str:
@@ -85,20 +83,8 @@ class PartTask:
     def work(self, node: str) -> tuple[PartWork, int]:
         """The work for a worker on a node; the source travels by references, which weigh nothing."""
         task = self._task
-        blocks = self._sent.blocks if node in self._unseen else None
         source = task.source
-        return PartWork(task.job, source, task.name, identity(source), blocks, self.region), 0
-
-    def settled(self, done: Done, node: str) -> Done | None:
-        """What was made. A source that a node does not see is sent along the next time."""
-        if isinstance(done.value, str):
-            self._unseen.add(node)
-            return None
-        return done
-
-    def after_death(self) -> Done | None:
-        """Nothing: a part is there when the worker has sent it."""
-        return None
+        return PartWork(task.job, source, task.name, identity(source), self.blocks(node), self.region), 0
 
 
 class PartPool(Protocol):

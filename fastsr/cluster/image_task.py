@@ -11,7 +11,7 @@ from typing import Any
 
 from fastsr import files, images
 from fastsr.cluster.pinned_model import PinnedModel
-from fastsr.cluster.shared_storage import OutputFolders, identity, is_shared
+from fastsr.cluster.shared_storage import UNSEEN, OutputFolders, identity, is_shared
 from fastsr.cluster.worker import Done, Here, Host
 from fastsr.errors import FastsrError, ImageError
 from fastsr.image_file import ImageRequest, enlargement
@@ -47,9 +47,6 @@ class Made:
     engine: str
     precision: str
     content: bytes | None
-
-
-UNSEEN = "unseen"  # what a worker answers that does not see the source, or sees another file there
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fastsr.cluster.shared_storage import UNSEEN
+from fastsr.cluster.worker import Done
+
 _BLOCK = 16 << 20  # bytes
 
 
@@ -30,6 +33,32 @@ class SentFile:
                     found.append(ray.put(block))
             self._blocks = found
         return self._blocks
+
+
+class SentFileTask:
+    """A task of which many share one large source, and whose result is there once a worker has sent it."""
+
+    size = 1 << 30  # never handed out together with others
+
+    def __init__(self, sent: SentFile, unseen: set[str]) -> None:
+        """`sent`: the source; `unseen`: nodes that do not see it; found out, and shared by all its tasks."""
+        self.deaths = 0
+        self._sent, self._unseen = sent, unseen
+
+    def blocks(self, node: str) -> list[Any] | None:
+        """The source as a node needs it: None where it sees the file."""
+        return self._sent.blocks if node in self._unseen else None
+
+    def settled(self, done: Done, node: str) -> Done | None:
+        """What was made. A source that a node does not see is sent along the next time."""
+        if isinstance(done.value, str) and done.value == UNSEEN:
+            self._unseen.add(node)
+            return None
+        return done
+
+    def after_death(self) -> Done | None:
+        """Nothing."""
+        return None
 
 
 class ReceivedFile:

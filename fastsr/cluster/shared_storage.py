@@ -10,6 +10,7 @@ from pathlib import Path
 from fastsr import files
 from fastsr.errors import FastsrError
 
+UNSEEN = "unseen"  # what a worker answers that does not see the source, or sees another file there
 _DYING = 5.0  # seconds that a worker may take to die once it was told to
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import av
 
 from fastsr.cluster.pinned_model import PinnedModel
-from fastsr.cluster.sent_file import ReceivedFile, SentFile
-from fastsr.cluster.shared_storage import identity
-from fastsr.cluster.worker import Done, Host
+from fastsr.cluster.sent_file import ReceivedFile, SentFile, SentFileTask
+from fastsr.cluster.shared_storage import UNSEEN, identity
+from fastsr.cluster.worker import Host
 from fastsr.errors import ClusterError, FastsrError
 from fastsr.upscaler import Upscaler
 from fastsr.video.codecs.encoder import EncoderConfig
@@ -30,7 +30,6 @@ from fastsr.video.sources.frame_source import FrameSource
 from fastsr.video.sources.time_range import TimeRange
 from fastsr.video.sources.video_source import VideoSource
 
-UNSEEN = "unseen"  # what a worker answers that does not see the source, or sees another file there
 _SEGMENT = "one.segment"
 
 
@@ -159,16 +158,14 @@ class _OneSegment:
         self._folder.close()
 
 
-class SegmentTask:
+class SegmentTask(SentFileTask):
     """One segment, as the driver knows it."""
 
-    size = 1 << 30  # never handed out together with others
-
     def __init__(self, job: VideoJob, planned: PlannedSegment, sent: SentFile, unseen: set[str]) -> None:
-        """`unseen`: nodes that do not see the source; found out, and shared by all tasks of a video."""
-        self.deaths = 0
+        """`sent`, `unseen`: see `SentFileTask`."""
+        super().__init__(sent, unseen)
         self.planned = planned
-        self._job, self._sent, self._unseen = job, sent, unseen
+        self._job = job
 
     @property
     def name(self) -> str:
@@ -177,16 +174,4 @@ class SegmentTask:
 
     def work(self, node: str) -> tuple[SegmentWork, int]:
         """The work for a worker on a node; the source travels by references, which weigh nothing."""
-        blocks = self._sent.blocks if node in self._unseen else None
-        return SegmentWork(self._job, self.planned, blocks), 0
-
-    def settled(self, done: Done, node: str) -> Done | None:
-        """What was made. A source that a node does not see is sent along the next time."""
-        if done.value == UNSEEN:
-            self._unseen.add(node)
-            return None
-        return done
-
-    def after_death(self) -> Done | None:
-        """Nothing: a segment is there when the worker has sent it."""
-        return None
+        return SegmentWork(self._job, self.planned, self.blocks(node)), 0

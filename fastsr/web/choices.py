@@ -32,7 +32,8 @@ INTERPOLATIONS = {"bicubic": "interpolation, for comparison", "lanczos": "interp
 
 def model_lines() -> dict[str, str]:
     """Every model that can be chosen, with one line on it: automatic, shipped, imported, interpolation."""
-    lines = {AUTOMATIC: f"{' or '.join(catalog.DEFAULTS)}, whichever fits the size"}
+    (twice, photos), (_, videos) = catalog.DEFAULTS, catalog.VIDEO_DEFAULTS
+    lines = {AUTOMATIC: f"{twice} up to twice the size; beyond, photos by {photos}, videos by {videos}"}
     lines |= {name: _LINES.get(name, card.summary) for name, card in fastsr.models().items()}
     for card in store.cards().values():
         lines[card.name] = ", ".join(filter(None, (f"x{card.scale}", card.architecture, f"from {card.source}")))

@@ -9,7 +9,7 @@ from typing import Any
 import gradio
 
 from fastsr.errors import FastsrError
-from fastsr.web import choices, photos, texts, viewer
+from fastsr.web import choices, inputs, photos, texts, viewer
 from fastsr.web.context import COMPUTING, GLANCE, HIDDEN, Context
 from fastsr.web.jobs import Job, StoppedError
 from fastsr.web.photos import MadePhoto, PhotoRequest
@@ -30,29 +30,16 @@ class PhotosTab:
         with gradio.Row():
             with gradio.Column(scale=2, min_width=260):
                 self._files = gradio.File(label="Photos: drop or paste", file_count="multiple", elem_id="photos")
-                self.model = gradio.Dropdown(
-                    choices.model_choices(), value=choices.AUTOMATIC, label="Model", elem_id="photo-model"
-                )
-                self._size = gradio.Dropdown(
-                    choices.SIZES,
-                    value="4x",
-                    label="Size",
-                    info="a factor, or pixels: 1920x1080 (fits in), 1920x, x1080",
-                    allow_custom_value=True,
-                    elem_id="photo-size",
-                )
+                self.model = inputs.model("photo")
+                self._size = inputs.size("photo", "4x")
                 with gradio.Accordion("More", open=False, elem_id="photo-more"):
                     self._realism = gradio.Slider(
                         0, 1, 1, step=0.05, label="Realism", info="0 faithful, 1 most detail", visible=False
                     )
-                    self._blend = gradio.Slider(
-                        0, 1, 1, step=0.05, label="Strength", info="less mixes with plain interpolation"
-                    )
+                    self._blend = inputs.strength()
                     self._format = gradio.Dropdown(choices.FORMATS, value=choices.LIKE_SOURCE, label="Format")
                     self._quality = gradio.Slider(1, 100, 90, step=1, label="Quality", visible=False)
-                with gradio.Row():
-                    self._run = gradio.Button("Enlarge", variant="primary", min_width=120, elem_id="photo-run")
-                    self._stop = gradio.Button("Stop", interactive=False, min_width=120, elem_id="photo-stop")
+                self._run, self._stop = inputs.run_and_stop("photo")
             with gradio.Column(scale=3, min_width=260):
                 self._status = gradio.HTML(texts.progress(HINT), elem_id="photo-status")
                 self._compare = gradio.HTML(visible=False, elem_id="photo-compare")

@@ -11,7 +11,7 @@ from typing import Any
 import gradio
 
 from fastsr.errors import FastsrError
-from fastsr.web import choices, photos, texts, videos, viewer
+from fastsr.web import choices, inputs, photos, texts, videos, viewer
 from fastsr.web.context import COMPUTING_VIDEO, GLANCE, HIDDEN, Context
 from fastsr.web.jobs import Job, StoppedError
 from fastsr.web.photos import MadePhoto, PhotoRequest
@@ -33,28 +33,15 @@ class VideoTab:
         with gradio.Row():
             with gradio.Column(scale=2, min_width=260):
                 self._file = gradio.File(label="Video: drop or choose", elem_id="video")
-                self.model = gradio.Dropdown(
-                    choices.model_choices(), value=choices.AUTOMATIC, label="Model", elem_id="video-model"
-                )
-                self._size = gradio.Dropdown(
-                    choices.SIZES,
-                    value="2x",
-                    label="Size",
-                    info="a factor, or pixels: 1920x1080 (fits in), 1920x, x1080",
-                    allow_custom_value=True,
-                    elem_id="video-size",
-                )
+                self.model = inputs.model("video")
+                self._size = inputs.size("video", "2x")
                 with gradio.Accordion("More", open=False, elem_id="video-more"):
-                    self._blend = gradio.Slider(
-                        0, 1, 1, step=0.05, label="Strength", info="less mixes with plain interpolation"
-                    )
+                    self._blend = inputs.strength()
                     self._format = gradio.Dropdown(videos.FORMATS, value=choices.LIKE_SOURCE, label="Format")
                     self._codec = gradio.Dropdown(
                         videos.CODEC_CHOICES, value=videos.USUAL, label="Codec", info="usual: h264, of webm vp9"
                     )
-                with gradio.Row():
-                    self._run = gradio.Button("Enlarge", variant="primary", min_width=120, elem_id="video-run")
-                    self._stop = gradio.Button("Stop", interactive=False, min_width=120, elem_id="video-stop")
+                self._run, self._stop = inputs.run_and_stop("video")
             with gradio.Column(scale=3, min_width=260):
                 self._status = gradio.HTML(texts.progress(HINT), elem_id="video-status")
                 self._shown = gradio.HTML(visible=False, elem_id="video-shown")

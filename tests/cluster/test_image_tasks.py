@@ -8,10 +8,10 @@ from support.command import files
 
 import fastsr
 from fastsr.cluster.image_job import image_job, local_job
-from fastsr.cluster.image_task import UNSEEN, ImageStorage, ImageTask
+from fastsr.cluster.image_task import ImageStorage, ImageTask
 from fastsr.cluster.pinned_model import PinnedModel, digest_of, pinned
 from fastsr.cluster.sameness import Installation, installation, is_exact
-from fastsr.cluster.shared_storage import OutputFolders, is_shared
+from fastsr.cluster.shared_storage import UNSEEN, OutputFolders, is_shared
 from fastsr.cluster.worker import Place, done
 from fastsr.errors import ClusterError, FastsrError
 from fastsr.image_file import ImageRequest
